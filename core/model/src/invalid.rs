@@ -1,0 +1,46 @@
+//! Why a value was refused. Each variant is a fact; its text names the object, the limit and the way out.
+
+use thiserror::Error;
+
+/// A value that a constructor of this crate refused.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[allow(
+    missing_docs,
+    reason = "the message of each variant says what it and its fields mean"
+)]
+pub enum Invalid {
+    #[error("invalid {kind} id \"{text}\": an id has 25 characters of 0-9 and a-z")]
+    Id { kind: &'static str, text: String },
+    #[error(
+        "invalid {kind} name \"{text}\": names have 1 to 63 characters of a-z, A-Z, 0-9, \"-\", \"_\" and \".\", and begin and end with a letter or digit"
+    )]
+    Name { kind: &'static str, text: String },
+    #[error("invalid VNI {0}: must be between 4096 and 16777199")]
+    Vni(u32),
+    #[error("invalid subnet {0}: needs a prefix between /8 and /29, and no bits set after it")]
+    Subnet(String),
+    #[error("gateway {gateway} is not a host address of subnet {subnet}")]
+    Gateway { gateway: String, subnet: String },
+    #[error("invalid port \"{0}\": use [PUBLISHED:]TARGET[/tcp|udp], each port between 1 and 65535")]
+    Port(String),
+    #[error("invalid environment variable \"{0}\": use NAME=VALUE")]
+    Env(String),
+    #[error(
+        "invalid constraint \"{0}\": use KEY==VALUE or KEY!=VALUE with node.id, node.hostname, node.role, node.ip, node.platform.os, node.platform.arch, node.labels.NAME or engine.labels.NAME"
+    )]
+    Constraint(String),
+    #[error("invalid image reference \"{0}\": use [REGISTRY/]NAME[:TAG][@DIGEST]")]
+    Image(String),
+    #[error("port {port}/{protocol} is published twice by the same service")]
+    PortTwice { port: u16, protocol: String },
+    #[error("network {0} is attached twice by the same service")]
+    NetworkTwice(String),
+    #[error(
+        "endpoint mode dnsrr cannot publish ports through the ingress mesh: use --endpoint-mode vip or publish with mode=host"
+    )]
+    DnsrrPublish,
+    #[error("task state cannot go back from {from} to {to}")]
+    Backwards { from: &'static str, to: &'static str },
+    #[error("invalid MAC address \"{0}\"")]
+    Mac(String),
+}

@@ -1,0 +1,30 @@
+//! The words of the product: ids, specs, tasks, networks, services, nodes, and what one node is told.
+//!
+//! Values only. Constructors validate ("parse, don't validate"), nothing here changes over time, does I/O or asks for
+//! the clock. Every other crate speaks in these types; `wire` turns them into protobuf messages and back.
+
+mod cluster;
+mod id;
+mod invalid;
+mod name;
+mod network;
+mod node;
+mod service;
+mod task;
+mod time;
+mod view;
+
+pub use cluster::{Cluster, ClusterSettings, JoinTokens};
+pub use id::{ClusterId, NetworkId, NodeId, RequestId, ServiceId, TaskId};
+pub use invalid::Invalid;
+pub use name::{Name, NameKind};
+pub use network::{Attachment, MESH_REPLY_VNI, MESH_REQUEST_VNI, Mac, Network, NetworkSpec, VNI_FIRST, VNI_LAST, Vni};
+pub use node::{Availability, HeldPort, Node, NodeDescription, NodeSpec, NodeState, NodeStatus, Role};
+pub use service::{
+    Constraint, ConstraintKey, ContainerSpec, DYNAMIC_PORT_FIRST, DYNAMIC_PORT_LAST, EndpointMode, Mode,
+    NetworkAttachment, PortSpec, Protocol, PublishMode, PublishedPort, RestartCondition, RestartPolicy, Service,
+    ServiceSpec, VirtualIp,
+};
+pub use task::{DesiredState, Slot, Task, TaskState, TaskStatus};
+pub use time::Timestamp;
+pub use view::{EndpointView, NetworkView, NodeView, PeerView, ServiceView};

@@ -1,0 +1,166 @@
+//! Nodes: what an operator wishes of one, what it says of itself, and how it is.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+};
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::{NodeId, Timestamp};
+
+/// What a node may do in the cluster; also the `OU` of its certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Role {
+    /// Runs tasks.
+    Worker,
+    /// Runs tasks and holds the cluster's state.
+    Manager,
+}
+
+impl Role {
+    /// `worker` or `manager`, as users write it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Worker => "worker",
+            Self::Manager => "manager",
+        }
+    }
+}
+
+/// Whether the scheduler may place tasks on a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Availability {
+    /// Takes tasks.
+    Active,
+    /// Keeps its tasks, takes no new ones.
+    Pause,
+    /// Its tasks move elsewhere.
+    Drain,
+}
+
+impl Availability {
+    /// `Active`, `Pause` or `Drain`, as `node ls` shows it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Active => "Active",
+            Self::Pause => "Pause",
+            Self::Drain => "Drain",
+        }
+    }
+}
+
+/// Whether a node's agent is heard from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum NodeState {
+    /// Not heard from since this manager became leader.
+    Unknown,
+    /// Missed its heartbeats, or left.
+    Down,
+    /// Has a session.
+    Ready,
+}
+
+impl NodeState {
+    /// `Unknown`, `Down` or `Ready`, as `node ls` shows it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Unknown => "Unknown",
+            Self::Down => "Down",
+            Self::Ready => "Ready",
+        }
+    }
+}
+
+/// What an operator wishes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeSpec {
+    /// Role it should have.
+    pub role: Role,
+    /// Whether it takes tasks.
+    pub availability: Availability,
+    /// Operator labels, for constraints.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// What a node's agent says of its machine when it opens a session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeDescription {
+    /// Host name.
+    pub hostname: String,
+    /// `linux`.
+    pub os: String,
+    /// `x86_64`, `aarch64`, as the engine names it.
+    pub arch: String,
+    /// Version of the container engine.
+    pub engine_version: String,
+    /// Engine labels, for constraints.
+    pub engine_labels: BTreeMap<String, String>,
+    /// CPU time per second, 10^-9 of a core.
+    pub nano_cpus: i64,
+    /// Bytes of memory.
+    pub memory_bytes: i64,
+    /// Tunnel endpoint in the underlay.
+    pub vtep: IpAddr,
+    /// MTU of the device that carries the tunnel, bytes.
+    pub underlay_mtu: u16,
+    /// Prefixes that the host routes, has addresses in, or resolves names at: no network may overlap them.
+    pub taken_prefixes: Vec<IpNet>,
+    /// Ports of the host that a listener or the engine holds; published there they are reported, not captured.
+    pub held_ports: Vec<HeldPort>,
+}
+
+/// A port of the host that somebody else holds.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct HeldPort {
+    /// Port, host order.
+    pub port: u16,
+    /// Protocol.
+    pub protocol: crate::Protocol,
+    /// Who, in words for a user: a process name, or a container of the engine.
+    pub holder: String,
+}
+
+/// How a node is, as the managers see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeStatus {
+    /// Heard from or not.
+    pub state: NodeState,
+    /// Why not, in words; empty if all is well.
+    pub message: String,
+    /// Address that the node gave, or that its connection came from.
+    pub addr: IpAddr,
+}
+
+/// A member of the cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Node {
+    /// Its id, from its certificate.
+    pub id: NodeId,
+    /// Raft index of the last change.
+    pub version: u64,
+    /// When it joined.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// What is wished.
+    pub spec: NodeSpec,
+    /// What it said of itself; `None` until its first session.
+    pub description: Option<NodeDescription>,
+    /// How it is.
+    pub status: NodeStatus,
+    /// Where its manager listens (control port), if it is one.
+    pub manager_addr: Option<SocketAddr>,
+    /// Raft member id, if it is a manager. Never used again for another node.
+    pub raft_id: Option<u64>,
+}
+
+impl Node {
+    /// Host name, or the short id before the first session.
+    pub fn hostname(&self) -> String {
+        self.description
+            .as_ref()
+            .map_or_else(|| self.id.short(), |d| d.hostname.clone())
+    }
+}

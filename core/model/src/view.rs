@@ -1,0 +1,102 @@
+//! What one node is told: its own tasks, and of everything else only what its datapath and its resolver need.
+//!
+//! A `NodeView` is a whole snapshot with a sequence number. The agent keeps the last one on disk, so that a node that
+//! boots without managers comes back serving.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::{ClusterId, Name, NetworkId, NodeId, PublishedPort, ServiceId, Slot, Task, TaskId, VirtualIp, Vni};
+
+/// Everything that a node should have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeView {
+    /// Grows with every snapshot of a leader's term; a lower one is stale.
+    pub seq: u64,
+    /// The cluster.
+    pub cluster: ClusterId,
+    /// The node that this is for.
+    pub node: NodeId,
+    /// UDP port of the tunnels.
+    pub data_port: u16,
+    /// MTU of containers, bytes: the smallest underlay of all nodes less the tunnel's headers.
+    pub container_mtu: u16,
+    /// All nodes of the cluster, this one too.
+    pub peers: Vec<PeerView>,
+    /// Networks with a task on this node, and those whose endpoints take published traffic.
+    pub networks: Vec<NetworkView>,
+    /// Tasks assigned to this node that it still has to act on.
+    pub tasks: Vec<Task>,
+    /// Endpoints of those networks, on any node, of tasks that are not known to have ended.
+    pub endpoints: Vec<EndpointView>,
+    /// Services in those networks, and all that publish ports.
+    pub services: Vec<ServiceView>,
+}
+
+/// A node as others need to know it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerView {
+    /// Which.
+    pub node: NodeId,
+    /// Its host name, for answers of the resolver.
+    pub hostname: String,
+    /// Its tunnel endpoint.
+    pub vtep: IpAddr,
+}
+
+/// A network as a node needs it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkView {
+    /// Which.
+    pub id: NetworkId,
+    /// Its name.
+    pub name: Name,
+    /// Its segment.
+    pub vni: Vni,
+    /// Its addresses.
+    pub subnet: IpNet,
+    /// Answered by the datapath.
+    pub gateway: IpAddr,
+    /// No egress, no forwarding of names.
+    pub internal: bool,
+    /// Endpoints in it do not reach each other.
+    pub ingress: bool,
+}
+
+/// An endpoint: a task's address in one network, and where it lives.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndpointView {
+    /// Its task.
+    pub task: TaskId,
+    /// The task's service.
+    pub service: ServiceId,
+    /// The task's slot.
+    pub slot: Slot,
+    /// Its network.
+    pub network: NetworkId,
+    /// Its address there.
+    pub addr: IpAddr,
+    /// The node that it is on.
+    pub node: NodeId,
+    /// The task's first endpoint, which takes published traffic.
+    pub gateway: bool,
+    /// Takes new flows: its task runs, is healthy and is wanted.
+    pub serving: bool,
+}
+
+/// A service as a node needs it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceView {
+    /// Which.
+    pub id: ServiceId,
+    /// Its name.
+    pub name: Name,
+    /// Its virtual IPs; empty for `dnsrr`.
+    pub vips: Vec<VirtualIp>,
+    /// Further names by network.
+    pub aliases: Vec<(NetworkId, Name)>,
+    /// Its published ports.
+    pub ports: Vec<PublishedPort>,
+}
