@@ -37,18 +37,20 @@ impl Default for ClusterSettings {
     }
 }
 
-/// The secrets of the two join tokens, as the text after the CA digest.
+/// What nobody but the managers may see. Never sent to a node that is not a manager, never printed.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct JoinTokens {
-    /// Whole token for workers, `SWMTKN-1-...`.
-    pub worker: String,
-    /// Whole token for managers.
-    pub manager: String,
+pub struct ClusterSecrets {
+    /// Whole join token for workers, `SWMTKN-1-<digest of the root certificate>-<secret>`.
+    pub worker_token: String,
+    /// Whole join token for managers.
+    pub manager_token: String,
+    /// Key of the root certificate, PEM (PKCS#8).
+    pub root_ca_key: String,
 }
 
-impl std::fmt::Debug for JoinTokens {
+impl std::fmt::Debug for ClusterSecrets {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("JoinTokens(..)")
+        f.write_str("ClusterSecrets(..)")
     }
 }
 
@@ -65,6 +67,6 @@ pub struct Cluster {
     pub settings: ClusterSettings,
     /// Root certificate, PEM.
     pub root_ca: String,
-    /// Tokens that let nodes join.
-    pub tokens: JoinTokens,
+    /// Tokens and keys.
+    pub secrets: ClusterSecrets,
 }

@@ -14,7 +14,7 @@ mod task;
 mod time;
 mod view;
 
-pub use cluster::{Cluster, ClusterSettings, JoinTokens};
+pub use cluster::{Cluster, ClusterSecrets, ClusterSettings};
 pub use id::{ClusterId, NetworkId, NodeId, RequestId, ServiceId, TaskId};
 pub use invalid::Invalid;
 pub use name::{Name, NameKind};

@@ -1,1 +1,16 @@
-//! To be written.
+//! The protobuf messages of netctl and their conversions to and from the model: the only place that knows both.
+//!
+//! `pb` holds the generated messages and, with feature `rpc`, the client and server stubs. Every object of the model
+//! has `From<model::X> for pb::X`, which cannot fail, and `TryFrom<pb::X> for model::X`, which checks everything that a
+//! peer or a user may have got wrong and says which field was.
+
+/// Generated messages and stubs of package `netctl.v1`.
+#[allow(
+    missing_docs,
+    clippy::all,
+    clippy::pedantic,
+    reason = "generated; documented in the .proto files"
+)]
+pub mod pb {
+    include!(concat!(env!("OUT_DIR"), "/netctl.v1.rs"));
+}
