@@ -43,4 +43,8 @@ pub enum Invalid {
     Backwards { from: &'static str, to: &'static str },
     #[error("invalid MAC address \"{0}\"")]
     Mac(String),
+    #[error(
+        "invalid join token: use the whole text SWMTKN-1-... as printed by \"netctl swarm join-token worker\" on a manager"
+    )]
+    Token,
 }

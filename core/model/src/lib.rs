@@ -12,6 +12,7 @@ mod node;
 mod service;
 mod task;
 mod time;
+mod token;
 mod view;
 
 pub use cluster::{Cluster, ClusterSecrets, ClusterSettings};
@@ -27,4 +28,5 @@ pub use service::{
 };
 pub use task::{DesiredState, Slot, Task, TaskState, TaskStatus};
 pub use time::Timestamp;
+pub use token::JoinToken;
 pub use view::{EndpointView, NetworkView, NodeView, PeerView, ServiceView};
