@@ -1,1 +1,21 @@
-//! To be written.
+//! The cluster's state and the only way to change it: `State::apply`, fed with committed log entries.
+//!
+//! Pure: the same entries give the same state on every manager. A `Command` carries every time, id and allocated value;
+//! `apply` checks them again, because the view that they were decided on may be old by then, and refuses as a whole what
+//! does not hold any more. Cloning a [`State`] is O(1) (persistent tables), so a clone is the read snapshot: [`View`].
+
+mod apply;
+mod codec;
+mod command;
+mod event;
+mod index;
+mod refused;
+mod state;
+mod tables;
+
+pub use codec::{CodecError, ENTRY_FORMAT, SNAPSHOT_FORMAT};
+pub use command::{Command, Entry, NewNetwork, NewService, ServiceChange, StatusReport, TaskOp};
+pub use event::Event;
+pub use index::AddressOwner;
+pub use refused::{Kind, Refused};
+pub use state::{REMEMBERED_REQUESTS, State, View};

@@ -1,0 +1,91 @@
+//! `State::apply`: one committed entry, the same on every manager. Called by the raft driver in log order.
+//!
+//! Total (a refusal is a value), deterministic (ordered tables; no clock, no dice) and all-or-nothing per entry: the
+//! state before is a clone away. Also called by `control` on a scratch clone, so that deciders see their own commands.
+
+mod cluster;
+mod network;
+mod node;
+mod service;
+mod task;
+
+use crate::{Command, Entry, Event, Refused, State};
+
+impl State {
+    /// Carries out the entry at `index` of the log. An entry at or below the last index changes nothing; neither does
+    /// one whose request was applied before: it gets the outcome of the first time, without events.
+    pub fn apply(&mut self, index: u64, entry: Entry) -> Result<Vec<Event>, Refused> {
+        if index <= self.tables.applied {
+            return Ok(Vec::new());
+        }
+        self.tables.applied = index;
+        if let Some(outcome) = self.outcome(entry.request) {
+            return outcome.map(|()| Vec::new());
+        }
+        let result = self.apply_command(index, entry.command);
+        self.remember(entry.request, result.as_ref().err().cloned());
+        result
+    }
+
+    /// The index of an entry that carries no command (raft makes one when a leader is elected).
+    pub fn apply_nothing(&mut self, index: u64) {
+        self.tables.applied = self.tables.applied.max(index);
+    }
+
+    /// Carries out a command on a scratch clone as if it came next in the log, without remembering a request.
+    pub fn apply_draft(&mut self, command: Command) -> Result<Vec<Event>, Refused> {
+        self.apply_command(self.tables.applied + 1, command)
+    }
+
+    fn apply_command(&mut self, index: u64, command: Command) -> Result<Vec<Event>, Refused> {
+        let before = self.clone();
+        let mut events = Vec::new();
+        match self.step(index, command, &mut events) {
+            Ok(()) => {
+                events.sort_unstable();
+                events.dedup();
+                Ok(events)
+            }
+            Err(refused) => {
+                *self = before;
+                Err(refused)
+            }
+        }
+    }
+
+    fn step(&mut self, index: u64, command: Command, events: &mut Vec<Event>) -> Result<(), Refused> {
+        match command {
+            Command::InitCluster(cluster) => self.init_cluster(index, *cluster, events),
+            Command::UpdateTokens {
+                version,
+                worker,
+                manager,
+            } => self.update_tokens(index, version, worker, manager, events),
+            Command::UpdateSettings { version, settings } => self.update_settings(index, version, *settings, events),
+            Command::CreateNetwork(new) => self.create_network(index, *new, events),
+            Command::RemoveNetwork { id } => self.remove_network(id, events),
+            Command::CreateService(new) => self.create_service(index, *new, events),
+            Command::UpdateService(change) => self.update_service(index, *change, events),
+            Command::RemoveService { id, at } => self.remove_service(index, id, at, events),
+            Command::UpsertNode(node) => self.upsert_node(index, *node, events),
+            Command::DescribeNode {
+                id,
+                at,
+                addr,
+                description,
+            } => self.describe_node(index, id, at, addr, *description, events),
+            Command::NodeStatus { id, at, state, message } => self.node_status(index, id, at, state, message, events),
+            Command::UpdateNodeSpec { id, version, at, spec } => {
+                self.update_node_spec(index, id, version, at, spec, events)
+            }
+            Command::RemoveNode { id, at, force } => self.remove_node(index, id, at, force, events),
+            Command::Tasks(ops) => ops.into_iter().try_for_each(|op| self.task_op(index, op, events)),
+            Command::Batch(all) => all
+                .into_iter()
+                .try_for_each(|command| self.step(index, command, events)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

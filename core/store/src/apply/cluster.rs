@@ -1,0 +1,65 @@
+//! The cluster's own settings.
+
+use model::{Cluster, ClusterSettings};
+
+use crate::{Event, Kind, Refused, State};
+
+impl State {
+    pub(super) fn init_cluster(
+        &mut self,
+        index: u64,
+        mut cluster: Cluster,
+        events: &mut Vec<Event>,
+    ) -> Result<(), Refused> {
+        if self.tables.cluster.is_some() {
+            return Err(Refused::ClusterExists);
+        }
+        cluster.version = index;
+        self.tables.cluster = Some(cluster);
+        events.push(Event::Cluster);
+        Ok(())
+    }
+
+    fn cluster_at(&mut self, version: u64) -> Result<&mut Cluster, Refused> {
+        let cluster = self.tables.cluster.as_mut().ok_or(Refused::NoCluster)?;
+        if cluster.version != version {
+            return Err(Refused::OutOfSequence {
+                kind: Kind::Cluster,
+                name: cluster.id.to_string(),
+                read: version,
+                now: cluster.version,
+            });
+        }
+        Ok(cluster)
+    }
+
+    pub(super) fn update_tokens(
+        &mut self,
+        index: u64,
+        version: u64,
+        worker: String,
+        manager: String,
+        events: &mut Vec<Event>,
+    ) -> Result<(), Refused> {
+        let cluster = self.cluster_at(version)?;
+        cluster.secrets.worker_token = worker;
+        cluster.secrets.manager_token = manager;
+        cluster.version = index;
+        events.push(Event::Cluster);
+        Ok(())
+    }
+
+    pub(super) fn update_settings(
+        &mut self,
+        index: u64,
+        version: u64,
+        settings: ClusterSettings,
+        events: &mut Vec<Event>,
+    ) -> Result<(), Refused> {
+        let cluster = self.cluster_at(version)?;
+        cluster.settings = settings;
+        cluster.version = index;
+        events.push(Event::Cluster);
+        Ok(())
+    }
+}

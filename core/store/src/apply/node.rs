@@ -1,0 +1,137 @@
+//! Nodes: joining, what they say of themselves, what is wished of them, leaving.
+
+use std::net::IpAddr;
+
+use model::{Node, NodeDescription, NodeId, NodeSpec, NodeState, Role, TaskState, Timestamp};
+
+use crate::{Event, Kind, Refused, State};
+
+impl State {
+    /// A node that joins again with its id keeps the time it was made at; a raft id is never used again.
+    pub(super) fn upsert_node(&mut self, index: u64, mut node: Node, events: &mut Vec<Event>) -> Result<(), Refused> {
+        let old = self.node(node.id);
+        let highest = self.highest_raft_id();
+        match (node.raft_id, old.and_then(|old| old.raft_id)) {
+            (Some(new), before) if before != Some(new) && new <= highest => {
+                return Err(Refused::RaftIdUsed { raft_id: new, highest });
+            }
+            (Some(new), _) => self.tables.highest_raft_id = highest.max(new),
+            (None, _) => {}
+        }
+        if let Some(old) = self.node(node.id) {
+            node.created_at = old.created_at;
+        }
+        node.version = index;
+        events.push(Event::Node(node.id));
+        self.put_node(node);
+        Ok(())
+    }
+
+    fn change_node(
+        &mut self,
+        index: u64,
+        id: NodeId,
+        at: Timestamp,
+        events: &mut Vec<Event>,
+        change: impl FnOnce(&mut Node),
+    ) -> Result<(), Refused> {
+        let missing = || Refused::NotFound {
+            kind: Kind::Node,
+            what: id.to_string(),
+        };
+        let old = self.node(id).ok_or_else(missing)?;
+        let mut node = old.clone();
+        change(&mut node);
+        if node != *old {
+            node.version = index;
+            node.updated_at = at;
+            events.push(Event::Node(id));
+            self.put_node(node);
+        }
+        Ok(())
+    }
+
+    pub(super) fn describe_node(
+        &mut self,
+        index: u64,
+        id: NodeId,
+        at: Timestamp,
+        addr: IpAddr,
+        description: NodeDescription,
+        events: &mut Vec<Event>,
+    ) -> Result<(), Refused> {
+        self.change_node(index, id, at, events, |node| {
+            node.description = Some(description);
+            node.status.addr = addr;
+        })
+    }
+
+    pub(super) fn node_status(
+        &mut self,
+        index: u64,
+        id: NodeId,
+        at: Timestamp,
+        state: NodeState,
+        message: String,
+        events: &mut Vec<Event>,
+    ) -> Result<(), Refused> {
+        self.change_node(index, id, at, events, |node| {
+            node.status.state = state;
+            node.status.message = message;
+        })
+    }
+
+    pub(super) fn update_node_spec(
+        &mut self,
+        index: u64,
+        id: NodeId,
+        version: u64,
+        at: Timestamp,
+        spec: NodeSpec,
+        events: &mut Vec<Event>,
+    ) -> Result<(), Refused> {
+        if let Some(node) = self.node(id).filter(|node| node.version != version) {
+            let (name, now) = (node.hostname(), node.version);
+            return Err(Refused::OutOfSequence {
+                kind: Kind::Node,
+                name,
+                read: version,
+                now,
+            });
+        }
+        self.change_node(index, id, at, events, |node| node.spec = spec)
+    }
+
+    /// Refused for managers, and for nodes that are not down unless forced. The node's tasks are orphaned at once:
+    /// nobody is left to report on them.
+    pub(super) fn remove_node(
+        &mut self,
+        index: u64,
+        id: NodeId,
+        at: Timestamp,
+        force: bool,
+        events: &mut Vec<Event>,
+    ) -> Result<(), Refused> {
+        let missing = || Refused::NotFound {
+            kind: Kind::Node,
+            what: id.to_string(),
+        };
+        let node = self.node(id).ok_or_else(missing)?;
+        if node.spec.role == Role::Manager && node.raft_id.is_some() {
+            return Err(Refused::NodeIsManager(node.hostname()));
+        }
+        if !force && node.status.state != NodeState::Down {
+            return Err(Refused::NodeNotDown(node.hostname()));
+        }
+        let tasks: Vec<_> = self.tasks_on_node(id).cloned().collect();
+        for mut task in tasks {
+            task.status.state = TaskState::Orphaned;
+            task.status.at = at;
+            task.status.err = "assigned node no longer exists".to_owned();
+            self.write_task(index, at, task, events);
+        }
+        events.push(Event::Node(id));
+        self.drop_node(id);
+        Ok(())
+    }
+}

@@ -1,0 +1,149 @@
+//! Services: names, virtual IPs and published ports are held by the service itself, from its creation to its removal.
+
+use model::{DesiredState, PublishMode, PublishedPort, Service, ServiceId, ServiceSpec, Timestamp, VirtualIp};
+
+use crate::{AddressOwner, Event, Kind, NewService, Refused, ServiceChange, State};
+
+/// Whether tasks made from `old` do not fit `new` any more. Replicas, constraints, restart policy and published ports
+/// act on running tasks; what is inside the container and its networks do not.
+fn needs_new_tasks(old: &ServiceSpec, new: &ServiceSpec) -> bool {
+    old.container != new.container || old.networks != new.networks
+}
+
+impl State {
+    pub(super) fn create_service(
+        &mut self,
+        index: u64,
+        new: NewService,
+        events: &mut Vec<Event>,
+    ) -> Result<(), Refused> {
+        if self.service(new.id).is_some() {
+            return Err(Refused::IdTaken {
+                kind: Kind::Service,
+                id: new.id.to_string(),
+            });
+        }
+        if self.service_named(&new.spec.name).is_some() {
+            return Err(Refused::NameTaken {
+                kind: Kind::Service,
+                name: new.spec.name.to_string(),
+            });
+        }
+        self.check_service(new.id, &new.spec, &new.vips, &new.ports)?;
+        events.push(Event::Service(new.id));
+        self.put_service(Service {
+            id: new.id,
+            version: index,
+            created_at: new.at,
+            updated_at: new.at,
+            spec: new.spec,
+            spec_version: 1,
+            vips: new.vips,
+            ports: new.ports,
+        });
+        Ok(())
+    }
+
+    pub(super) fn update_service(
+        &mut self,
+        index: u64,
+        change: ServiceChange,
+        events: &mut Vec<Event>,
+    ) -> Result<(), Refused> {
+        let missing = || Refused::NotFound {
+            kind: Kind::Service,
+            what: change.id.to_string(),
+        };
+        let old = self.service(change.id).ok_or_else(missing)?.clone();
+        let name = old.spec.name.to_string();
+        if old.version != change.version {
+            let (read, now) = (change.version, old.version);
+            return Err(Refused::OutOfSequence {
+                kind: Kind::Service,
+                name,
+                read,
+                now,
+            });
+        }
+        if old.spec.name != change.spec.name {
+            return Err(Refused::Renamed {
+                from: name,
+                to: change.spec.name.to_string(),
+            });
+        }
+        self.check_service(change.id, &change.spec, &change.vips, &change.ports)?;
+        let changed = needs_new_tasks(&old.spec, &change.spec);
+        events.push(Event::Service(change.id));
+        self.put_service(Service {
+            version: index,
+            updated_at: change.at,
+            spec_version: old.spec_version + u64::from(changed),
+            spec: change.spec,
+            vips: change.vips,
+            ports: change.ports,
+            ..old
+        });
+        Ok(())
+    }
+
+    /// Its tasks are wanted `Remove` in the same step, so that its networks can be removed right afterwards.
+    pub(super) fn remove_service(
+        &mut self,
+        index: u64,
+        id: ServiceId,
+        at: Timestamp,
+        events: &mut Vec<Event>,
+    ) -> Result<(), Refused> {
+        if self.service(id).is_none() {
+            return Err(Refused::NotFound {
+                kind: Kind::Service,
+                what: id.to_string(),
+            });
+        }
+        let tasks: Vec<_> = self.tasks_of_service(id).cloned().collect();
+        for mut task in tasks {
+            task.desired = DesiredState::Remove;
+            self.write_task(index, at, task, events);
+        }
+        events.push(Event::Service(id));
+        self.drop_service(id);
+        Ok(())
+    }
+
+    fn check_service(
+        &mut self,
+        id: ServiceId,
+        spec: &ServiceSpec,
+        vips: &[VirtualIp],
+        ports: &[PublishedPort],
+    ) -> Result<(), Refused> {
+        for attachment in &spec.networks {
+            if self.network(attachment.network).is_none() {
+                let what = attachment.network.to_string();
+                return Err(Refused::NotFound {
+                    kind: Kind::Network,
+                    what,
+                });
+            }
+        }
+        ports.iter().try_for_each(|port| self.check_port(id, port))?;
+        vips.iter()
+            .try_for_each(|vip| self.claim(vip.network, vip.addr, AddressOwner::Vip(id)))
+    }
+
+    /// Two services may share a port only if both publish it on their tasks' hosts.
+    fn check_port(&self, id: ServiceId, port: &PublishedPort) -> Result<(), Refused> {
+        let clash = self
+            .port_holders(port.published, port.protocol)
+            .filter(|(holder, _)| *holder != id)
+            .find(|(_, mode)| PublishMode::Ingress == *mode || PublishMode::Ingress == port.mode);
+        let Some((holder, mode)) = clash else { return Ok(()) };
+        let name = self.service(holder).map(|s| s.spec.name.to_string());
+        Err(Refused::PortTaken {
+            port: port.published,
+            name: name.unwrap_or_default(),
+            id: holder,
+            mode,
+        })
+    }
+}

@@ -1,0 +1,151 @@
+//! Tasks: states and wishes only grow; managers set the states up to `Assigned`, the task's own agent those after.
+
+use model::{Task, TaskId, TaskState, Timestamp};
+
+use crate::{AddressOwner, Event, Kind, Refused, State, StatusReport, TaskOp};
+
+impl State {
+    pub(super) fn task_op(&mut self, index: u64, op: TaskOp, events: &mut Vec<Event>) -> Result<(), Refused> {
+        match op {
+            TaskOp::Create(task) => self.create_task(index, *task, events),
+            TaskOp::Allocate { task, at, attachments } => {
+                let mut task = self.task_before(task, TaskState::New, TaskState::Pending)?;
+                task.attachments = attachments;
+                self.claim_addresses(&task)?;
+                task.status.err = String::new();
+                self.write_state(index, at, task, TaskState::Pending, "pending task scheduling", events)
+            }
+            TaskOp::Assign { task, at, node } => {
+                let mut task = self.task_before(task, TaskState::Pending, TaskState::Assigned)?;
+                if self.node(node).is_none() {
+                    return Err(Refused::NotFound {
+                        kind: Kind::Node,
+                        what: node.to_string(),
+                    });
+                }
+                task.node = Some(node);
+                task.status.err = String::new();
+                let message = "scheduler assigned task to node";
+                self.write_state(index, at, task, TaskState::Assigned, message, events)
+            }
+            TaskOp::Explain { task, at, err } => {
+                let mut task = self.known_task(task)?;
+                task.status.err = err;
+                self.write_task(index, at, task, events);
+                Ok(())
+            }
+            TaskOp::SetDesired { task, at, desired } => {
+                let mut task = self.known_task(task)?;
+                task.desired = task.desired.max(desired);
+                self.write_task(index, at, task, events);
+                Ok(())
+            }
+            TaskOp::Report(report) => self.report(index, *report, events),
+            TaskOp::Remove { task } => {
+                if let Some(old) = self.task(task) {
+                    let (service, node) = (old.service, old.node);
+                    events.push(Event::Task { task, service, node });
+                    self.drop_task(task);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn create_task(&mut self, index: u64, task: Task, events: &mut Vec<Event>) -> Result<(), Refused> {
+        if self.task(task.id).is_some() {
+            return Err(Refused::IdTaken {
+                kind: Kind::Task,
+                id: task.id.to_string(),
+            });
+        }
+        if self.service(task.service).is_none() {
+            let what = task.service.to_string();
+            return Err(Refused::NotFound {
+                kind: Kind::Service,
+                what,
+            });
+        }
+        self.claim_addresses(&task)?;
+        let at = task.created_at;
+        self.write_task(index, at, task, events);
+        Ok(())
+    }
+
+    fn claim_addresses(&mut self, task: &Task) -> Result<(), Refused> {
+        task.attachments
+            .iter()
+            .try_for_each(|a| self.claim(a.network, a.addr, AddressOwner::Task(task.id)))
+    }
+
+    fn known_task(&self, id: TaskId) -> Result<Task, Refused> {
+        let missing = || Refused::NotFound {
+            kind: Kind::Task,
+            what: id.to_string(),
+        };
+        self.task(id).cloned().ok_or_else(missing)
+    }
+
+    /// The task, if it is at `from` exactly, the only state that leads to `next`.
+    fn task_before(&self, id: TaskId, from: TaskState, next: TaskState) -> Result<Task, Refused> {
+        let task = self.known_task(id)?;
+        let state = task.status.state;
+        if state == from {
+            Ok(task)
+        } else {
+            Err(Refused::TaskBeyond { task: id, state, next })
+        }
+    }
+
+    fn write_state(
+        &mut self,
+        index: u64,
+        at: Timestamp,
+        mut task: Task,
+        state: TaskState,
+        message: &str,
+        events: &mut Vec<Event>,
+    ) -> Result<(), Refused> {
+        task.status.state = state;
+        task.status.at = at;
+        task.status.message = message.to_owned();
+        self.write_task(index, at, task, events);
+        Ok(())
+    }
+
+    /// Puts a task if it differs from what is stored.
+    pub(super) fn write_task(&mut self, index: u64, at: Timestamp, mut task: Task, events: &mut Vec<Event>) {
+        if self.task(task.id) == Some(&task) {
+            return;
+        }
+        task.version = index;
+        task.updated_at = at;
+        events.push(Event::Task {
+            task: task.id,
+            service: task.service,
+            node: task.node,
+        });
+        self.put_task(task);
+    }
+
+    fn report(&mut self, index: u64, report: StatusReport, events: &mut Vec<Event>) -> Result<(), Refused> {
+        let StatusReport { node, task: id, status } = report;
+        let Some(task) = self.task(id) else { return Ok(()) };
+        if task.node != Some(node) {
+            return Err(Refused::ForeignTask { node, task: id });
+        }
+        let state = status.state;
+        if !(TaskState::Accepted..=TaskState::Rejected).contains(&state) {
+            return Err(Refused::ForeignState { node, task: id, state });
+        }
+        let now = &task.status;
+        let older = state == now.state && status.at < now.at;
+        if now.state.is_terminal() || now.state.advance(state).is_err() || older {
+            return Ok(());
+        }
+        let (mut task, at) = (task.clone(), status.at);
+        task.status = status;
+        self.write_task(index, at, task, events);
+        Ok(())
+    }
+}

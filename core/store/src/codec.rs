@@ -1,0 +1,102 @@
+//! Bytes of log entries and snapshots: one format byte, then CBOR. Read and written by the raft driver only.
+
+use ciborium::{de, ser};
+use serde::{Serialize, de::DeserializeOwned};
+use thiserror::Error;
+
+use crate::{Entry, State, index::Indexes, tables::Tables};
+
+/// Format of the entries that this version writes.
+pub const ENTRY_FORMAT: u8 = 1;
+/// Format of the snapshots that this version writes.
+pub const SNAPSHOT_FORMAT: u8 = 1;
+
+/// Bytes that are no entry or snapshot of ours.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum CodecError {
+    /// Written by a later version.
+    #[error("{what} has format {found}, this version reads format {known}: upgrade netd on this manager")]
+    Format {
+        /// `log entry` or `snapshot`.
+        what: &'static str,
+        /// The byte read.
+        found: u8,
+        /// The byte known.
+        known: u8,
+    },
+    /// Nothing there at all.
+    #[error("{what} is empty")]
+    Empty {
+        /// `log entry` or `snapshot`.
+        what: &'static str,
+    },
+    /// Broken.
+    #[error("{what} cannot be read: {why}")]
+    Broken {
+        /// `log entry` or `snapshot`.
+        what: &'static str,
+        /// Where and how, from the decoder.
+        why: String,
+    },
+}
+
+fn encode(what: &'static str, format: u8, value: &impl Serialize) -> Result<Vec<u8>, CodecError> {
+    let mut bytes = vec![format];
+    match ser::into_writer(value, &mut bytes) {
+        Ok(()) => Ok(bytes),
+        Err(why) => Err(CodecError::Broken {
+            what,
+            why: why.to_string(),
+        }),
+    }
+}
+
+fn decode<T: DeserializeOwned>(what: &'static str, known: u8, bytes: &[u8]) -> Result<T, CodecError> {
+    let (found, mut rest) = bytes.split_first().ok_or(CodecError::Empty { what })?;
+    if *found != known {
+        return Err(CodecError::Format {
+            what,
+            found: *found,
+            known,
+        });
+    }
+    let broken = |why: String| CodecError::Broken { what, why };
+    let value = de::from_reader(&mut rest).map_err(|why| broken(why.to_string()))?;
+    if rest.is_empty() {
+        Ok(value)
+    } else {
+        Err(broken(format!("{} bytes too many", rest.len())))
+    }
+}
+
+impl Entry {
+    /// Format byte and CBOR.
+    pub fn encode(&self) -> Result<Vec<u8>, CodecError> {
+        encode("log entry", ENTRY_FORMAT, self)
+    }
+
+    /// The inverse of [`Entry::encode`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
+        decode("log entry", ENTRY_FORMAT, bytes)
+    }
+}
+
+impl State {
+    /// The whole state, for restarts and for followers that lag behind the log.
+    pub fn encode(&self) -> Result<Vec<u8>, CodecError> {
+        encode("snapshot", SNAPSHOT_FORMAT, &self.tables)
+    }
+
+    /// The inverse of [`State::encode`]; the indexes are built anew.
+    pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
+        let tables: Tables = decode("snapshot", SNAPSHOT_FORMAT, bytes)?;
+        let indexes = Indexes::of(&tables);
+        Ok(Self { tables, indexes })
+    }
+
+    /// FNV-1a (64 bits) of the encoded state: equal on all managers at an equal index.
+    pub fn checksum(&self) -> Result<u64, CodecError> {
+        let fold = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        Ok(self.encode()?.iter().fold(0xcbf2_9ce4_8422_2325, fold))
+    }
+}

@@ -1,0 +1,250 @@
+//! What the log holds. Made by `control` (deciders) and the API edge, carried out by `apply` on every manager.
+//!
+//! Nothing in here is decided while it is applied: ids, times, addresses, ports are all part of the command.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use model::{
+    Attachment, Availability, Cluster, ClusterSettings, DesiredState, NetworkId, NetworkSpec, Node, NodeDescription,
+    NodeId, NodeSpec, NodeState, PublishedPort, RequestId, ServiceId, ServiceSpec, Task, TaskId, TaskStatus, Timestamp,
+    VirtualIp, Vni,
+};
+
+/// One log entry: a command and the request that asked for it. Its bytes begin with a format number, see
+/// [`Entry::encode`](crate::Entry::encode).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Drawn once per request; a retry carries the same and changes nothing more.
+    pub request: RequestId,
+    /// What is to be done.
+    pub command: Command,
+}
+
+/// A change of the cluster's state. Object versions that commands carry are ignored or compared; `apply` writes the
+/// log index into the objects that it changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Command {
+    /// The first command of a cluster.
+    InitCluster(Box<Cluster>),
+    /// New join tokens; compare-and-set on the cluster's version.
+    UpdateTokens {
+        /// Version of the cluster that was read.
+        version: u64,
+        /// Whole join token for workers.
+        worker: String,
+        /// Whole join token for managers.
+        manager: String,
+    },
+    /// New settings; compare-and-set on the cluster's version.
+    UpdateSettings {
+        /// Version of the cluster that was read.
+        version: u64,
+        /// The new ones.
+        settings: Box<ClusterSettings>,
+    },
+    /// A network with what the allocator gave it.
+    CreateNetwork(Box<NewNetwork>),
+    /// Refused while a service or a wanted task uses it.
+    RemoveNetwork {
+        /// Which.
+        id: NetworkId,
+    },
+    /// A service with what the allocator gave it.
+    CreateService(Box<NewService>),
+    /// A new spec, with what the allocator gave it; compare-and-set.
+    UpdateService(Box<ServiceChange>),
+    /// The service goes at once; its tasks become wanted `Remove` in the same step and go when they have ended.
+    RemoveService {
+        /// Which.
+        id: ServiceId,
+        /// When.
+        at: Timestamp,
+    },
+    /// A node joins, or joins again with the same id.
+    UpsertNode(Box<Node>),
+    /// What a node's agent says when it opens a session.
+    DescribeNode {
+        /// Which.
+        id: NodeId,
+        /// When.
+        at: Timestamp,
+        /// Address that it gave, or that its connection came from.
+        addr: IpAddr,
+        /// Its machine.
+        description: Box<NodeDescription>,
+    },
+    /// A node is heard from, or not any more.
+    NodeStatus {
+        /// Which.
+        id: NodeId,
+        /// When.
+        at: Timestamp,
+        /// Up or down.
+        state: NodeState,
+        /// Why, in words; empty if all is well.
+        message: String,
+    },
+    /// What an operator wishes of a node; compare-and-set.
+    UpdateNodeSpec {
+        /// Which.
+        id: NodeId,
+        /// Version that was read.
+        version: u64,
+        /// When.
+        at: Timestamp,
+        /// The wish.
+        spec: NodeSpec,
+    },
+    /// A node is forgotten; its tasks are orphaned in the same step.
+    RemoveNode {
+        /// Which.
+        id: NodeId,
+        /// When.
+        at: Timestamp,
+        /// Also if it is not down.
+        force: bool,
+    },
+    /// Changes of tasks, in order.
+    Tasks(Vec<TaskOp>),
+    /// All of them in order, or none.
+    Batch(Vec<Command>),
+}
+
+/// A network to be made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewNetwork {
+    /// Its id.
+    pub id: NetworkId,
+    /// When.
+    pub at: Timestamp,
+    /// What was asked for.
+    pub spec: NetworkSpec,
+    /// Segment, free when it was chosen.
+    pub vni: Vni,
+    /// Subnet, free when it was chosen.
+    pub subnet: IpNet,
+    /// A host address of the subnet.
+    pub gateway: IpAddr,
+}
+
+/// A service to be made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewService {
+    /// Its id.
+    pub id: ServiceId,
+    /// When.
+    pub at: Timestamp,
+    /// What was asked for.
+    pub spec: ServiceSpec,
+    /// One address per network, unless `dnsrr`.
+    pub vips: Vec<VirtualIp>,
+    /// The published ports with their numbers.
+    pub ports: Vec<PublishedPort>,
+}
+
+/// A service's new spec.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceChange {
+    /// Which.
+    pub id: ServiceId,
+    /// Version that was read.
+    pub version: u64,
+    /// When.
+    pub at: Timestamp,
+    /// What is asked for now.
+    pub spec: ServiceSpec,
+    /// One address per network, unless `dnsrr`; those of unchanged networks stay.
+    pub vips: Vec<VirtualIp>,
+    /// The published ports with their numbers; those of unchanged ports stay.
+    pub ports: Vec<PublishedPort>,
+}
+
+/// One change of one task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TaskOp {
+    /// A new task of an existing service.
+    Create(Box<Task>),
+    /// Its addresses: `New` becomes `Pending`.
+    Allocate {
+        /// Which.
+        task: TaskId,
+        /// When.
+        at: Timestamp,
+        /// One per network; the first is the gateway endpoint.
+        attachments: Vec<Attachment>,
+    },
+    /// Its node: `Pending` becomes `Assigned`.
+    Assign {
+        /// Which.
+        task: TaskId,
+        /// When.
+        at: Timestamp,
+        /// Where it shall run.
+        node: NodeId,
+    },
+    /// Why it waits, in the words that `service ps` shows; the state stays.
+    Explain {
+        /// Which.
+        task: TaskId,
+        /// When.
+        at: Timestamp,
+        /// The reason; empty: none any more.
+        err: String,
+    },
+    /// What is wanted of it. Only grows; less than before is ignored.
+    SetDesired {
+        /// Which.
+        task: TaskId,
+        /// When.
+        at: Timestamp,
+        /// The wish.
+        desired: DesiredState,
+    },
+    /// What its agent says; see [`StatusReport`].
+    Report(Box<StatusReport>),
+    /// It is forgotten. Unknown tasks are ignored.
+    Remove {
+        /// Which.
+        task: TaskId,
+    },
+}
+
+/// What an agent says of a task. Stale reports (lower state, task ended or unknown) are ignored; reports of another
+/// node's task, or of states that agents do not set, are refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusReport {
+    /// The node whose agent says it, from its certificate.
+    pub node: NodeId,
+    /// Which task.
+    pub task: TaskId,
+    /// How it is.
+    pub status: TaskStatus,
+}
+
+impl Command {
+    /// A node that has just got its certificate: nothing known of its machine yet, status `Unknown`.
+    pub fn join(id: NodeId, at: Timestamp, role: model::Role, addr: IpAddr) -> Self {
+        Self::UpsertNode(Box::new(Node {
+            id,
+            version: 0,
+            created_at: at,
+            updated_at: at,
+            spec: NodeSpec {
+                role,
+                availability: Availability::Active,
+                labels: std::collections::BTreeMap::new(),
+            },
+            description: None,
+            status: model::NodeStatus {
+                state: NodeState::Unknown,
+                message: String::new(),
+                addr,
+            },
+            manager_addr: None,
+            raft_id: None,
+        }))
+    }
+}

@@ -1,0 +1,26 @@
+//! What an applied command touched. Events say "look again at this"; losing one costs latency, never correctness,
+//! because a periodic pass looks at everything.
+
+use model::{NetworkId, NodeId, ServiceId, TaskId};
+
+/// An object that was made, changed or removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Event {
+    /// The cluster's own settings.
+    Cluster,
+    /// A node.
+    Node(NodeId),
+    /// A network.
+    Network(NetworkId),
+    /// A service.
+    Service(ServiceId),
+    /// A task; its service and node ride along, because a removed task cannot be looked up any more.
+    Task {
+        /// Which.
+        task: TaskId,
+        /// Whose.
+        service: ServiceId,
+        /// Where.
+        node: Option<NodeId>,
+    },
+}

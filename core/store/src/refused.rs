@@ -1,0 +1,142 @@
+//! Why a command was refused: facts, worded as Docker words them where it has a wording. Shown to users as they are.
+
+use std::{fmt, net::IpAddr};
+
+use ipnet::IpNet;
+use model::{NodeId, PublishMode, ServiceId, TaskId, TaskState};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// The kind of an object that a refusal names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Kind {
+    /// The cluster.
+    Cluster,
+    /// A node.
+    Node,
+    /// A network.
+    Network,
+    /// A service.
+    Service,
+    /// A task.
+    Task,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Cluster => "cluster",
+            Self::Node => "node",
+            Self::Network => "network",
+            Self::Service => "service",
+            Self::Task => "task",
+        })
+    }
+}
+
+/// How a service that has a port uses it.
+fn used_as(mode: PublishMode) -> &'static str {
+    match mode {
+        PublishMode::Ingress => "an ingress port",
+        PublishMode::Host => "a host-published port",
+    }
+}
+
+/// A command that changes nothing, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Error)]
+#[allow(
+    missing_docs,
+    reason = "the message of each variant says what it and its fields mean"
+)]
+pub enum Refused {
+    #[error(
+        "This node is already part of a swarm. Use \"netctl swarm leave\" to leave this swarm and join another one."
+    )]
+    ClusterExists,
+    #[error(
+        "This node is not a swarm manager. Use \"netctl swarm init\" or \"netctl swarm join\" to connect this node to swarm and try again."
+    )]
+    NoCluster,
+    #[error("{0}")]
+    Invalid(String),
+    #[error("{kind} {what} not found")]
+    NotFound { kind: Kind, what: String },
+    #[error("name conflicts with an existing object: {kind} {name} already exists")]
+    NameTaken { kind: Kind, name: String },
+    #[error("{kind} with id {id} already exists")]
+    IdTaken { kind: Kind, id: String },
+    #[error("update out of sequence: {kind} {name} is at version {now}, not {read}; read it again and repeat")]
+    OutOfSequence {
+        kind: Kind,
+        name: String,
+        read: u64,
+        now: u64,
+    },
+    #[error("renaming services is not supported: {from} cannot become {to}")]
+    Renamed { from: String, to: String },
+    #[error("port '{port}' is already in use by service '{name}' ({id}) as {}", used_as(*mode))]
+    PortTaken {
+        port: u16,
+        name: String,
+        id: ServiceId,
+        mode: PublishMode,
+    },
+    #[error("port '{port}' is the cluster's own {purpose} and cannot be published: choose another port")]
+    PortReserved { port: u16, purpose: String },
+    #[error("no port left between {first} and {last} to publish port {target}: name one with --publish PORT:{target}")]
+    NoPort { first: u16, last: u16, target: u16 },
+    #[error("network {network} is in use by service {service}")]
+    NetworkInUse { network: String, service: String },
+    #[error("network {network} is in use by task {task}")]
+    NetworkInUseByTask { network: String, task: TaskId },
+    #[error("ingress network {0} is already present")]
+    IngressExists(String),
+    #[error("Service cannot be explicitly attached to the ingress network \"{0}\"")]
+    IngressNamed(String),
+    #[error("ingress network cannot be removed because service {0} depends on it")]
+    IngressInUse(String),
+    #[error("there is no ingress network, which service {0} needs: make one with \"netctl network create --ingress\"")]
+    NoIngress(String),
+    #[error(
+        "Pool overlaps with other one on this address space: subnet {subnet} overlaps {with}; choose another with --subnet"
+    )]
+    SubnetTaken { subnet: IpNet, with: String },
+    #[error(
+        "could not find an available, non-overlapping /{prefix} in the address pools {pools}: name one with --subnet"
+    )]
+    NoSubnet { prefix: u8, pools: String },
+    #[error("VNI {vni} is already in use by network {network}")]
+    VniTaken { vni: u32, network: String },
+    #[error("no VNI left for network {0}: remove a network first")]
+    NoVni(String),
+    #[error("address {addr} is already in use in network {network}")]
+    AddressTaken { addr: IpAddr, network: String },
+    #[error("address {addr} is not a host address of network {network} (subnet {subnet})")]
+    AddressOutside {
+        addr: IpAddr,
+        network: String,
+        subnet: IpNet,
+    },
+    #[error("no address left in network {network} (subnet {subnet}): use a network with a larger --subnet")]
+    NoAddress { network: String, subnet: IpNet },
+    #[error("node {0} is not down and can't be removed")]
+    NodeNotDown(String),
+    #[error("node {0} is a manager: it must be demoted to worker before removal")]
+    NodeIsManager(String),
+    #[error("raft id {raft_id} has been used before: nodes get ids above {highest}")]
+    RaftIdUsed { raft_id: u64, highest: u64 },
+    #[error("node {node} reports task {task}, which is not its own")]
+    ForeignTask { node: NodeId, task: TaskId },
+    #[error("node {node} reports task {task} as {state}, which agents do not decide")]
+    ForeignState {
+        node: NodeId,
+        task: TaskId,
+        state: TaskState,
+    },
+    #[error("task {task} is {state}: it cannot become {next} any more")]
+    TaskBeyond {
+        task: TaskId,
+        state: TaskState,
+        next: TaskState,
+    },
+}

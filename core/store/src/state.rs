@@ -1,0 +1,248 @@
+//! The state of the cluster and how it is read. Written by `apply/` only.
+
+use std::net::IpAddr;
+
+use model::{
+    Cluster, Name, Network, NetworkId, Node, NodeId, Protocol, PublishMode, RequestId, Service, ServiceId, Slot, Task,
+    TaskId, Vni,
+};
+
+use crate::{
+    AddressOwner, Kind, Refused,
+    index::Indexes,
+    tables::{Outcome, Tables},
+};
+
+/// How many of the latest requests are remembered, so that a retry changes nothing.
+pub const REMEMBERED_REQUESTS: usize = 4096;
+
+/// Everything that the managers agree on. Cloning is O(1).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    pub(crate) tables: Tables,
+    pub(crate) indexes: Indexes,
+}
+
+/// A read snapshot: a clone of the state as it was at one index.
+pub type View = State;
+
+impl State {
+    /// Index of the last entry applied; 0 before the first.
+    pub fn applied(&self) -> u64 {
+        self.tables.applied
+    }
+
+    /// The cluster, once it has been made.
+    pub fn cluster(&self) -> Option<&Cluster> {
+        self.tables.cluster.as_ref()
+    }
+
+    /// A node by id.
+    pub fn node(&self, id: NodeId) -> Option<&Node> {
+        self.tables.nodes.get(&id)
+    }
+
+    /// All nodes in the order of their ids.
+    pub fn nodes(&self) -> impl Iterator<Item = &Node> {
+        self.tables.nodes.values()
+    }
+
+    /// Highest raft id that any node ever had; the next manager gets one more.
+    pub fn highest_raft_id(&self) -> u64 {
+        self.tables.highest_raft_id
+    }
+
+    /// A network by id.
+    pub fn network(&self, id: NetworkId) -> Option<&Network> {
+        self.tables.networks.get(&id)
+    }
+
+    /// All networks in the order of their ids.
+    pub fn networks(&self) -> impl Iterator<Item = &Network> {
+        self.tables.networks.values()
+    }
+
+    /// A network by name.
+    pub fn network_named(&self, name: &Name) -> Option<&Network> {
+        self.network(*self.indexes.network_names.get(name)?)
+    }
+
+    /// The network that has a VNI.
+    pub fn network_with_vni(&self, vni: Vni) -> Option<&Network> {
+        self.network(*self.indexes.vnis.get(&vni)?)
+    }
+
+    /// The one network of published services that name none.
+    pub fn ingress_network(&self) -> Option<&Network> {
+        self.networks().find(|network| network.spec.ingress)
+    }
+
+    /// A service by id.
+    pub fn service(&self, id: ServiceId) -> Option<&Service> {
+        self.tables.services.get(&id)
+    }
+
+    /// All services in the order of their ids.
+    pub fn services(&self) -> impl Iterator<Item = &Service> {
+        self.tables.services.values()
+    }
+
+    /// A service by name.
+    pub fn service_named(&self, name: &Name) -> Option<&Service> {
+        self.service(*self.indexes.service_names.get(name)?)
+    }
+
+    /// Who publishes a port, and how. A host-mode port may have several holders, an ingress port has one.
+    pub fn port_holders(&self, port: u16, protocol: Protocol) -> impl Iterator<Item = (ServiceId, PublishMode)> {
+        let first = (port, protocol, PublishMode::Ingress, ServiceId::from_bits(0));
+        let last = (port, protocol, PublishMode::Host, ServiceId::from_bits(u128::MAX));
+        self.indexes
+            .ports
+            .range(first..=last)
+            .map(|(_, _, mode, service)| (*service, *mode))
+    }
+
+    /// A task by id.
+    pub fn task(&self, id: TaskId) -> Option<&Task> {
+        self.tables.tasks.get(&id)
+    }
+
+    /// All tasks in the order of their ids.
+    pub fn tasks(&self) -> impl Iterator<Item = &Task> {
+        self.tables.tasks.values()
+    }
+
+    /// The tasks of a service, by slot, the ended ones too. Also of a service that is no more.
+    pub fn tasks_of_service(&self, service: ServiceId) -> impl Iterator<Item = &Task> {
+        let first = (service, Slot::MIN, TaskId::from_bits(0));
+        let last = (service, Slot::MAX, TaskId::from_bits(u128::MAX));
+        let keys = self.indexes.tasks_of_service.range(first..=last);
+        keys.filter_map(|(_, _, task)| self.task(*task))
+    }
+
+    /// The tasks on a node, the ended ones too.
+    pub fn tasks_on_node(&self, node: NodeId) -> impl Iterator<Item = &Task> {
+        let first = (node, TaskId::from_bits(0));
+        let last = (node, TaskId::from_bits(u128::MAX));
+        let keys = self.indexes.tasks_on_node.range(first..=last);
+        keys.filter_map(|(_, task)| self.task(*task))
+    }
+
+    /// The tasks that have no node yet.
+    pub fn tasks_without_node(&self) -> impl Iterator<Item = &Task> {
+        self.indexes.tasks_without_node.iter().filter_map(|id| self.task(*id))
+    }
+
+    /// The tasks with an address in a network that are not known to have ended.
+    pub fn tasks_in_network(&self, network: NetworkId) -> impl Iterator<Item = &Task> {
+        let first = (network, TaskId::from_bits(0));
+        let last = (network, TaskId::from_bits(u128::MAX));
+        let keys = self.indexes.tasks_in_network.range(first..=last);
+        keys.filter_map(|(_, task)| self.task(*task))
+    }
+
+    /// Who has an address in a network.
+    pub fn address_owner(&self, network: NetworkId, addr: IpAddr) -> Option<AddressOwner> {
+        self.indexes.addresses.get(&(network, addr)).copied()
+    }
+
+    /// The address given last in a network.
+    pub fn address_cursor(&self, network: NetworkId) -> Option<IpAddr> {
+        self.tables.cursors.get(&network).copied()
+    }
+
+    /// How a request that was applied before ended; `None`: not seen, or too long ago.
+    pub fn outcome(&self, request: RequestId) -> Option<Result<(), Refused>> {
+        let outcome = self.tables.outcomes.get(&request)?;
+        Some(outcome.refused.clone().map_or(Ok(()), Err))
+    }
+}
+
+/// Writers; each keeps its table and the indexes in step.
+impl State {
+    pub(crate) fn remember(&mut self, request: RequestId, refused: Option<Refused>) {
+        let tables = &mut self.tables;
+        if tables.outcomes.size() >= REMEMBERED_REQUESTS {
+            if let Some(oldest) = tables.arrivals.peek().copied() {
+                tables.outcomes.remove_mut(&oldest);
+                tables.arrivals.dequeue_mut();
+            }
+        }
+        tables.outcomes.insert_mut(request, Outcome { refused });
+        tables.arrivals.enqueue_mut(request);
+    }
+
+    pub(crate) fn put_node(&mut self, node: Node) {
+        self.tables.nodes.insert_mut(node.id, node);
+    }
+
+    pub(crate) fn drop_node(&mut self, id: NodeId) {
+        self.tables.nodes.remove_mut(&id);
+    }
+
+    pub(crate) fn put_network(&mut self, network: Network) {
+        self.indexes.link_network(&network);
+        self.tables.networks.insert_mut(network.id, network);
+    }
+
+    pub(crate) fn drop_network(&mut self, id: NetworkId) {
+        if let Some(old) = self.tables.networks.get(&id) {
+            self.indexes.unlink_network(old);
+        }
+        self.tables.networks.remove_mut(&id);
+        self.tables.cursors.remove_mut(&id);
+    }
+
+    pub(crate) fn put_service(&mut self, service: Service) {
+        if let Some(old) = self.tables.services.get(&service.id) {
+            self.indexes.unlink_service(old);
+        }
+        self.indexes.link_service(&service);
+        self.tables.services.insert_mut(service.id, service);
+    }
+
+    pub(crate) fn drop_service(&mut self, id: ServiceId) {
+        if let Some(old) = self.tables.services.get(&id) {
+            self.indexes.unlink_service(old);
+        }
+        self.tables.services.remove_mut(&id);
+    }
+
+    pub(crate) fn put_task(&mut self, task: Task) {
+        if let Some(old) = self.tables.tasks.get(&task.id) {
+            self.indexes.unlink_task(old);
+        }
+        self.indexes.link_task(&task);
+        self.tables.tasks.insert_mut(task.id, task);
+    }
+
+    pub(crate) fn drop_task(&mut self, id: TaskId) {
+        if let Some(old) = self.tables.tasks.get(&id) {
+            self.indexes.unlink_task(old);
+        }
+        self.tables.tasks.remove_mut(&id);
+    }
+
+    /// Checks that `addr` can become `owner`'s in `network`, and moves the cursor there.
+    pub(crate) fn claim(&mut self, network: NetworkId, addr: IpAddr, owner: AddressOwner) -> Result<(), Refused> {
+        let missing = || Refused::NotFound {
+            kind: Kind::Network,
+            what: network.to_string(),
+        };
+        let found = self.network(network).ok_or_else(missing)?;
+        let (name, subnet) = (found.spec.name.to_string(), found.subnet);
+        if !subnet.contains(&addr) || addr == subnet.network() || addr == subnet.broadcast() {
+            return Err(Refused::AddressOutside {
+                addr,
+                network: name,
+                subnet,
+            });
+        }
+        match self.address_owner(network, addr) {
+            Some(other) if other != owner => return Err(Refused::AddressTaken { addr, network: name }),
+            Some(_) => {}
+            None => self.tables.cursors.insert_mut(network, addr),
+        }
+        Ok(())
+    }
+}
