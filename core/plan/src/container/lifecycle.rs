@@ -1,0 +1,198 @@
+//! The next step of one task, from what is wanted, what was reported and what the engine has.
+
+use std::time::Duration;
+
+use model::{DesiredState, Task, TaskState, TaskStatus, Timestamp};
+
+/// From SIGTERM to SIGKILL for a container whose task is no longer known, hence neither is its grace period.
+const ORPHAN_GRACE: Duration = Duration::from_secs(10);
+
+/// How a container is at the engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ContainerState {
+    /// Made, never started.
+    Created,
+    /// Its process runs.
+    Running,
+    /// Its process has ended.
+    Exited {
+        /// Exit code; 128 + n after signal n.
+        code: i64,
+        /// What the engine says went wrong; empty for an ordinary exit.
+        error: String,
+    },
+}
+
+/// A container of ours at the engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Container {
+    /// The engine's id of it.
+    pub id: String,
+    /// How it is.
+    pub state: ContainerState,
+}
+
+/// What the agent knows of one task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Local {
+    /// Last reported status.
+    pub status: TaskStatus,
+    /// Its container, if there is one.
+    pub container: Option<Container>,
+    /// An operation is in flight: nothing is decided until it has ended.
+    pub busy: bool,
+    /// The node has booted since the container last ran: an exited container is started again, once.
+    pub revive: bool,
+}
+
+/// What to do next for a task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Report this status; no effect on the engine.
+    Report(TaskStatus),
+    /// Get the image, the engine networks and the container.
+    Prepare,
+    /// Start the container.
+    Start {
+        /// Engine id.
+        container: String,
+    },
+    /// Ask it to end, kill it after `grace`.
+    Stop {
+        /// Engine id.
+        container: String,
+        /// From SIGTERM to SIGKILL.
+        grace: Duration,
+    },
+    /// Remove the ended container.
+    Remove {
+        /// Engine id.
+        container: String,
+    },
+}
+
+/// The next step of an assigned task; `None`: nothing to do until something changes.
+pub fn next(task: &Task, local: &Local, now: Timestamp) -> Option<Step> {
+    if local.busy {
+        return None;
+    }
+    if local.status.state.is_terminal() {
+        return discard(local, task.container.stop_grace);
+    }
+    if task.desired >= DesiredState::Shutdown {
+        return Some(shut_down(task, local, now));
+    }
+    match &local.container {
+        None => Some(without_container(local, now)),
+        Some(container) => match &container.state {
+            ContainerState::Created => created(task, local, container, now),
+            ContainerState::Running if local.status.state < TaskState::Running => {
+                Some(report(local, TaskState::Running, "started", now))
+            }
+            ContainerState::Running => None,
+            ContainerState::Exited { .. } if local.revive => Some(start(container)),
+            ContainerState::Exited { code, error } => Some(ended(local, *code, error, now)),
+        },
+    }
+}
+
+/// The next step for a container whose task is not assigned to this node (any more).
+///
+/// `confirmed`: the managers have said so in this run of the agent. Before that, a saved view may be older than the
+/// container, which is then kept.
+pub fn next_unassigned(local: &Local, confirmed: bool) -> Option<Step> {
+    if local.busy || !confirmed {
+        return None;
+    }
+    discard(local, ORPHAN_GRACE)
+}
+
+fn discard(local: &Local, grace: Duration) -> Option<Step> {
+    let container = local.container.as_ref()?;
+    let id = container.id.clone();
+    Some(match container.state {
+        ContainerState::Running => Step::Stop { container: id, grace },
+        _ => Step::Remove { container: id },
+    })
+}
+
+fn shut_down(task: &Task, local: &Local, now: Timestamp) -> Step {
+    match &local.container {
+        Some(container) if container.state == ContainerState::Running => Step::Stop {
+            container: container.id.clone(),
+            grace: task.container.stop_grace,
+        },
+        _ => report(local, TaskState::Shutdown, "shutdown", now),
+    }
+}
+
+fn without_container(local: &Local, now: Timestamp) -> Step {
+    match local.status.state {
+        state if state < TaskState::Accepted => report(local, TaskState::Accepted, "accepted", now),
+        TaskState::Accepted => report(local, TaskState::Preparing, "preparing", now),
+        TaskState::Preparing => Step::Prepare,
+        _ => failed(local, "task: container is gone".to_owned(), now),
+    }
+}
+
+/// A created container below `Ready` was left half-made by an earlier run of the agent: it is made anew, since networks
+/// may be missing in it.
+fn created(task: &Task, local: &Local, container: &Container, now: Timestamp) -> Option<Step> {
+    match local.status.state {
+        state if state < TaskState::Ready => Some(Step::Remove {
+            container: container.id.clone(),
+        }),
+        _ if task.desired < DesiredState::Running || task.not_before.is_some_and(|at| now < at) => None,
+        TaskState::Ready => Some(report(local, TaskState::Starting, "starting", now)),
+        TaskState::Starting => Some(start(container)),
+        _ => Some(failed(local, "task: container was never started".to_owned(), now)),
+    }
+}
+
+fn start(container: &Container) -> Step {
+    Step::Start {
+        container: container.id.clone(),
+    }
+}
+
+fn ended(local: &Local, code: i64, error: &str, now: Timestamp) -> Step {
+    let mut status = status(local, TaskState::Complete, "finished", now);
+    status.exit_code = Some(code);
+    if code != 0 || !error.is_empty() {
+        status.state = TaskState::Failed;
+        status.message = "started".to_owned();
+        status.err = match error {
+            "" => format!("task: non-zero exit ({code})"),
+            _ => format!("task: non-zero exit ({code}): {error}"),
+        };
+    }
+    Step::Report(status)
+}
+
+fn failed(local: &Local, err: String, now: Timestamp) -> Step {
+    let mut status = status(local, TaskState::Failed, "started", now);
+    status.err = err;
+    Step::Report(status)
+}
+
+fn report(local: &Local, state: TaskState, message: &str, now: Timestamp) -> Step {
+    Step::Report(status(local, state, message, now))
+}
+
+fn status(local: &Local, state: TaskState, message: &str, now: Timestamp) -> TaskStatus {
+    TaskStatus {
+        state,
+        at: now,
+        message: message.to_owned(),
+        err: String::new(),
+        container: local
+            .container
+            .as_ref()
+            .map(|c| c.id.clone())
+            .or_else(|| local.status.container.clone()),
+        exit_code: None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

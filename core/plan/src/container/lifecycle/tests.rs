@@ -1,0 +1,181 @@
+//! A task's way through its states, one step at a time.
+
+use super::super::fixture::task;
+use super::*;
+
+const NOW: Timestamp = Timestamp(7);
+
+fn local(state: TaskState, container: Option<ContainerState>) -> Local {
+    let mut status = task(1).status;
+    status.state = state;
+    let container = container.map(|state| Container {
+        id: "c1".to_owned(),
+        state,
+    });
+    Local {
+        status,
+        container,
+        busy: false,
+        revive: false,
+    }
+}
+
+fn exited(code: i64) -> Option<ContainerState> {
+    Some(ContainerState::Exited {
+        code,
+        error: String::new(),
+    })
+}
+
+fn reported(step: Option<Step>) -> TaskStatus {
+    match step {
+        Some(Step::Report(status)) => status,
+        other => panic!("{other:?} is no report"),
+    }
+}
+
+/// Applies steps to a perfect engine until nothing is left to do, and returns the states that were reported.
+fn run(task: &Task, local: &mut Local) -> Vec<TaskState> {
+    let mut states = Vec::new();
+    while let Some(step) = next(task, local, NOW) {
+        assert!(states.len() < 20, "no end: {states:?}");
+        let made = |state| {
+            Some(Container {
+                id: "c1".to_owned(),
+                state,
+            })
+        };
+        match step {
+            Step::Report(status) => {
+                states.push(status.state);
+                local.status = status;
+            }
+            Step::Prepare => {
+                local.container = made(ContainerState::Created);
+                local.status.state = TaskState::Ready;
+                states.push(TaskState::Ready);
+            }
+            Step::Start { .. } => local.container = made(ContainerState::Running),
+            Step::Stop { .. } => local.container = made(exited(143).unwrap()),
+            Step::Remove { .. } => local.container = None,
+        }
+    }
+    states
+}
+
+#[test]
+fn a_new_task_reports_every_state_up_to_running() {
+    use TaskState::*;
+    let mut local = local(Assigned, None);
+    assert_eq!(
+        run(&task(1), &mut local),
+        [Accepted, Preparing, Ready, Starting, Running]
+    );
+}
+
+#[test]
+fn a_task_that_waits_is_prepared_and_not_started() {
+    let mut task = task(1);
+    task.desired = DesiredState::Ready;
+    let mut waiting = local(TaskState::Assigned, None);
+    assert_eq!(run(&task, &mut waiting).last(), Some(&TaskState::Ready));
+    task.desired = DesiredState::Running;
+    task.not_before = Some(Timestamp(8));
+    assert_eq!(next(&task, &waiting, NOW), None);
+    assert_eq!(reported(next(&task, &waiting, Timestamp(8))).state, TaskState::Starting);
+}
+
+#[test]
+fn exit_codes_decide_between_complete_and_failed() {
+    let done = reported(next(&task(1), &local(TaskState::Running, exited(0)), NOW));
+    assert_eq!((done.state, done.exit_code), (TaskState::Complete, Some(0)));
+    let failed = reported(next(&task(1), &local(TaskState::Running, exited(3)), NOW));
+    assert_eq!(failed.state, TaskState::Failed);
+    assert_eq!(failed.err, "task: non-zero exit (3)");
+}
+
+#[test]
+fn shutdown_stops_reports_and_then_removes() {
+    let mut task = task(1);
+    task.desired = DesiredState::Shutdown;
+    task.container.stop_grace = Duration::from_secs(3);
+    let mut local = local(TaskState::Running, Some(ContainerState::Running));
+    let stop = next(&task, &local, NOW);
+    assert!(matches!(stop, Some(Step::Stop { grace, .. }) if grace == Duration::from_secs(3)));
+    assert_eq!(run(&task, &mut local), [TaskState::Shutdown]);
+    assert_eq!(local.container, None, "ended containers are not kept");
+}
+
+#[test]
+fn a_task_that_never_got_a_container_shuts_down_at_once() {
+    let mut task = task(1);
+    task.desired = DesiredState::Remove;
+    assert_eq!(run(&task, &mut local(TaskState::Assigned, None)), [TaskState::Shutdown]);
+}
+
+#[test]
+fn a_running_container_found_at_start_is_kept() {
+    let mut found = local(TaskState::Assigned, Some(ContainerState::Running));
+    assert_eq!(run(&task(1), &mut found), [TaskState::Running]);
+    assert!(found.container.is_some());
+}
+
+#[test]
+fn a_half_made_container_found_at_start_is_made_anew() {
+    let found = local(TaskState::Preparing, Some(ContainerState::Created));
+    assert!(matches!(next(&task(1), &found, NOW), Some(Step::Remove { .. })));
+}
+
+#[test]
+fn a_container_removed_by_hand_fails_its_task() {
+    let status = reported(next(&task(1), &local(TaskState::Running, None), NOW));
+    assert_eq!(status.state, TaskState::Failed);
+}
+
+#[test]
+fn after_a_boot_an_exited_container_is_started_again() {
+    let mut found = local(TaskState::Running, exited(255));
+    found.revive = true;
+    assert!(matches!(next(&task(1), &found, NOW), Some(Step::Start { .. })));
+}
+
+#[test]
+fn containers_of_unknown_tasks_wait_for_the_managers_word() {
+    let found = local(TaskState::Running, Some(ContainerState::Running));
+    assert_eq!(next_unassigned(&found, false), None);
+    assert!(matches!(next_unassigned(&found, true), Some(Step::Stop { .. })));
+    let ended = local(TaskState::Running, exited(0));
+    assert!(matches!(next_unassigned(&ended, true), Some(Step::Remove { .. })));
+}
+
+#[test]
+fn nothing_is_decided_while_an_operation_is_in_flight() {
+    let mut busy = local(TaskState::Assigned, None);
+    busy.busy = true;
+    assert_eq!(next(&task(1), &busy, NOW), None);
+    assert_eq!(next_unassigned(&busy, true), None);
+}
+
+#[test]
+fn states_never_go_back() {
+    let desires = [DesiredState::Ready, DesiredState::Running, DesiredState::Shutdown];
+    let containers = [
+        None,
+        Some(ContainerState::Created),
+        Some(ContainerState::Running),
+        exited(0),
+        exited(1),
+    ];
+    for state in TaskState::ALL.into_iter().filter(|s| *s >= TaskState::Assigned) {
+        for desired in desires {
+            for container in &containers {
+                let mut task = task(1);
+                task.desired = desired;
+                let local = local(state, container.clone());
+                if let Some(Step::Report(status)) = next(&task, &local, NOW) {
+                    assert!(status.state > state, "{state} to {} ({desired:?})", status.state);
+                }
+            }
+        }
+    }
+}
