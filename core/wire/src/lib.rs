@@ -4,6 +4,16 @@
 //! has `From<model::X> for pb::X`, which cannot fail, and `TryFrom<pb::X> for model::X`, which checks everything that a
 //! peer or a user may have got wrong and says which field was.
 
+mod error;
+mod network;
+mod node;
+mod scalar;
+mod service;
+mod task;
+mod view;
+
+pub use error::WireError;
+
 /// Generated messages and stubs of package `netctl.v1`.
 #[allow(
     missing_docs,

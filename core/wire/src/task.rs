@@ -1,0 +1,79 @@
+//! Tasks and how they are.
+
+use model::{NameKind, Task, TaskStatus, Timestamp};
+
+use crate::{
+    WireError, pb,
+    scalar::{choice, list, message, name, narrow, parse, parse_optional, times, to_list},
+};
+
+impl From<TaskStatus> for pb::TaskStatus {
+    fn from(status: TaskStatus) -> Self {
+        Self {
+            state: pb::TaskState::from(status.state).into(),
+            at: status.at.0,
+            message: status.message,
+            err: status.err,
+            container: status.container,
+            exit_code: status.exit_code,
+        }
+    }
+}
+
+impl TryFrom<pb::TaskStatus> for TaskStatus {
+    type Error = WireError;
+    fn try_from(status: pb::TaskStatus) -> Result<Self, WireError> {
+        Ok(Self {
+            state: choice::<pb::TaskState, _>("state", status.state)?,
+            at: Timestamp(status.at),
+            message: status.message,
+            err: status.err,
+            container: status.container,
+            exit_code: status.exit_code,
+        })
+    }
+}
+
+impl From<Task> for pb::Task {
+    fn from(task: Task) -> Self {
+        Self {
+            id: task.id.to_string(),
+            version: task.version,
+            created_at: task.created_at.0,
+            updated_at: task.updated_at.0,
+            service: task.service.to_string(),
+            service_name: task.service_name.into(),
+            slot: task.slot.get(),
+            spec_version: task.spec_version,
+            container: Some(task.container.into()),
+            node: task.node.map(|node| node.to_string()),
+            attachments: to_list(task.attachments),
+            desired: pb::DesiredState::from(task.desired).into(),
+            not_before: task.not_before.map(|at| at.0),
+            status: Some(task.status.into()),
+        }
+    }
+}
+
+impl TryFrom<pb::Task> for Task {
+    type Error = WireError;
+    fn try_from(task: pb::Task) -> Result<Self, WireError> {
+        let (created_at, updated_at) = times(task.created_at, task.updated_at);
+        Ok(Self {
+            id: parse("id", &task.id)?,
+            version: task.version,
+            created_at,
+            updated_at,
+            service: parse("service", &task.service)?,
+            service_name: name("service_name", NameKind::Service, &task.service_name)?,
+            slot: narrow("slot", task.slot)?,
+            spec_version: task.spec_version,
+            container: message("container", task.container)?,
+            node: parse_optional("node", task.node.as_deref())?,
+            attachments: list("attachments", task.attachments)?,
+            desired: choice::<pb::DesiredState, _>("desired", task.desired)?,
+            not_before: task.not_before.map(Timestamp),
+            status: message("status", task.status)?,
+        })
+    }
+}

@@ -1,0 +1,243 @@
+//! Every object of the model survives the way over the wire unchanged, and faulty messages name their field.
+
+use std::{fmt::Debug, time::Duration};
+
+use model::*;
+use wire::{WireError, pb};
+
+fn survives<M, P>(value: M)
+where
+    M: Clone + Debug + PartialEq + TryFrom<P, Error = WireError>,
+    P: From<M>,
+{
+    assert_eq!(M::try_from(P::from(value.clone())), Ok(value));
+}
+
+fn name(text: &str) -> Name {
+    text.parse().unwrap()
+}
+
+fn full_spec() -> ServiceSpec {
+    let mut spec = ServiceSpec::new(name("web"), "registry:5000/web:1");
+    spec.labels.insert("tier".into(), "front".into());
+    spec.container.command = vec!["/bin/sh".into()];
+    spec.container.args = vec!["-c".into(), "true".into()];
+    spec.container.env = vec!["A=b".into()];
+    spec.container.labels.insert("x".into(), String::new());
+    spec.container.hostname = Some("h".into());
+    spec.container.dir = Some("/tmp".into());
+    spec.container.user = Some("1000".into());
+    spec.container.stop_grace = Duration::from_millis(1500);
+    spec.container.registry_auth = Some("e30=".into());
+    spec.mode = Mode::Replicated { replicas: 3 };
+    spec.constraints = vec!["node.role!=manager".parse().unwrap()];
+    spec.restart = RestartPolicy {
+        condition: RestartCondition::OnFailure,
+        delay: Duration::from_nanos(7),
+        max_attempts: 2,
+        window: Duration::from_secs(60),
+    };
+    spec.networks = vec![NetworkAttachment {
+        network: NetworkId::from_bits(1),
+        aliases: vec![name("www")],
+    }];
+    spec.ports = vec!["8080:80".parse().unwrap(), "53/udp".parse().unwrap()];
+    spec
+}
+
+fn vip() -> VirtualIp {
+    VirtualIp {
+        network: NetworkId::from_bits(1),
+        addr: "10.1.0.2".parse().unwrap(),
+    }
+}
+
+fn published() -> PublishedPort {
+    PublishedPort {
+        published: 8080,
+        target: 80,
+        protocol: Protocol::Tcp,
+        mode: PublishMode::Ingress,
+    }
+}
+
+fn service() -> Service {
+    Service {
+        id: ServiceId::from_bits(2),
+        version: 9,
+        created_at: Timestamp(1),
+        updated_at: Timestamp(-2),
+        spec: full_spec(),
+        spec_version: 4,
+        vips: vec![vip()],
+        ports: vec![published()],
+    }
+}
+
+fn task(state: TaskState, node: Option<NodeId>) -> Task {
+    Task {
+        id: TaskId::from_bits(u128::MAX),
+        version: 1,
+        created_at: Timestamp(5),
+        updated_at: Timestamp(6),
+        service: ServiceId::from_bits(2),
+        service_name: name("web"),
+        slot: Slot::new(3).unwrap(),
+        spec_version: 4,
+        container: full_spec().container,
+        node,
+        attachments: vec![Attachment {
+            network: NetworkId::from_bits(1),
+            addr: "fd00::3".parse().unwrap(),
+            aliases: Vec::new(),
+        }],
+        desired: DesiredState::Shutdown,
+        not_before: node.map(|_| Timestamp(7)),
+        status: TaskStatus {
+            state,
+            at: Timestamp(8),
+            message: "started".into(),
+            err: "none".into(),
+            container: node.map(|_| "abc".to_owned()),
+            exit_code: node.map(|_| -1),
+        },
+    }
+}
+
+fn node(description: Option<NodeDescription>) -> Node {
+    let manager = description.is_some();
+    Node {
+        id: NodeId::from_bits(3),
+        version: 2,
+        created_at: Timestamp(1),
+        updated_at: Timestamp(2),
+        spec: NodeSpec {
+            role: Role::Manager,
+            availability: Availability::Drain,
+            labels: [("disk".to_owned(), "ssd".to_owned())].into(),
+        },
+        description,
+        status: NodeStatus {
+            state: NodeState::Down,
+            message: "left".into(),
+            addr: "192.0.2.1".parse().unwrap(),
+        },
+        manager_addr: manager.then(|| "192.0.2.1:2377".parse().unwrap()),
+        raft_id: manager.then_some(1),
+    }
+}
+
+fn description() -> NodeDescription {
+    NodeDescription {
+        hostname: "n1".into(),
+        os: "linux".into(),
+        arch: "x86_64".into(),
+        engine_version: "20.10".into(),
+        engine_labels: [("a".to_owned(), "b".to_owned())].into(),
+        nano_cpus: 2_000_000_000,
+        memory_bytes: 1 << 34,
+        vtep: "192.0.2.1".parse().unwrap(),
+        underlay_mtu: 1500,
+        taken_prefixes: vec!["192.0.2.0/24".parse().unwrap()],
+        held_ports: vec![HeldPort {
+            port: 22,
+            protocol: Protocol::Tcp,
+            holder: "sshd".into(),
+        }],
+    }
+}
+
+fn view() -> NodeView {
+    NodeView {
+        seq: 12,
+        cluster: ClusterId::from_bits(4),
+        node: NodeId::from_bits(3),
+        data_port: 4789,
+        container_mtu: 1450,
+        peers: vec![PeerView {
+            node: NodeId::from_bits(3),
+            hostname: "n1".into(),
+            vtep: "192.0.2.1".parse().unwrap(),
+        }],
+        networks: vec![NetworkView {
+            id: NetworkId::from_bits(1),
+            name: name("blue"),
+            vni: 4097.try_into().unwrap(),
+            subnet: "10.1.0.0/24".parse().unwrap(),
+            gateway: "10.1.0.1".parse().unwrap(),
+            internal: true,
+            ingress: false,
+        }],
+        tasks: vec![task(TaskState::Assigned, Some(NodeId::from_bits(3)))],
+        endpoints: vec![EndpointView {
+            task: TaskId::from_bits(9),
+            service: ServiceId::from_bits(2),
+            slot: Slot::MIN,
+            network: NetworkId::from_bits(1),
+            addr: "10.1.0.3".parse().unwrap(),
+            node: NodeId::from_bits(3),
+            gateway: true,
+            serving: true,
+        }],
+        services: vec![ServiceView {
+            id: ServiceId::from_bits(2),
+            name: name("web"),
+            vips: vec![vip()],
+            aliases: vec![(NetworkId::from_bits(1), name("www"))],
+            ports: vec![published()],
+        }],
+    }
+}
+
+#[test]
+fn services_survive() {
+    survives::<_, pb::Service>(service());
+    survives::<_, pb::ServiceSpec>(ServiceSpec::new(name("w"), "busybox"));
+}
+
+#[test]
+fn tasks_survive_in_every_state() {
+    for state in TaskState::ALL {
+        survives::<_, pb::Task>(task(state, None));
+        survives::<_, pb::Task>(task(state, Some(NodeId::from_bits(3))));
+    }
+}
+
+#[test]
+fn nodes_survive_before_and_after_their_first_session() {
+    survives::<_, pb::Node>(node(None));
+    survives::<_, pb::Node>(node(Some(description())));
+}
+
+#[test]
+fn node_views_survive() {
+    survives::<_, pb::NodeView>(view());
+}
+
+#[test]
+fn faulty_messages_name_the_path_of_the_field() {
+    let field = |change: fn(&mut pb::NodeView)| {
+        let mut wire = pb::NodeView::from(view());
+        change(&mut wire);
+        NodeView::try_from(wire).unwrap_err().field
+    };
+    assert_eq!(field(|v| v.data_port = 70_000), "data_port");
+    assert_eq!(field(|v| v.peers[0].vtep.clear()), "peers.vtep");
+    assert_eq!(field(|v| v.tasks[0].slot = 0), "tasks.slot");
+    assert_eq!(
+        field(|v| v.services[0].ports[0].published = None),
+        "services.ports.published"
+    );
+    assert_eq!(field(|v| v.tasks[0].status = None), "tasks.status");
+}
+
+#[test]
+fn a_spec_that_cannot_work_is_refused_with_the_words_of_the_model() {
+    let mut wire = pb::ServiceSpec::from(full_spec());
+    wire.container.as_mut().unwrap().image = "Bad Image".into();
+    let error = ServiceSpec::try_from(wire).unwrap_err();
+    assert!(
+        error.to_string().starts_with("invalid image reference \"Bad Image\""),
+        "{error}"
+    );
+}
