@@ -151,10 +151,9 @@ impl NetworkSpec {
 
     /// Checks what the fields must fulfil together.
     pub fn validate(&self) -> Result<(), Invalid> {
-        if let Some(subnet) = self.subnet {
-            if !(8..=29).contains(&subnet.prefix_len()) || subnet.addr() != subnet.network() {
-                return Err(Invalid::Subnet(subnet.to_string()));
-            }
+        let misshapen = |s: &IpNet| !(8..=29).contains(&s.prefix_len()) || s.addr() != s.network();
+        if let Some(subnet) = self.subnet.filter(misshapen) {
+            return Err(Invalid::Subnet(subnet.to_string()));
         }
         match (self.gateway, self.subnet) {
             (None, _) => Ok(()),
