@@ -1,0 +1,88 @@
+//! `xtask build-ebpf`: compiles `ebpf/progs` with Debian's own rustc, whose BPF
+//! core library spares a nightly, into `target/bpf/progs.o`.
+//!
+//! Called by everything that builds the agent. Does nothing while no file below
+//! `ebpf/` is newer than the object.
+
+use crate::process::{command, run};
+use crate::repo;
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+const CARGO: &str = "/usr/bin/cargo";
+const RUSTC: &str = "/usr/bin/rustc";
+const TARGET: &str = "bpfel-unknown-none";
+
+/// Builds the eBPF object when it is out of date.
+///
+/// # Errors
+/// The toolchain is missing (`xtask setup` installs it) or the build fails.
+pub fn build() -> Result<()> {
+    let object = repo::bpf_object();
+    let newest = newest_source(&repo::root().join("ebpf"))?;
+    if object
+        .metadata()
+        .and_then(|meta| meta.modified())
+        .is_ok_and(|built| built > newest)
+    {
+        return Ok(());
+    }
+    if !Path::new(CARGO).exists() || !Path::new(RUSTC).exists() {
+        bail!("no {CARGO} or {RUSTC} (Debian's cargo-web and rustc-web): run cargo xtask setup");
+    }
+    println!("build-ebpf: compiling ebpf/progs");
+    let built = compile()?;
+    let folder = object.parent().context("the object has a folder")?;
+    std::fs::create_dir_all(folder)?;
+    std::fs::copy(&built, &object).with_context(|| format!("copying {}", built.display()))?;
+    Ok(())
+}
+
+/// Runs Debian's cargo; returns the path of the linked object.
+fn compile() -> Result<PathBuf> {
+    let target_dir = repo::target().join("bpf/build");
+    let mut cargo = command(CARGO, &["build", "--quiet", "--release", "--target", TARGET]);
+    cargo.current_dir(repo::root().join("ebpf/progs"));
+    // The outer cargo and rustup's proxy leave variables that lead to the wrong compiler.
+    for name in [
+        "CARGO",
+        "RUSTUP_TOOLCHAIN",
+        "RUSTC_WRAPPER",
+        "CARGO_ENCODED_RUSTFLAGS",
+        "CARGO_BUILD_TARGET",
+    ] {
+        cargo.env_remove(name);
+    }
+    cargo
+        .env("PATH", linker_path())
+        .env("RUSTC", RUSTC)
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("CARGO_TARGET_DIR", &target_dir)
+        .env("CARGO_TARGET_BPFEL_UNKNOWN_NONE_LINKER", "bpf-linker")
+        .env("RUSTFLAGS", "-C debuginfo=2 -C link-arg=--btf");
+    run(&mut cargo).context("building ebpf/progs (cargo xtask setup installs the toolchain)")?;
+    Ok(target_dir.join(TARGET).join("release/progs"))
+}
+
+/// The PATH with cargo's own bin folder, where setup puts bpf-linker.
+fn linker_path() -> String {
+    let path = std::env::var("PATH").unwrap_or_default();
+    let home = std::env::var("CARGO_HOME").or_else(|_| std::env::var("HOME").map(|home| home + "/.cargo"));
+    home.map_or(path.clone(), |home| format!("{home}/bin:{path}"))
+}
+
+/// Time of the newest file below `folder`, build results left out.
+fn newest_source(folder: &Path) -> Result<SystemTime> {
+    let mut newest = SystemTime::UNIX_EPOCH;
+    for entry in std::fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))? {
+        let entry = entry?;
+        let time = match entry.file_type()?.is_dir() {
+            true if entry.file_name() == "target" => continue,
+            true => newest_source(&entry.path())?,
+            false => entry.metadata()?.modified()?,
+        };
+        newest = newest.max(time);
+    }
+    Ok(newest)
+}

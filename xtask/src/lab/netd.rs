@@ -1,0 +1,69 @@
+//! A node's daemon: started, stopped and killed by hand, as the demo and the
+//! tests need it. Its words go to `target/lab/<node>/netd.log`.
+
+use super::layout::Node;
+use super::place::Place;
+use super::state::Record;
+use super::{cgroup, engine, wait};
+use crate::process::succeeds;
+use anyhow::{Context, Result, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::path::PathBuf;
+use std::time::Duration;
+
+const START_DEADLINE: Duration = Duration::from_secs(30);
+const STOP_DEADLINE: Duration = Duration::from_secs(15);
+
+/// Starts the daemon; returns when its socket answers.
+///
+/// # Errors
+/// It runs already, or does not answer within 30 s.
+pub fn start(record: &Record, node: Node) -> Result<()> {
+    if running(node).is_some() {
+        bail!("netd of {} runs already", node.name());
+    }
+    let cgroup = cgroup::create(&node.namespace())?.display().to_string();
+    let mut netd = Place::Node(node).command(record, &["netd", "--cgroup", &cgroup])?;
+    netd.env(
+        "RUST_LOG",
+        std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned()),
+    );
+    let pid = engine::spawn(&mut netd, node, "netd")?;
+    std::fs::write(pid_file(node), pid.to_string())?;
+    let answers = || {
+        let info = Place::Node(node).command(record, &["netctl", "info"]);
+        info.is_ok_and(|mut info| succeeds(&mut info))
+    };
+    if wait::until(START_DEADLINE, answers).is_err() {
+        bail!(
+            "netd of {} does not answer: see {}/netd.log",
+            node.name(),
+            node.logs().display()
+        );
+    }
+    Ok(())
+}
+
+/// Ends the daemon with `signal` and waits until it has gone.
+///
+/// # Errors
+/// It does not run, or does not go within 15 s.
+pub fn end(node: Node, signal: Signal) -> Result<()> {
+    let pid = running(node).with_context(|| format!("netd of {} does not run", node.name()))?;
+    kill(pid, signal)?;
+    wait::until(STOP_DEADLINE, || running(node).is_none()).with_context(|| format!("netd of {}", node.name()))
+}
+
+/// The running daemon's id. A zombie does not run: it has no executable.
+pub fn running(node: Node) -> Option<Pid> {
+    let pid: i32 = std::fs::read_to_string(pid_file(node)).ok()?.trim().parse().ok()?;
+    let program = std::fs::read_link(format!("/proc/{pid}/exe")).ok()?;
+    let name = program.file_name()?.to_string_lossy().into_owned();
+    // A daemon whose file was built anew shows "netd (deleted)".
+    name.starts_with("netd").then_some(Pid::from_raw(pid))
+}
+
+fn pid_file(node: Node) -> PathBuf {
+    node.disk().join("netd.pid")
+}
