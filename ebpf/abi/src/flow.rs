@@ -79,14 +79,13 @@ pub struct Flow {
     pub to: Tuple,
     /// Backend id; 0 for egress.
     pub backend: u32,
-    /// `CT`, `REV`: scope of the flow's `CT` key. `SNAT`: VNI of the container.
+    /// Scope of the flow's record in the other direction (`CT` <-> `REV`, `CT` <-> `SNAT`), whose key
+    /// is `to` reversed, this and `via`. In `CT` it is also the VNI of the task's network.
     pub scope: u32,
-    /// `REV` of a published flow: tunnel endpoint of the ingress node, 0 = this one.
+    /// The other record's `via`; in `REV` of a published flow the tunnel endpoint of the ingress node, 0 = this one.
     pub via: Be32,
     /// Last use, in units of 2^30 ns of the kernel's monotonic clock, at most 16 units late.
     pub stamp: u32,
-    /// VNI of the network the task-side tuple lives in (scope of the flow's `REV` key); 0 for egress.
-    pub task_vni: u32,
     /// `FLOW_*`.
     pub kind: u8,
     /// `STATE_*` bits.
@@ -94,7 +93,7 @@ pub struct Flow {
     /// Must be zero.
     pub reserved: [u8; 2],
 }
-const _: () = assert!(size_of::<Flow>() == 64);
+const _: () = assert!(size_of::<Flow>() == 60);
 
 impl Flow {
     /// Whether the connection has ended: both sides have closed or one has reset it.

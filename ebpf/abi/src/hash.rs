@@ -26,8 +26,8 @@ pub const fn ring_hash(client: &Addr, client_port: Be16, proto: u8, port: Be16) 
     mix(h.wrapping_add(proto as u32))
 }
 
-/// The slot of a ring (relative to its base) for a hash. `slots` must not be 0.
+/// The slot of a ring (relative to its base) for a hash; 0 when the ring is empty.
 #[inline(always)]
 pub const fn ring_slot(hash: u32, slots: u32) -> u32 {
-    hash % slots
+    if slots == 0 { 0 } else { hash % slots }
 }

@@ -1,0 +1,91 @@
+//! From a container to the world and to its own node: source translation to an address of the node.
+//!
+//! Own node, published port: masqueraded first, then as if it had come in over an uplink. Own node,
+//! any other port: masqueraded with the host gateway's address and handed to the host.
+
+use abi::*;
+
+use crate::published::{Place, find_frontend, published};
+use crate::tables::{Created, Table, Tables};
+use crate::track::{Side, open, touch};
+use crate::work::{Decision, Fragment, Kind, Verdict, Work};
+
+/// Decides over a packet for an address that is none of the network's.
+#[inline(always)]
+pub(crate) fn to_world<T: Tables>(t: &T, c: &Config, w: &mut Work, port: &Port) -> Decision {
+    if same_subnet(&w.to.dst, &port.addr, port.prefix) {
+        return Err(DropReason::NoEndpoint);
+    }
+    if port.flags & PORT_INTERNAL != 0 {
+        return Err(DropReason::Internal);
+    }
+    if port.flags & PORT_GATEWAY == 0 {
+        return Err(DropReason::NotGateway);
+    }
+    if matches!(w.packet.kind, Kind::Other | Kind::EchoReply) {
+        return Err(DropReason::Protocol);
+    }
+    w.addr = w.to.dst;
+    if !t.is_own(&w.addr) {
+        masquerade(t, c, w, port.vni, c.snat_addr)?;
+        return Ok(Verdict::Uplink);
+    }
+    if w.packet.has_service_ports() && find_frontend(t, w, Place::Ingress).is_some() {
+        masquerade(t, c, w, port.vni, c.snat_addr)?;
+        return published(t, c, w, Place::Ingress).unwrap_or(Err(DropReason::UnknownFrontend));
+    }
+    masquerade(t, c, w, port.vni, HOST_GATEWAY.into())?;
+    Ok(Verdict::Host)
+}
+
+/// Whether two addresses share the first `prefix` of 128 bits. IPv4 subnets have a prefix of 96 and more.
+#[inline(always)]
+fn same_subnet(a: &Addr, b: &Addr, prefix: u8) -> bool {
+    if !(96..=128).contains(&prefix) {
+        return false;
+    }
+    let host_bits = 128 - prefix as u32;
+    let differ = a.low().get() ^ b.low().get();
+    host_bits >= 32 || differ >> host_bits == 0
+}
+
+/// Gives `w.to` the source `source` and a port of the node's range, by record or by a new one.
+#[inline(always)]
+fn masquerade<T: Tables>(t: &T, c: &Config, w: &mut Work, vni: u32, source: Addr) -> Result<(), DropReason> {
+    w.key.tuple = w.to;
+    w.key.scope = vni;
+    w.key.via = Be32::from_raw(0);
+    if let Some(flow) = t.flow(Table::Ct, &w.key) {
+        let renew = w.packet.is_syn() && flow.is_closed();
+        if flow.kind == FLOW_EGRESS && flow.to.src == source && !renew {
+            touch(t, w, Table::Ct, Table::Snat, flow, Side::Client);
+            w.to = flow.to;
+            return Ok(());
+        }
+    }
+    if !w.packet.may_open() {
+        let later = w.packet.fragment == Fragment::Later;
+        return Err(if later {
+            DropReason::FragmentUnknown
+        } else {
+            DropReason::IcmpUnrelated
+        });
+    }
+    w.flow.to = w.to.reversed();
+    w.flow.backend = 0;
+    w.flow.scope = vni;
+    w.flow.via = Be32::from_raw(0);
+    w.flow.kind = FLOW_EGRESS;
+    w.flow.state = 0;
+    let span = c.snat_port_max.wrapping_sub(c.snat_port_min).wrapping_add(1);
+    let start = mix(w.to.src.low().raw() ^ w.to.sport.raw() as u32 ^ mix(vni)) % span.max(1) as u32;
+    w.partner.tuple = w.flow.to;
+    w.partner.tuple.dst = source;
+    w.partner.tuple.dport = Be16::new(c.snat_port_min.wrapping_add(start as u16));
+    w.partner.scope = 0;
+    w.partner.via = Be32::from_raw(0);
+    open(t, w, Table::Snat, c.snat_port_min, span).map_err(|e| match e {
+        Created::Full => DropReason::TableFull,
+        _ => DropReason::SnatExhausted,
+    })
+}
