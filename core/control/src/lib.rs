@@ -1,1 +1,27 @@
-//! To be written.
+//! The deciders: functions from a snapshot of the state, the time and fresh ids to commands.
+//!
+//! Pure: they propose nothing, wait for nothing, ask no clock. The leader's loop (crate `manager`) runs [`pass`] when
+//! events marked something dirty or [`next_deadline`] has come, and proposes what it returns; the API edge plans user
+//! requests with the `plan_` functions; the dispatcher asks [`node_view`] what a node should have; [`Heartbeats`] says
+//! which nodes are down. What they decided on may have changed by the time it is applied: `store` checks it again.
+
+mod allocator;
+mod assignment;
+mod draft;
+mod liveness;
+mod lookup;
+mod orchestrator;
+mod pass;
+mod reaper;
+mod request;
+mod scheduler;
+
+#[cfg(test)]
+mod testbed;
+
+pub use assignment::{TUNNEL_OVERHEAD, node_view};
+pub use draft::Ids;
+pub use liveness::Heartbeats;
+pub use lookup::{find_network, find_node, find_service, find_task};
+pub use pass::{Dirty, next_deadline, pass};
+pub use request::{plan_create_network, plan_create_service, plan_init, plan_update_service};

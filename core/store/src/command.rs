@@ -205,6 +205,13 @@ pub enum TaskOp {
     },
     /// What its agent says; see [`StatusReport`].
     Report(Box<StatusReport>),
+    /// Its node has been gone for too long to be waited for: it counts as ended.
+    Orphan {
+        /// Which.
+        task: TaskId,
+        /// When.
+        at: Timestamp,
+    },
     /// It is forgotten. Unknown tasks are ignored.
     Remove {
         /// Which.

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use model::{Name, NetworkId, NodeId, Protocol, PublishMode, ServiceId, Slot, Task, TaskId, Vni};
+use model::{DesiredState, Name, NetworkId, NodeId, Protocol, PublishMode, ServiceId, Slot, Task, TaskId, Vni};
 use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
 
 use crate::tables::Tables;
@@ -32,6 +32,7 @@ pub(crate) struct Indexes {
     pub tasks_on_node: RedBlackTreeSetSync<(NodeId, TaskId)>,
     pub tasks_in_network: RedBlackTreeSetSync<(NetworkId, TaskId)>,
     pub tasks_without_node: RedBlackTreeSetSync<TaskId>,
+    pub tasks_waiting: RedBlackTreeSetSync<TaskId>,
     pub addresses: RedBlackTreeMapSync<(NetworkId, IpAddr), AddressOwner>,
 }
 
@@ -94,6 +95,9 @@ impl Indexes {
             Some(node) => self.tasks_on_node.insert_mut((node, task.id)),
             None => self.tasks_without_node.insert_mut(task.id),
         }
+        if task.desired == DesiredState::Ready {
+            self.tasks_waiting.insert_mut(task.id);
+        }
         if !task.status.state.is_terminal() {
             for attachment in &task.attachments {
                 self.tasks_in_network.insert_mut((attachment.network, task.id));
@@ -109,6 +113,7 @@ impl Indexes {
             Some(node) => self.tasks_on_node.remove_mut(&(node, task.id)),
             None => self.tasks_without_node.remove_mut(&task.id),
         };
+        self.tasks_waiting.remove_mut(&task.id);
         if !task.status.state.is_terminal() {
             for attachment in &task.attachments {
                 self.tasks_in_network.remove_mut(&(attachment.network, task.id));

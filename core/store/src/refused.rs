@@ -63,6 +63,8 @@ pub enum Refused {
     NotFound { kind: Kind, what: String },
     #[error("name conflicts with an existing object: {kind} {name} already exists")]
     NameTaken { kind: Kind, name: String },
+    #[error("{kind} {what} is ambiguous ({matches} matches found): give more characters of the id")]
+    Ambiguous { kind: Kind, what: String, matches: usize },
     #[error("{kind} with id {id} already exists")]
     IdTaken { kind: Kind, id: String },
     #[error("update out of sequence: {kind} {name} is at version {now}, not {read}; read it again and repeat")]
@@ -139,4 +141,15 @@ pub enum Refused {
         state: TaskState,
         next: TaskState,
     },
+}
+
+impl Refused {
+    /// Whether something that was free when the command was planned has been taken since. Planning once more, on a
+    /// fresh view, gives another choice or the refusal that the user should see.
+    pub fn is_race(&self) -> bool {
+        matches!(
+            self,
+            Self::AddressTaken { .. } | Self::VniTaken { .. } | Self::SubnetTaken { .. } | Self::PortTaken { .. }
+        )
+    }
 }

@@ -133,6 +133,11 @@ impl State {
         self.indexes.tasks_without_node.iter().filter_map(|id| self.task(*id))
     }
 
+    /// The tasks that are wanted `Ready`: they wait for their restart delay, or for their predecessor to end.
+    pub fn tasks_waiting(&self) -> impl Iterator<Item = &Task> {
+        self.indexes.tasks_waiting.iter().filter_map(|id| self.task(*id))
+    }
+
     /// The tasks with an address in a network that are not known to have ended.
     pub fn tasks_in_network(&self, network: NetworkId) -> impl Iterator<Item = &Task> {
         let first = (network, TaskId::from_bits(0));
@@ -162,11 +167,11 @@ impl State {
 impl State {
     pub(crate) fn remember(&mut self, request: RequestId, refused: Option<Refused>) {
         let tables = &mut self.tables;
-        if tables.outcomes.size() >= REMEMBERED_REQUESTS {
-            if let Some(oldest) = tables.arrivals.peek().copied() {
-                tables.outcomes.remove_mut(&oldest);
-                tables.arrivals.dequeue_mut();
-            }
+        if tables.outcomes.size() >= REMEMBERED_REQUESTS
+            && let Some(oldest) = tables.arrivals.peek().copied()
+        {
+            tables.outcomes.remove_mut(&oldest);
+            tables.arrivals.dequeue_mut();
         }
         tables.outcomes.insert_mut(request, Outcome { refused });
         tables.arrivals.enqueue_mut(request);

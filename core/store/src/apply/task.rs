@@ -41,6 +41,14 @@ impl State {
                 Ok(())
             }
             TaskOp::Report(report) => self.report(index, *report, events),
+            TaskOp::Orphan { task, at } => {
+                let task = self.known_task(task)?;
+                if task.status.state.is_terminal() {
+                    return Ok(());
+                }
+                let message = "node has been down for too long";
+                self.write_state(index, at, task, TaskState::Orphaned, message, events)
+            }
             TaskOp::Remove { task } => {
                 if let Some(old) = self.task(task) {
                     let (service, node) = (old.service, old.node);

@@ -1,0 +1,175 @@
+//! What one node should have: its own tasks, and of all others only what its datapath and its resolver need. Called by
+//! the dispatcher for each node that a change may concern; equal states give equal views, so a view that has not
+//! changed (but for `seq`) need not be sent.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::{
+    DesiredState, EndpointView, Network, NetworkId, NetworkView, Node, NodeId, NodeState, NodeView, PeerView,
+    PublishMode, Service, ServiceId, ServiceView, Task, TaskState,
+};
+use store::View;
+
+use crate::allocator::networks_of;
+
+/// Bytes that the tunnel adds to a packet: outer IPv4, UDP, VXLAN and inner Ethernet headers.
+pub const TUNNEL_OVERHEAD: u16 = 50;
+/// Underlay MTU as long as no node has described itself.
+const ETHERNET_MTU: u16 = 1500;
+
+/// The view of `node`, or `None` if the cluster or the node is not there. `seq` is the caller's count of views.
+pub fn node_view(view: &View, node: NodeId, seq: u64) -> Option<NodeView> {
+    let cluster = view.cluster()?;
+    view.node(node)?;
+    let scope = Scope::of(view, node);
+    Some(NodeView {
+        seq,
+        cluster: cluster.id,
+        node,
+        data_port: cluster.settings.data_port,
+        container_mtu: container_mtu(view),
+        peers: view.nodes().filter_map(peer).collect(),
+        networks: scope
+            .networks()
+            .filter_map(|id| view.network(id))
+            .map(network_view)
+            .collect(),
+        tasks: own_tasks(view, node).cloned().collect(),
+        endpoints: scope.endpoints(view),
+        services: scope.services(view),
+    })
+}
+
+/// The tasks on a node that its agent still has to act on: until it reports their end, wanted or not.
+fn own_tasks(view: &View, node: NodeId) -> impl Iterator<Item = &Task> {
+    view.tasks_on_node(node).filter(|task| !task.status.state.is_terminal())
+}
+
+/// The smallest underlay of all nodes less the tunnel's headers.
+fn container_mtu(view: &View) -> u16 {
+    let underlays = view
+        .nodes()
+        .filter_map(|node| Some(node.description.as_ref()?.underlay_mtu));
+    underlays.min().unwrap_or(ETHERNET_MTU).saturating_sub(TUNNEL_OVERHEAD)
+}
+
+fn peer(node: &Node) -> Option<PeerView> {
+    let description = node.description.as_ref()?;
+    Some(PeerView {
+        node: node.id,
+        hostname: description.hostname.clone(),
+        vtep: description.vtep,
+    })
+}
+
+fn network_view(network: &Network) -> NetworkView {
+    NetworkView {
+        id: network.id,
+        name: network.spec.name.clone(),
+        vni: network.vni,
+        subnet: network.subnet,
+        gateway: network.gateway,
+        internal: network.spec.internal,
+        ingress: network.spec.ingress,
+    }
+}
+
+/// What a node has to know.
+struct Scope {
+    /// Networks with a task on the node: all of their endpoints and services.
+    local: BTreeSet<NetworkId>,
+    /// Services with ports that every node answers, by the network of their gateway endpoints.
+    published: BTreeMap<NetworkId, BTreeSet<ServiceId>>,
+    /// Services with a task on the node.
+    own_services: BTreeSet<ServiceId>,
+}
+
+impl Scope {
+    fn of(view: &View, node: NodeId) -> Self {
+        let mut scope = Self {
+            local: BTreeSet::new(),
+            published: BTreeMap::new(),
+            own_services: BTreeSet::new(),
+        };
+        for task in own_tasks(view, node) {
+            scope.local.extend(task.attachments.iter().map(|a| a.network));
+            scope.own_services.insert(task.service);
+        }
+        for service in view.services().filter(|service| publishes(service)) {
+            let networks = networks_of(view, &service.spec).unwrap_or_default();
+            if let Some((network, _)) = networks.first() {
+                scope.published.entry(network.id).or_default().insert(service.id);
+            }
+        }
+        scope
+    }
+
+    fn networks(&self) -> impl Iterator<Item = NetworkId> {
+        let all: BTreeSet<NetworkId> = self.local.iter().chain(self.published.keys()).copied().collect();
+        all.into_iter()
+    }
+
+    /// In networks that are here for published ports only, those of the services that publish.
+    fn endpoints(&self, view: &View) -> Vec<EndpointView> {
+        let mut endpoints = Vec::new();
+        for network in self.networks() {
+            let all = self.local.contains(&network);
+            let published = self.published.get(&network);
+            let wanted = |task: &&Task| all || published.is_some_and(|services| services.contains(&task.service));
+            let tasks = view.tasks_in_network(network).filter(wanted);
+            endpoints.extend(tasks.filter_map(|task| endpoint(view, task, network)));
+        }
+        endpoints
+    }
+
+    fn services(&self, view: &View) -> Vec<ServiceView> {
+        let in_local = |service: &Service| service.spec.networks.iter().any(|a| self.local.contains(&a.network));
+        let needed =
+            |service: &&Service| publishes(service) || in_local(service) || self.own_services.contains(&service.id);
+        view.services()
+            .filter(needed)
+            .map(|service| self.service_view(service))
+            .collect()
+    }
+
+    fn service_view(&self, service: &Service) -> ServiceView {
+        let attached = service.spec.networks.iter().filter(|a| self.local.contains(&a.network));
+        let aliases = attached.flat_map(|a| a.aliases.iter().map(|name| (a.network, name.clone())));
+        ServiceView {
+            id: service.id,
+            name: service.spec.name.clone(),
+            vips: service
+                .vips
+                .iter()
+                .filter(|vip| self.local.contains(&vip.network))
+                .cloned()
+                .collect(),
+            aliases: aliases.collect(),
+            ports: service.ports.clone(),
+        }
+    }
+}
+
+fn publishes(service: &Service) -> bool {
+    service.ports.iter().any(|port| port.mode == PublishMode::Ingress)
+}
+
+fn endpoint(view: &View, task: &Task, network: NetworkId) -> Option<EndpointView> {
+    let node = task.node?;
+    let index = task.attachments.iter().position(|a| a.network == network)?;
+    let wanted = task.status.state == TaskState::Running && task.desired == DesiredState::Running;
+    let reachable = view.node(node).is_some_and(|node| node.status.state != NodeState::Down);
+    Some(EndpointView {
+        task: task.id,
+        service: task.service,
+        slot: task.slot,
+        network,
+        addr: task.attachments.get(index)?.addr,
+        node,
+        gateway: index == 0,
+        serving: wanted && reachable,
+    })
+}
+
+#[cfg(test)]
+mod tests;

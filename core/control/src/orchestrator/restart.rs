@@ -1,0 +1,145 @@
+//! What follows when the task of a slot has ended: the restart policy, as Swarm applies it.
+
+use std::time::Duration;
+
+use model::{RestartCondition, RestartPolicy, Task, TaskState, Timestamp};
+
+/// How long a replacement waits for its predecessor to stop, as Swarm's old-task timeout.
+const PREDECESSOR_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What the orchestrator does with an empty slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// A new task, to be started as soon as its predecessor has stopped.
+    Now,
+    /// A new task, prepared now and started then.
+    At(Timestamp),
+    /// Nothing before then: the last task failed while it was waiting for its own start.
+    Wait,
+    /// The slot stays as it is.
+    Never,
+}
+
+/// When a replacement starts although its predecessor has not reported its end.
+pub(crate) fn gives_up_waiting(predecessor: &Task) -> Timestamp {
+    predecessor.updated_at + PREDECESSOR_TIMEOUT
+}
+
+/// The task ended by itself, rather than with its node or because it was told to.
+fn ended_by_itself(task: &Task) -> bool {
+    matches!(
+        task.status.state,
+        TaskState::Complete | TaskState::Failed | TaskState::Rejected
+    )
+}
+
+/// Decides after `last`, the newest task of a slot with these `tasks`.
+pub(crate) fn after(policy: &RestartPolicy, spec_version: u64, tasks: &[&Task], last: &Task, now: Timestamp) -> Next {
+    if !ended_by_itself(last) || last.spec_version != spec_version {
+        return Next::Now;
+    }
+    let by_condition = match policy.condition {
+        RestartCondition::Any => true,
+        RestartCondition::OnFailure => last.status.state != TaskState::Complete,
+        RestartCondition::None => false,
+    };
+    if !by_condition || !attempts_left(policy, spec_version, tasks, last) {
+        return Next::Never;
+    }
+    if last.not_before.is_some_and(|start| start > now) {
+        return Next::Wait;
+    }
+    if policy.delay.is_zero() {
+        Next::Now
+    } else {
+        Next::At(now + policy.delay)
+    }
+}
+
+/// Counted from the slot's history, within the window before `last` ended: a decision that does not change as time
+/// goes by. The reaper keeps enough of the history.
+fn attempts_left(policy: &RestartPolicy, spec_version: u64, tasks: &[&Task], last: &Task) -> bool {
+    let in_window = |task: &&&Task| policy.window.is_zero() || last.status.at.since(task.status.at) <= policy.window;
+    let ended = tasks
+        .iter()
+        .filter(|task| task.spec_version == spec_version && ended_by_itself(task))
+        .filter(in_window);
+    policy.max_attempts == 0 || ended.count() <= policy.max_attempts as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testbed::task;
+
+    const SECOND: i64 = 1_000_000_000;
+
+    fn ended(id: u128, state: TaskState, at: i64) -> Task {
+        let mut task = task(id);
+        task.status.state = state;
+        task.status.at = Timestamp(at * SECOND);
+        task
+    }
+
+    fn policy(condition: RestartCondition, max_attempts: u32, window: u64) -> RestartPolicy {
+        RestartPolicy {
+            condition,
+            delay: Duration::from_secs(5),
+            max_attempts,
+            window: Duration::from_secs(window),
+        }
+    }
+
+    #[test]
+    fn the_condition_decides_only_about_tasks_that_ended_by_themselves() {
+        use RestartCondition::{Any, None, OnFailure};
+        use TaskState::{Complete, Failed, Orphaned, Rejected, Running, Shutdown};
+        let now = Timestamp(100 * SECOND);
+        let later = Next::At(Timestamp(105 * SECOND));
+        for (condition, state, want) in [
+            (Any, Complete, later),
+            (Any, Failed, later),
+            (Any, Rejected, later),
+            (OnFailure, Complete, Next::Never),
+            (OnFailure, Failed, later),
+            (None, Failed, Next::Never),
+            (None, Orphaned, Next::Now),
+            (None, Shutdown, Next::Now),
+            (None, Running, Next::Now),
+        ] {
+            let last = ended(1, state, 100);
+            assert_eq!(
+                after(&policy(condition, 0, 0), 1, &[&last], &last, now),
+                want,
+                "{condition:?} {state}"
+            );
+        }
+    }
+
+    #[test]
+    fn attempts_are_counted_within_the_window() {
+        let now = Timestamp(100 * SECOND);
+        let tasks = [10, 80, 90].map(|at| ended(at as u128, TaskState::Failed, at));
+        let tasks: Vec<&Task> = tasks.iter().collect();
+        for (max, window, allowed) in [(0, 0, true), (2, 0, false), (3, 0, true), (2, 20, true), (1, 20, false)] {
+            let next = after(&policy(RestartCondition::Any, max, window), 1, &tasks, tasks[2], now);
+            assert_eq!(next != Next::Never, allowed, "{max} attempts in {window} s");
+        }
+    }
+
+    #[test]
+    fn a_task_that_fails_while_it_waits_is_not_replaced_before_its_time() {
+        let mut last = ended(1, TaskState::Rejected, 100);
+        last.not_before = Some(Timestamp(105 * SECOND));
+        let next = |now| after(&RestartPolicy::default(), 1, &[&last], &last, Timestamp(now * SECOND));
+        assert_eq!(next(101), Next::Wait);
+        assert_eq!(next(105), Next::At(Timestamp(110 * SECOND)));
+    }
+
+    #[test]
+    fn a_new_spec_starts_afresh() {
+        let last = ended(1, TaskState::Failed, 100);
+        let next = after(&policy(RestartCondition::None, 0, 0), 2, &[&last], &last, Timestamp(0));
+        assert_eq!(next, Next::Now);
+    }
+}

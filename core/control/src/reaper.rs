@@ -1,0 +1,71 @@
+//! Which tasks are forgotten: those never placed and not wanted any more, those of removed services and slots once they
+//! have ended (or nobody is left to say so), and the oldest of each slot's history. A task on a node that has been down
+//! for a day counts as ended.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use model::{DesiredState, NodeState, ServiceId, Task, TaskId};
+use store::{TaskOp, View};
+
+use crate::{draft::Draft, orchestrator::slots_of};
+
+/// As in Swarm.
+const ORPHANED_AFTER: Duration = Duration::from_secs(24 * 3600);
+
+/// Reaps among the tasks of `services`, removed ones too.
+pub(crate) fn reap(draft: &mut Draft<'_>, services: &BTreeSet<ServiceId>) {
+    for service in services {
+        orphan(draft, *service);
+        let view = draft.view();
+        let forgotten = view.tasks_of_service(*service).filter(|task| is_forgotten(&view, task));
+        let mut gone: Vec<TaskId> = forgotten.map(|task| task.id).collect();
+        gone.extend(beyond_history(&view, *service));
+        for task in gone {
+            draft.decide(TaskOp::Remove { task });
+        }
+    }
+}
+
+fn is_forgotten(view: &View, task: &Task) -> bool {
+    let Some(node) = task.node else {
+        return task.desired > DesiredState::Running;
+    };
+    let gone = view.node(node).is_none_or(|node| node.status.state == NodeState::Down);
+    task.desired == DesiredState::Remove && (gone || task.status.state.is_terminal())
+}
+
+fn orphan(draft: &mut Draft<'_>, service: ServiceId) {
+    let (view, at) = (draft.view(), draft.now);
+    for task in view
+        .tasks_of_service(service)
+        .filter(|task| !task.status.state.is_terminal())
+    {
+        let node = task.node.and_then(|id| view.node(id));
+        let lost = node
+            .is_some_and(|node| node.status.state == NodeState::Down && at.since(node.updated_at) >= ORPHANED_AFTER);
+        if lost && task.desired > DesiredState::Running {
+            draft.decide(TaskOp::Orphan { task: task.id, at });
+        }
+    }
+}
+
+/// Ended tasks beyond the limit, which counts all tasks of a slot. The newest stays in any case, and as many as the
+/// restart policy has to count.
+fn beyond_history(view: &View, id: ServiceId) -> Vec<TaskId> {
+    let Some(service) = view.service(id) else {
+        return Vec::new();
+    };
+    let limit = view.cluster().map_or(5, |cluster| cluster.settings.task_history_limit);
+    let counted = match service.spec.restart.max_attempts {
+        0 => 1,
+        attempts => attempts.saturating_add(1),
+    };
+    let keep = limit.max(counted) as usize;
+    let mut gone = Vec::new();
+    for slot in slots_of(view, id) {
+        let excess = slot.tasks.len().saturating_sub(keep);
+        let ended = |task: &&&Task| task.status.state.is_terminal() && task.desired > DesiredState::Running;
+        gone.extend(slot.tasks.iter().filter(ended).take(excess).map(|task| task.id));
+    }
+    gone
+}

@@ -1,0 +1,126 @@
+//! What users ask for, planned into commands: the API edge calls these with a fresh view, an id and the time. A command
+//! that is refused with [`Refused::is_race`] has lost a race; plan it once more.
+
+use model::{Cluster, NetworkId, NetworkSpec, Node, Service, ServiceId, ServiceSpec, Timestamp};
+use store::{Command, Kind, NewNetwork, NewService, Refused, ServiceChange, State, View};
+
+use crate::allocator::{networks_of, port, subnet, vip, vni};
+
+/// A new cluster with its first node and its ingress network. The node's description says which prefixes are taken.
+pub fn plan_init(view: &View, cluster: Cluster, node: Node, ingress: NetworkId) -> Result<Command, Refused> {
+    let at = cluster.created_at;
+    let mut scratch: State = view.clone();
+    let mut batch = Vec::new();
+    for command in [
+        Command::InitCluster(Box::new(cluster)),
+        Command::UpsertNode(Box::new(node)),
+    ] {
+        scratch.apply_draft(command.clone())?;
+        batch.push(command);
+    }
+    let name = "ingress".parse().map_err(invalid)?;
+    let spec = NetworkSpec {
+        ingress: true,
+        ..NetworkSpec::named(name)
+    };
+    batch.push(plan_create_network(&scratch, ingress, at, spec)?);
+    Ok(Command::Batch(batch))
+}
+
+fn invalid(why: model::Invalid) -> Refused {
+    Refused::Invalid(why.to_string())
+}
+
+/// A network with a segment, a subnet and a gateway.
+pub fn plan_create_network(view: &View, id: NetworkId, at: Timestamp, spec: NetworkSpec) -> Result<Command, Refused> {
+    spec.validate().map_err(invalid)?;
+    if view.network_named(&spec.name).is_some() {
+        return Err(Refused::NameTaken {
+            kind: Kind::Network,
+            name: spec.name.to_string(),
+        });
+    }
+    let subnet = subnet::choose(view, &spec)?;
+    let gateway = subnet::gateway(&spec, subnet);
+    let vni = vni::choose(view, spec.name.as_str())?;
+    planned(
+        view,
+        Command::CreateNetwork(Box::new(NewNetwork {
+            id,
+            at,
+            spec,
+            vni,
+            subnet,
+            gateway,
+        })),
+    )
+}
+
+/// A service with its virtual IPs and published ports. Its tasks come from the next pass.
+pub fn plan_create_service(view: &View, id: ServiceId, at: Timestamp, spec: ServiceSpec) -> Result<Command, Refused> {
+    if view.service_named(&spec.name).is_some() {
+        return Err(Refused::NameTaken {
+            kind: Kind::Service,
+            name: spec.name.to_string(),
+        });
+    }
+    check(view, &spec)?;
+    let vips = vip::choose(view, &spec, None)?;
+    let ports = port::choose(view, &spec, None)?;
+    planned(
+        view,
+        Command::CreateService(Box::new(NewService {
+            id,
+            at,
+            spec,
+            vips,
+            ports,
+        })),
+    )
+}
+
+/// A service's new spec. `version` is that of the service as the user read it.
+pub fn plan_update_service(
+    view: &View,
+    id: ServiceId,
+    version: u64,
+    at: Timestamp,
+    spec: ServiceSpec,
+) -> Result<Command, Refused> {
+    let missing = || Refused::NotFound {
+        kind: Kind::Service,
+        what: id.to_string(),
+    };
+    let before: &Service = view.service(id).ok_or_else(missing)?;
+    check(view, &spec)?;
+    let vips = vip::choose(view, &spec, Some(before))?;
+    let ports = port::choose(view, &spec, Some(before))?;
+    let change = ServiceChange {
+        id,
+        version,
+        at,
+        spec,
+        vips,
+        ports,
+    };
+    planned(view, Command::UpdateService(Box::new(change)))
+}
+
+fn check(view: &View, spec: &ServiceSpec) -> Result<(), Refused> {
+    spec.validate().map_err(invalid)?;
+    let networks = networks_of(view, spec)?;
+    match networks
+        .iter()
+        .find(|(network, _)| network.spec.ingress && !spec.networks.is_empty())
+    {
+        Some((ingress, _)) => Err(Refused::IngressNamed(ingress.spec.name.to_string())),
+        None => Ok(()),
+    }
+}
+
+/// Refuses right away what `apply` would refuse on this view.
+fn planned(view: &View, command: Command) -> Result<Command, Refused> {
+    let mut scratch: State = view.clone();
+    scratch.apply_draft(command.clone())?;
+    Ok(command)
+}

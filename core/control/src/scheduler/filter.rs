@@ -1,0 +1,100 @@
+//! Filters, in Swarm's order. Each that turns nodes away says so in Swarm's words: users and tests read them.
+
+use model::{Availability, Node, NodeId, NodeState, Protocol, PublishMode, Service};
+use store::View;
+
+use super::meets_constraints;
+
+/// One reason to turn a node away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Filter {
+    Ready,
+    Constraints,
+    HostPorts,
+}
+
+impl Filter {
+    const ALL: [Self; 3] = [Self::Ready, Self::Constraints, Self::HostPorts];
+
+    fn admits(self, view: &View, service: &Service, node: &Node) -> bool {
+        match self {
+            Self::Ready => {
+                let known = node.status.state == NodeState::Ready && node.description.is_some();
+                known && node.spec.availability == Availability::Active
+            }
+            Self::Constraints => meets_constraints(service, node),
+            Self::HostPorts => has_free_ports(view, service, node),
+        }
+    }
+
+    fn explain(self, nodes: usize) -> String {
+        match (self, nodes) {
+            (Self::Ready, 1) => "1 node not available for new tasks".to_owned(),
+            (Self::Ready, _) => format!("{nodes} nodes not available for new tasks"),
+            (Self::Constraints, 1) => "scheduling constraints not satisfied on 1 node".to_owned(),
+            (Self::Constraints, _) => format!("scheduling constraints not satisfied on {nodes} nodes"),
+            (Self::HostPorts, 1) => "host-mode port already in use on 1 node".to_owned(),
+            (Self::HostPorts, _) => format!("host-mode port already in use on {nodes} nodes"),
+        }
+    }
+}
+
+fn host_ports(service: &Service) -> impl Iterator<Item = (u16, Protocol)> {
+    let host = service.ports.iter().filter(|port| port.mode == PublishMode::Host);
+    host.map(|port| (port.published, port.protocol))
+}
+
+/// Neither the host nor a task on the node that has not ended holds a port that `service` publishes in host mode.
+fn has_free_ports(view: &View, service: &Service, node: &Node) -> bool {
+    host_ports(service).all(|port| {
+        let held = node.description.iter().flat_map(|d| &d.held_ports);
+        let by_host = held.into_iter().any(|held| (held.port, held.protocol) == port);
+        let publishes = |other: &Service| host_ports(other).any(|theirs| theirs == port);
+        let by_task = view
+            .tasks_on_node(node.id)
+            .filter(|task| !task.status.state.is_terminal())
+            .any(|task| view.service(task.service).is_some_and(publishes));
+        !by_host && !by_task
+    })
+}
+
+/// Who may take a task, and who was turned away.
+pub(super) struct Admitted {
+    pub nodes: Vec<NodeId>,
+    turned_away: Vec<(Filter, usize)>,
+}
+
+/// Asks all nodes; each counts against the first filter that turns it away.
+pub(super) fn admit(view: &View, service: &Service) -> Admitted {
+    let mut admitted = Admitted {
+        nodes: Vec::new(),
+        turned_away: Filter::ALL.map(|filter| (filter, 0)).to_vec(),
+    };
+    for node in view.nodes() {
+        let first = admitted
+            .turned_away
+            .iter_mut()
+            .find(|(filter, _)| !filter.admits(view, service, node));
+        match first {
+            Some((_, count)) => *count += 1,
+            None => admitted.nodes.push(node.id),
+        }
+    }
+    admitted
+}
+
+impl Admitted {
+    /// Why nobody was admitted: "no suitable node (...)", the filter that turned away most nodes first.
+    pub fn explain(&self) -> String {
+        let mut reasons: Vec<_> = self.turned_away.iter().filter(|(_, count)| *count > 0).collect();
+        reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        if reasons.is_empty() {
+            return "no suitable node".to_owned();
+        }
+        let texts: Vec<String> = reasons
+            .into_iter()
+            .map(|(filter, count)| filter.explain(*count))
+            .collect();
+        format!("no suitable node ({})", texts.join("; "))
+    }
+}
