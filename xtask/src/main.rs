@@ -2,14 +2,17 @@
 //! this repository. Decides nothing itself: one module a subcommand.
 
 mod binaries;
+mod demo;
 mod ebpf;
 mod lab;
 mod lab_cli;
+mod one_port;
 mod process;
 mod repo;
 mod setup;
 
 use clap::Parser;
+use std::net::SocketAddrV4;
 use std::process::ExitCode;
 
 /// Build, check, test and show netctl.
@@ -20,6 +23,25 @@ enum Xtask {
     Setup,
     /// Compile the eBPF programs into target/bpf/progs.o
     BuildEbpf,
+    /// Show the main job in a lab, every result checked
+    Demo {
+        /// Number of nodes, 3 to 9
+        #[arg(long, default_value_t = 3)]
+        nodes: u8,
+        /// Leave the cluster running
+        #[arg(long)]
+        keep: bool,
+    },
+    /// One client port to several servers at once (run by the demo)
+    #[command(hide = true)]
+    OnePort {
+        /// tcp or udp
+        protocol: String,
+        /// The client's port
+        port: u16,
+        /// The servers
+        servers: Vec<SocketAddrV4>,
+    },
     /// Nodes, engines and a client on this machine
     #[command(subcommand)]
     Lab(lab_cli::LabCommand),
@@ -29,6 +51,13 @@ fn main() -> ExitCode {
     let outcome = match Xtask::parse() {
         Xtask::Setup => setup::setup(),
         Xtask::BuildEbpf => ebpf::build(),
+        Xtask::Demo { nodes, keep } => demo::run(nodes, keep),
+        Xtask::OnePort {
+            protocol,
+            port,
+            servers,
+        } if protocol == "udp" => one_port::udp(port, &servers),
+        Xtask::OnePort { port, servers, .. } => one_port::tcp(port, &servers),
         Xtask::Lab(command) => lab_cli::run(command),
     };
     match outcome {

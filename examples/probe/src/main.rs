@@ -1,6 +1,7 @@
 //! The tests' probe: servers that say who asked, and clients that count what
 //! was lost. Prints `name value` lines; exits 1 when something was lost.
 
+mod load;
 mod stream;
 mod udp;
 
@@ -12,7 +13,8 @@ const USAGE: &str = "usage: probe COMMAND
   echo PORT                         TCP and UDP echo server
   udp HOST PORT RATE SECONDS        numbered datagrams to an echo server, RATE a second
   tcp HOST PORT SECONDS             one numbered stream to an echo server, 100 lines a second
-  get HOST PORT PATH COUNT          COUNT requests, one connection each; prints every answer";
+  get HOST PORT PATH COUNT          COUNT requests, one connection each; prints every answer
+  load HOST PORT PATH SECONDS       20 requests a second; counts failures and the longest outage";
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -28,6 +30,9 @@ fn main() {
         }
         ["get", host, port, path, count] => {
             numbers([port, count]).and_then(|[port, count]| get(host, port, path, count))
+        }
+        ["load", host, port, path, seconds] => {
+            numbers([port, seconds]).and_then(|[port, seconds]| load::run(host, port, path, seconds))
         }
         _ => Err(Error::new(ErrorKind::InvalidInput, USAGE)),
     };

@@ -29,6 +29,11 @@ const IMAGES: &[(&str, &str, &str)] = &[
     (TOOLS, "probe", "CMD [\"sleep\", \"infinity\"]"),
 ];
 
+/// The probe as a program for places that are no containers.
+pub fn probe() -> PathBuf {
+    repo::target().join("images/probe/bin/probe")
+}
+
 /// Builds the tars; returns their folder.
 ///
 /// # Errors

@@ -106,15 +106,6 @@ pub fn status() -> Result<()> {
     Ok(())
 }
 
-/// Starts the engine of a node again, after a test has killed it.
-///
-/// # Errors
-/// It does not answer within 30 s.
-pub fn restart_engine(record: &Record, node: Node) -> Result<()> {
-    engine::start_engine(record, node)?;
-    engine::await_engine(record, node)
-}
-
 /// Old logs would be mistaken for this lab's.
 fn remove_files() -> Result<()> {
     match std::fs::remove_dir_all(crate::repo::lab_logs()) {

@@ -1,0 +1,111 @@
+//! Step 6: every node's daemon is killed with SIGKILL in turn and started
+//! again, under numbered traffic which must lose nothing.
+
+use super::cluster::{Cluster, figure, finish};
+use super::report::Report;
+use crate::lab::images::{self, TOOLS};
+use crate::lab::layout::Node;
+use crate::lab::place::Place;
+use crate::lab::{netd, wait};
+use anyhow::{Context, Result, bail};
+use nix::sys::signal::Signal;
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+const N1: Place = Place::Node(Node(1));
+const TRAFFIC: Duration = Duration::from_secs(20);
+const RATE: u32 = 1_000;
+const READY: Duration = Duration::from_secs(20);
+
+/// Kills and restarts under traffic.
+///
+/// # Errors
+/// The echo service does not come up.
+pub fn run(cluster: &Cluster, report: &mut Report) -> Result<()> {
+    let create = format!(
+        "netctl service create --name echo --network iotd-net --constraint node.hostname==n2 \
+         --publish 9000:9000 --publish 9000:9000/udp {TOOLS} probe echo 9000"
+    );
+    report.require("service create echo", cluster.typed(N1, &create).map(|_| String::new()))?;
+    report.require("echo runs", cluster.await_replicas("echo", 1))?;
+    let streams = streams(cluster)?;
+    for (name, place, line) in &streams {
+        // One second of each first: the claim is about the kill, not about the start.
+        let short = line.replace("SECONDS", "1");
+        report.require(
+            &format!("{name} flows"),
+            wait::until_ok(READY, || cluster.quiet(*place, &short)).map(|_| String::new()),
+        )?;
+    }
+    let start = Instant::now();
+    let running = streams.iter().map(|(name, place, line)| {
+        let line = line.replace("SECONDS", &TRAFFIC.as_secs().to_string());
+        Ok((name.as_str(), cluster.background(*place, &line)?))
+    });
+    let running: Vec<(&str, Child)> = running.collect::<Result<_>>()?;
+    for node in [Node(2), Node(3), Node(1)] {
+        report.check(
+            &format!("SIGKILL of netd on {}, and its start", node.name()),
+            kill_and_start(cluster, node),
+        );
+    }
+    let in_time = if start.elapsed() < TRAFFIC {
+        Ok(String::new())
+    } else {
+        bail!("the traffic ended before the restarts")
+    };
+    report.check("all of it under traffic", in_time);
+    for (name, child) in running {
+        report.check(
+            &format!("{name} loses nothing"),
+            finish(child).and_then(|figures| nothing_lost(&figures)),
+        );
+    }
+    Ok(())
+}
+
+/// Name, place and command line of each stream; `SECONDS` stands for its length.
+fn streams(cluster: &Cluster) -> Result<Vec<(String, Place, String)>> {
+    let tools = cluster.container("tools")?;
+    let inside = format!("docker exec {} probe", tools.id);
+    let outside = images::probe().display().to_string();
+    let ingress = Node(1).address();
+    let (n3, client) = (Place::Node(tools.node), Place::Client);
+    Ok(vec![
+        (
+            "UDP, task to task".to_owned(),
+            n3,
+            format!("{inside} udp echo 9000 {RATE} SECONDS"),
+        ),
+        (
+            "TCP, task to task".to_owned(),
+            n3,
+            format!("{inside} tcp echo 9000 SECONDS"),
+        ),
+        (
+            "UDP, client to published port".to_owned(),
+            client,
+            format!("{outside} udp {ingress} 9000 {RATE} SECONDS"),
+        ),
+        (
+            "TCP, client to published port".to_owned(),
+            client,
+            format!("{outside} tcp {ingress} 9000 SECONDS"),
+        ),
+    ])
+}
+
+fn kill_and_start(cluster: &Cluster, node: Node) -> Result<String> {
+    netd::end(node, Signal::SIGKILL)?;
+    let start = Instant::now();
+    netd::start(&cluster.record, node)?;
+    Ok(format!("answers again after {} ms", start.elapsed().as_millis()))
+}
+
+fn nothing_lost(figures: &str) -> Result<String> {
+    let lost = figure(figures, "lost").with_context(|| format!("no figures: {figures}"))?;
+    if lost > 0 {
+        bail!("{figures}");
+    }
+    Ok(figures.lines().take(2).collect::<Vec<_>>().join(", "))
+}

@@ -1,0 +1,84 @@
+//! `cargo xtask demo`: the main job of netctl in a lab, step by step, as a user
+//! would type it, with every result checked.
+//!
+//! Called by people and by the e2e tier, which runs the very same code. Waits
+//! by polling with deadlines; leaves nothing behind unless told to keep it.
+
+mod cluster;
+mod daemon_killed;
+mod deploy;
+mod egress;
+mod healing;
+mod join;
+mod names;
+mod published;
+mod removal;
+mod report;
+
+use crate::lab::state::Flavour;
+use crate::{binaries, lab, setup};
+use anyhow::Result;
+use cluster::Cluster;
+use report::Report;
+
+/// Runs the main job on a lab of its own.
+///
+/// # Errors
+/// Set-up or a claim failed; the summary has been printed then.
+pub fn run(nodes: u8, keep: bool) -> Result<()> {
+    if nodes < 3 {
+        anyhow::bail!("the main job needs 3 nodes or more, not {nodes}");
+    }
+    setup::setup()?;
+    binaries::build_daemons()?;
+    println!("demo: making a lab of {nodes} nodes");
+    let cluster = Cluster {
+        record: lab::up(nodes, Flavour::Bare)?,
+    };
+    let mut report = Report::default();
+    if let Err(error) = main_job(&cluster, &mut report, keep) {
+        println!("   {error:#}");
+        report.check("the main job runs to its end", Err(error));
+    }
+    if keep {
+        print_usage();
+    } else {
+        lab::down()?;
+        println!(
+            "\ndemo: the lab is gone; logs are in {}",
+            crate::repo::lab_logs().display()
+        );
+    }
+    report.finish()
+}
+
+fn main_job(cluster: &Cluster, report: &mut Report, keep: bool) -> Result<()> {
+    report.step(1, "a cluster of three nodes");
+    join::run(cluster, report)?;
+    report.step(2, "a network and three services");
+    deploy::run(cluster, report)?;
+    report.step(3, "names, virtual IPs and the overlay");
+    names::run(cluster, report)?;
+    report.step(4, "the published port on every node");
+    published::run(cluster, report)?;
+    report.step(5, "scaling and self-healing");
+    healing::run(cluster, report)?;
+    report.step(6, "SIGKILL of the daemon under traffic");
+    daemon_killed::run(cluster, report)?;
+    report.step(7, "to the world, and not");
+    egress::run(cluster, report)?;
+    if keep {
+        println!("\n== 8. skipped: the cluster is kept");
+        return Ok(());
+    }
+    report.step(8, "removal leaves nothing");
+    removal::run(cluster, report)
+}
+
+fn print_usage() {
+    println!("\nThe cluster is kept. Use it:");
+    println!("   cargo xtask lab exec n1 -- netctl node ls");
+    println!("   cargo xtask lab exec n1 -- netctl service ls");
+    println!("   cargo xtask lab exec client -- curl -s http://10.77.0.12:8080/");
+    println!("Stop it:\n   cargo xtask lab down");
+}
