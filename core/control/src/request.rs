@@ -124,3 +124,6 @@ fn planned(view: &View, command: Command) -> Result<Command, Refused> {
     scratch.apply_draft(command.clone())?;
     Ok(command)
 }
+
+#[cfg(test)]
+mod tests;

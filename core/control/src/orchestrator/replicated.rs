@@ -121,3 +121,6 @@ fn start_waiting(draft: &mut Draft<'_>, service: &Service) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,309 @@
+//! Scaling, healing, node loss, drain, update: whole passes over a small cluster whose agents obey at once.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use model::{
+    Availability, DesiredState, Mode, NodeId, NodeState, RestartCondition, ServiceId, ServiceSpec, Task, TaskState,
+    Timestamp,
+};
+use store::Command;
+
+use crate::{
+    next_deadline,
+    testbed::{Bed, SECOND},
+};
+
+/// A cluster of `nodes` with a service `web` of `replicas` running tasks.
+fn web(nodes: u128, replicas: u32, change: impl FnOnce(&mut ServiceSpec)) -> (Bed, ServiceId) {
+    let mut bed = Bed::with_nodes(nodes);
+    let id = bed.service("web", |spec| {
+        spec.mode = Mode::Replicated { replicas };
+        change(spec);
+    });
+    bed.converge();
+    (bed, id.unwrap())
+}
+
+fn tasks(bed: &Bed, service: ServiceId, chosen: impl Fn(&Task) -> bool) -> Vec<Task> {
+    bed.view()
+        .tasks_of_service(service)
+        .filter(|task| chosen(task))
+        .cloned()
+        .collect()
+}
+
+fn running(bed: &Bed, service: ServiceId) -> Vec<u32> {
+    let running = tasks(bed, service, |t| t.is_live() && t.status.state == TaskState::Running);
+    running.iter().map(|task| task.slot.get()).collect()
+}
+
+/// Ends the live task of slot 1 as `state`.
+fn end(bed: &mut Bed, service: ServiceId, state: TaskState) {
+    let task = tasks(bed, service, Task::is_live)[0].id;
+    bed.report(task, state);
+    bed.settle();
+}
+
+fn later(bed: &mut Bed, seconds: i64) {
+    bed.now = Timestamp(bed.now.0 + seconds * SECOND);
+}
+
+fn scale(bed: &mut Bed, service: ServiceId, replicas: u32) {
+    bed.update(service, |spec| spec.mode = Mode::Replicated { replicas });
+    bed.converge();
+}
+
+#[test]
+fn one_pass_makes_addresses_and_places_tasks_spread_over_the_nodes() {
+    let mut bed = Bed::with_nodes(3);
+    let web = bed
+        .service("web", |spec| spec.mode = Mode::Replicated { replicas: 3 })
+        .unwrap();
+    assert_eq!(bed.settle(), 1, "a second pass has nothing to do");
+    let made = tasks(&bed, web, |t| {
+        t.status.state == TaskState::Assigned && t.attachments.len() == 1
+    });
+    let nodes: BTreeSet<_> = made.iter().filter_map(|t| t.node).collect();
+    assert_eq!((made.len(), nodes.len()), (3, 3));
+}
+
+#[test]
+fn scaling_down_takes_from_the_crowded_node_and_scaling_up_fills_the_gaps() {
+    let (mut bed, web) = web(2, 3, |_| ());
+    scale(&mut bed, web, 2);
+    let nodes: BTreeSet<_> = tasks(&bed, web, Task::is_live).iter().filter_map(|t| t.node).collect();
+    assert_eq!((running(&bed, web).len(), nodes.len()), (2, 2));
+    assert_eq!(tasks(&bed, web, |_| true).len(), 2, "given-up slots leave no history");
+    scale(&mut bed, web, 4);
+    assert_eq!(running(&bed, web), [1, 2, 3, 4]);
+}
+
+#[test]
+fn a_failed_task_is_prepared_at_once_and_started_after_the_delay() {
+    let (mut bed, web) = web(1, 1, |_| ());
+    end(&mut bed, web, TaskState::Failed);
+    assert_eq!(bed.live(web), ["1 n1 Assigned Ready"]);
+    bed.agents();
+    assert_eq!(bed.live(web), ["1 n1 Ready Ready"]);
+    let due = next_deadline(bed.view(), bed.now).unwrap();
+    assert_eq!(due.since(bed.now), Duration::from_secs(5));
+    later(&mut bed, 4);
+    assert_eq!(bed.settle(), 0);
+    later(&mut bed, 1);
+    bed.converge();
+    assert_eq!(bed.live(web), ["1 n1 Running Running"]);
+    assert_eq!(next_deadline(bed.view(), bed.now), None);
+}
+
+#[test]
+fn a_task_that_cannot_be_made_is_tried_once_per_delay() {
+    let (mut bed, web) = web(1, 1, |_| ());
+    for round in 1..=4 {
+        end(&mut bed, web, TaskState::Rejected);
+        assert_eq!(bed.settle(), 0, "nothing more in round {round}");
+        let made = tasks(&bed, web, |_| true).len();
+        later(&mut bed, 4);
+        assert_eq!(bed.settle(), 0);
+        assert_eq!(tasks(&bed, web, |_| true).len(), made);
+        later(&mut bed, 1);
+        bed.settle();
+    }
+}
+
+#[test]
+fn a_slot_stays_empty_when_the_policy_says_so() {
+    for (condition, state, refilled) in [
+        (RestartCondition::None, TaskState::Failed, false),
+        (RestartCondition::OnFailure, TaskState::Complete, false),
+        (RestartCondition::OnFailure, TaskState::Failed, true),
+        (RestartCondition::Any, TaskState::Complete, true),
+    ] {
+        let (mut bed, web) = web(1, 1, |spec| spec.restart.condition = condition);
+        end(&mut bed, web, state);
+        later(&mut bed, 6);
+        bed.converge();
+        assert_eq!(running(&bed, web).len() == 1, refilled, "{condition:?} after {state}");
+    }
+}
+
+#[test]
+fn attempts_are_limited() {
+    let (mut bed, web) = web(1, 1, |spec| spec.restart.max_attempts = 2);
+    for left in [true, true, false] {
+        end(&mut bed, web, TaskState::Failed);
+        later(&mut bed, 6);
+        bed.converge();
+        assert_eq!(!running(&bed, web).is_empty(), left);
+    }
+}
+
+#[test]
+fn history_is_kept_up_to_the_limit() {
+    let (mut bed, web) = web(1, 1, |_| ());
+    for _ in 0..9 {
+        end(&mut bed, web, TaskState::Failed);
+        later(&mut bed, 6);
+        bed.converge();
+    }
+    assert_eq!(tasks(&bed, web, |_| true).len(), 5);
+}
+
+#[test]
+fn tasks_of_a_down_node_are_replaced_at_once_and_stopped_when_it_is_back() {
+    let (mut bed, web) = web(2, 2, |_| ());
+    bed.node_status(2, NodeState::Down);
+    bed.settle();
+    let on_1 = tasks(&bed, web, |t| t.is_live() && t.node == Some(NodeId::from_bits(1)));
+    assert!(
+        on_1.len() == 2 && on_1.iter().all(|t| t.desired == DesiredState::Running),
+        "no delay"
+    );
+    bed.converge();
+    let lost = |bed: &Bed| {
+        tasks(bed, web, |t| {
+            t.node == Some(NodeId::from_bits(2)) && !t.status.state.is_terminal()
+        })
+    };
+    assert_eq!(lost(&bed).len(), 1, "nobody has said that it ended");
+    bed.node_status(2, NodeState::Ready);
+    bed.converge();
+    assert_eq!((lost(&bed).len(), running(&bed, web).len()), (0, 2));
+}
+
+#[test]
+fn a_drained_node_is_left_stop_first() {
+    let (mut bed, web) = web(2, 2, |_| ());
+    let node = bed.view().node(NodeId::from_bits(2)).unwrap().clone();
+    let mut spec = node.spec.clone();
+    spec.availability = Availability::Drain;
+    bed.apply(Command::UpdateNodeSpec {
+        id: node.id,
+        version: node.version,
+        at: bed.now,
+        spec,
+    })
+    .unwrap();
+    bed.settle();
+    let waiting = tasks(&bed, web, |t| t.is_live() && t.desired == DesiredState::Ready);
+    assert_eq!(waiting.len(), 1, "the replacement waits for its predecessor");
+    assert_eq!(
+        next_deadline(bed.view(), bed.now).unwrap().since(bed.now),
+        Duration::from_secs(60)
+    );
+    bed.converge();
+    assert_eq!(running(&bed, web), [1, 2]);
+    assert!(tasks(&bed, web, |t| t.is_live() && t.node == Some(node.id)).is_empty());
+}
+
+#[test]
+fn a_predecessor_that_never_stops_is_waited_for_a_minute() {
+    let (mut bed, web) = web(1, 1, |_| ());
+    bed.update(web, |spec| spec.container.image = "image:2".to_owned());
+    bed.settle();
+    later(&mut bed, 59);
+    assert_eq!(bed.settle(), 0);
+    later(&mut bed, 1);
+    bed.settle();
+    assert_eq!(bed.live(web), ["1 n1 Assigned Running"]);
+}
+
+#[test]
+fn an_update_replaces_one_running_task_at_a_time() {
+    let (mut bed, web) = web(3, 3, |_| ());
+    bed.update(web, |spec| spec.container.image = "image:2".to_owned());
+    for new in 1..=3 {
+        bed.settle();
+        assert_eq!(running(&bed, web).len(), 2, "one at a time");
+        bed.agents();
+        bed.settle();
+        bed.agents();
+        let on_new = tasks(&bed, web, |t| t.is_live() && t.spec_version == 2);
+        assert_eq!((running(&bed, web).len(), on_new.len()), (3, new));
+    }
+    assert_eq!(bed.settle(), 0);
+}
+
+#[test]
+fn scaling_touches_no_running_task_and_publishing_neither() {
+    let (mut bed, web) = web(1, 2, |_| ());
+    let before: Vec<_> = tasks(&bed, web, |_| true).iter().map(|t| t.id).collect();
+    bed.update(web, |spec| spec.ports = vec!["8080:80".parse().unwrap()]);
+    scale(&mut bed, web, 3);
+    let after: Vec<_> = tasks(&bed, web, |_| true).iter().map(|t| t.id).collect();
+    assert!(before.iter().all(|id| after.contains(id)) && after.len() == 3);
+}
+
+#[test]
+fn tasks_of_a_removed_service_go_when_they_have_stopped_or_their_node_is_lost() {
+    let (mut bed, web) = web(2, 2, |_| ());
+    bed.apply(Command::RemoveService { id: web, at: bed.now }).unwrap();
+    bed.settle();
+    assert_eq!(tasks(&bed, web, |_| true).len(), 2, "they still run");
+    bed.node_status(2, NodeState::Down);
+    bed.converge();
+    assert_eq!(bed.view().tasks().count(), 0);
+}
+
+#[test]
+fn a_task_without_a_node_says_why_and_is_placed_when_one_fits() {
+    let constrained = |spec: &mut ServiceSpec| spec.constraints = vec!["node.labels.disk==ssd".parse().unwrap()];
+    let (mut bed, web) = web(3, 1, constrained);
+    bed.node_status(1, NodeState::Down);
+    bed.settle();
+    let err =
+        || "no suitable node (scheduling constraints not satisfied on 2 nodes; 1 node not available for new tasks)";
+    assert_eq!(tasks(&bed, web, |_| true)[0].status.err, err());
+    let node = bed.view().node(NodeId::from_bits(3)).unwrap().clone();
+    let mut spec = node.spec.clone();
+    spec.labels.insert("disk".into(), "ssd".into());
+    bed.apply(Command::UpdateNodeSpec {
+        id: node.id,
+        version: node.version,
+        at: bed.now,
+        spec,
+    })
+    .unwrap();
+    bed.converge();
+    assert_eq!(bed.live(web), ["1 n3 Running Running"]);
+    assert_eq!(tasks(&bed, web, |_| true)[0].status.err, "");
+}
+
+#[test]
+fn host_mode_ports_keep_tasks_apart() {
+    let host = |spec: &mut ServiceSpec| spec.ports = vec!["published=80,target=80,mode=host".parse().unwrap()];
+    let (bed, web) = web(2, 3, host);
+    let waiting = tasks(&bed, web, |t| t.node.is_none());
+    assert_eq!(running(&bed, web).len(), 2);
+    assert_eq!(
+        waiting[0].status.err,
+        "no suitable node (host-mode port already in use on 2 nodes)"
+    );
+}
+
+#[test]
+fn a_full_network_is_the_reason_why_a_task_waits() {
+    let mut bed = Bed::with_nodes(1);
+    let tiny = bed
+        .network("tiny", |spec| spec.subnet = Some("10.9.0.0/29".parse().unwrap()))
+        .unwrap();
+    let web = bed.service("web", |spec| {
+        spec.networks = vec![model::NetworkAttachment {
+            network: tiny,
+            aliases: Vec::new(),
+        }];
+        spec.mode = Mode::Replicated { replicas: 5 };
+    });
+    let web = web.unwrap();
+    bed.converge();
+    assert_eq!(
+        running(&bed, web).len(),
+        4,
+        "six hosts less the gateway and the virtual IP"
+    );
+    let waiting = tasks(&bed, web, |t| t.status.state == TaskState::New);
+    let err = "no address left in network tiny (subnet 10.9.0.0/29): use a network with a larger --subnet";
+    assert_eq!(waiting[0].status.err, err);
+    scale(&mut bed, web, 1);
+    scale(&mut bed, web, 4);
+    assert_eq!(running(&bed, web).len(), 4);
+}
