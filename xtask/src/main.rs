@@ -2,6 +2,7 @@
 //! this repository. Decides nothing itself: one module a subcommand.
 
 mod binaries;
+mod check;
 mod demo;
 mod ebpf;
 mod lab;
@@ -10,6 +11,7 @@ mod one_port;
 mod process;
 mod repo;
 mod setup;
+mod tiers;
 
 use clap::Parser;
 use std::net::SocketAddrV4;
@@ -31,7 +33,17 @@ enum Xtask {
         /// Leave the cluster running
         #[arg(long)]
         keep: bool,
+        /// The quick start on one host-like node instead
+        #[arg(long, conflicts_with_all = ["nodes", "keep"])]
+        quick_start: bool,
     },
+    /// Run the tests: all tiers, or those named
+    Test {
+        /// unit, sim, prog, netns, e2e
+        tiers: Vec<tiers::Tier>,
+    },
+    /// Format, lints, dependency borders, no I/O below core/
+    Check,
     /// One client port to several servers at once (run by the demo)
     #[command(hide = true)]
     OnePort {
@@ -51,7 +63,10 @@ fn main() -> ExitCode {
     let outcome = match Xtask::parse() {
         Xtask::Setup => setup::setup(),
         Xtask::BuildEbpf => ebpf::build(),
-        Xtask::Demo { nodes, keep } => demo::run(nodes, keep),
+        Xtask::Demo { quick_start: true, .. } => demo::run_quick_start(),
+        Xtask::Demo { nodes, keep, .. } => demo::run(nodes, keep),
+        Xtask::Test { tiers } => tiers::run(&tiers),
+        Xtask::Check => check::run_all(),
         Xtask::OnePort {
             protocol,
             port,

@@ -12,6 +12,7 @@ mod healing;
 mod join;
 mod names;
 mod published;
+mod quick_start;
 mod removal;
 mod report;
 
@@ -49,6 +50,24 @@ pub fn run(nodes: u8, keep: bool) -> Result<()> {
             crate::repo::lab_logs().display()
         );
     }
+    report.finish()
+}
+
+/// Runs the README's quick start on one host-like node.
+///
+/// # Errors
+/// Set-up or a claim failed; the summary has been printed then.
+pub fn run_quick_start() -> Result<()> {
+    setup::setup()?;
+    binaries::build_daemons()?;
+    let cluster = Cluster {
+        record: lab::up(1, Flavour::HostLike)?,
+    };
+    let mut report = Report::default();
+    if let Err(error) = quick_start::run(&cluster, &mut report) {
+        report.check("the quick start runs to its end", Err(error));
+    }
+    lab::down()?;
     report.finish()
 }
 

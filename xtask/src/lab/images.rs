@@ -1,13 +1,18 @@
-//! The lab's images: one tar each, made from static binaries and busybox, and
-//! imported into every node's engine. No registry takes part.
+//! The lab's images, made from static binaries and busybox into one archive
+//! that `docker load` takes, and loaded into every node's engine. No registry
+//! takes part.
+//!
+//! The archive is written by hand because `docker import` cannot set the stop
+//! signal: as process 1 without handlers the programs would sit out SIGTERM,
+//! and every stop would take the whole grace period.
 
 use super::layout::Node;
 use super::place::Place;
 use super::state::Record;
 use crate::process::{command, output, run};
 use crate::{binaries, repo};
-use anyhow::{Context, Result, bail};
-use std::fs::File;
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 /// Image with busybox and the probe.
@@ -21,63 +26,99 @@ pub const ACCESS_LOG: &str = "netctl/accesslog:latest";
 
 const BUSYBOX: &str = "/bin/busybox";
 
-/// Image, the example's binary in it, and its configuration.
-const IMAGES: &[(&str, &str, &str)] = &[
-    (WEB, "iotd-web", "ENTRYPOINT [\"/bin/iotd-web\"]"),
-    (API, "iotd-api", "ENTRYPOINT [\"/bin/iotd-api\"]"),
-    (ACCESS_LOG, "accesslog", "ENTRYPOINT [\"/bin/accesslog\"]"),
-    (TOOLS, "probe", "CMD [\"sleep\", \"infinity\"]"),
+/// Image and the example's binary in it.
+const IMAGES: &[(&str, &str)] = &[
+    (WEB, "iotd-web"),
+    (API, "iotd-api"),
+    (ACCESS_LOG, "accesslog"),
+    (TOOLS, "probe"),
 ];
 
 /// The probe as a program for places that are no containers.
 pub fn probe() -> PathBuf {
-    repo::target().join("images/probe/bin/probe")
+    folder().join("probe/tree/bin/probe")
 }
 
-/// Builds the tars; returns their folder.
+/// Builds the archive; returns its path.
 ///
 /// # Errors
 /// A build fails, or busybox is not there.
 pub fn build() -> Result<PathBuf> {
     let programs = binaries::build_examples()?;
-    let folder = repo::target().join("images");
-    for (image, program, _) in IMAGES {
-        let tree = folder.join(program);
-        if tree.exists() {
-            std::fs::remove_dir_all(&tree)?;
-        }
-        std::fs::create_dir_all(tree.join("bin"))?;
-        std::fs::create_dir_all(tree.join("tmp"))?;
-        std::fs::copy(programs.join(program), tree.join("bin").join(program))?;
-        if *image == TOOLS {
-            add_busybox(&tree.join("bin"))?;
-        }
-        pack(&tree, &tar(&folder, program))?;
+    let folder = folder();
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder)?;
     }
-    Ok(folder)
+    let entries = IMAGES
+        .iter()
+        .map(|(image, program)| stage(&folder, &programs, image, program));
+    let manifest: Vec<Value> = entries.collect::<Result<_>>()?;
+    std::fs::write(folder.join("manifest.json"), serde_json::to_vec(&manifest)?)?;
+    let archive = repo::target().join("images.tar");
+    let mut pack = command("tar", &["--exclude=tree", "-c", "-f"]);
+    run(pack.arg(&archive).arg("-C").arg(&folder).arg("."))?;
+    Ok(archive)
 }
 
-/// Imports all images into a node's engine.
+/// Loads all images into a node's engine.
 ///
 /// # Errors
-/// The engine refuses one.
-pub fn import(record: &Record, node: Node, folder: &Path) -> Result<()> {
-    for (image, program, change) in IMAGES {
-        let words = ["docker", "import", "-c", change, "-c", "ENV PATH=/bin", "-", image];
-        let mut import = Place::Node(node).command(record, &words)?;
-        import.stdin(File::open(tar(folder, program))?);
-        let done = import
-            .output()
-            .with_context(|| format!("importing {image} on {}", node.name()))?;
-        if !done.status.success() {
-            bail!("importing {image} on {}: {}", node.name(), crate::process::said(&done));
-        }
-    }
+/// The engine refuses them.
+pub fn load(record: &Record, node: Node, archive: &Path) -> Result<()> {
+    let archive = archive.display().to_string();
+    let mut load = Place::Node(node).command(record, &["docker", "load", "-q", "-i", &archive])?;
+    output(&mut load).with_context(|| format!("loading the images on {}", node.name()))?;
     Ok(())
 }
 
-fn tar(folder: &Path, program: &str) -> PathBuf {
-    folder.join(format!("{program}.tar"))
+fn folder() -> PathBuf {
+    repo::target().join("images")
+}
+
+/// Stages one image: tree, layer and configuration; returns its manifest entry.
+fn stage(folder: &Path, programs: &Path, image: &str, program: &str) -> Result<Value> {
+    let tree = folder.join(program).join("tree");
+    std::fs::create_dir_all(tree.join("bin"))?;
+    std::fs::create_dir_all(tree.join("tmp"))?;
+    std::fs::copy(programs.join(program), tree.join("bin").join(program))?;
+    if image == TOOLS {
+        add_busybox(&tree.join("bin"))?;
+    }
+    let layer = folder.join(program).join("layer.tar");
+    run(command("tar", &["--owner=0", "--group=0", "-c", "-f"])
+        .arg(&layer)
+        .arg("-C")
+        .arg(&tree)
+        .arg("."))?;
+    let digest = output(command("sha256sum", &["-b"]).arg(&layer))?;
+    let digest = digest
+        .split_whitespace()
+        .next()
+        .context("sha256sum says nothing")?
+        .to_owned();
+    std::fs::write(
+        folder.join(format!("{program}.json")),
+        serde_json::to_vec(&configuration(image, program, &digest))?,
+    )?;
+    Ok(json!({
+        "Config": format!("{program}.json"),
+        "RepoTags": [image],
+        "Layers": [format!("{program}/layer.tar")],
+    }))
+}
+
+/// The image's configuration in the engine's own words.
+fn configuration(image: &str, program: &str, layer_digest: &str) -> Value {
+    let (entry, words) = match image == TOOLS {
+        true => (Value::Null, json!(["sleep", "infinity"])),
+        false => (json!([format!("/bin/{program}")]), Value::Null),
+    };
+    json!({
+        "architecture": if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" },
+        "os": "linux",
+        "config": { "Env": ["PATH=/bin"], "Entrypoint": entry, "Cmd": words, "StopSignal": "SIGKILL" },
+        "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{layer_digest}")] },
+    })
 }
 
 fn add_busybox(bin: &Path) -> Result<()> {
@@ -88,9 +129,4 @@ fn add_busybox(bin: &Path) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn pack(tree: &Path, tar: &Path) -> Result<()> {
-    let mut pack = command("tar", &["--owner=0", "--group=0", "-c", "-f"]);
-    run(pack.arg(tar).arg("-C").arg(tree).arg("."))
 }

@@ -47,7 +47,7 @@ pub fn up(count: u8, flavour: Flavour) -> Result<Record> {
 }
 
 fn build(count: u8, flavour: Flavour) -> Result<Record> {
-    let tars = images::build()?;
+    let archive = images::build()?;
     remove_files()?;
     underlay::create(count)?;
     let mut record = Record::new(flavour);
@@ -60,7 +60,7 @@ fn build(count: u8, flavour: Flavour) -> Result<Record> {
     }
     for node in Node::first(count) {
         engine::await_engine(&record, node)?;
-        images::import(&record, node, &tars)?;
+        images::load(&record, node, &archive)?;
     }
     Ok(record)
 }

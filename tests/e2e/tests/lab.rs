@@ -1,0 +1,16 @@
+//! Both scenarios need root, an engine and the lab to themselves:
+//! `cargo xtask test e2e` runs them, one after the other.
+
+use anyhow::Result;
+
+#[test]
+#[ignore = "needs root and the lab: cargo xtask test e2e"]
+fn the_main_job_passes_on_three_nodes() -> Result<()> {
+    e2e::xtask(&["demo"])
+}
+
+#[test]
+#[ignore = "needs root and the lab: cargo xtask test e2e"]
+fn the_quick_start_disturbs_nothing_of_a_host() -> Result<()> {
+    e2e::xtask(&["demo", "--quick-start"])
+}
