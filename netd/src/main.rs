@@ -1,2 +1,8 @@
-//! To be written.
+//! The netctl daemon.
+
+mod advertise;
+mod config;
+mod socket;
+mod state;
+
 fn main() {}

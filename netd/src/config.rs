@@ -1,0 +1,117 @@
+//! What the daemon is told at start: flags, or the same names in a YAML file; a flag wins. Unknown keys are errors.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use serde::Deserialize;
+
+/// Where the configuration file is looked for when no flag names one; it need not exist.
+const DEFAULT_FILE: &str = "/etc/netctl/netd.yaml";
+
+/// The netctl daemon: one per node. Runs the node's agent and, while the node is a manager, the manager.
+#[derive(Debug, Default, Parser, Deserialize)]
+#[command(name = "netd", version, about)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Flags {
+    /// Configuration file with these same names as keys [default: /etc/netctl/netd.yaml if it exists]
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip)]
+    config: Option<PathBuf>,
+    /// Where state is kept [default: /var/lib/netctl]
+    #[arg(long, value_name = "DIR")]
+    data_root: Option<PathBuf>,
+    /// Where the socket is made [default: /run/netctl]
+    #[arg(long, value_name = "DIR")]
+    run_dir: Option<PathBuf>,
+    /// The container engine [default: unix:///var/run/docker.sock]
+    #[arg(long, value_name = "URL")]
+    docker_host: Option<String>,
+    /// Where the engine looks for network drivers [default: /run/docker/plugins]
+    #[arg(long, value_name = "DIR")]
+    plugin_dir: Option<PathBuf>,
+    /// Where maps and links are pinned; on a bpf file system [default: /sys/fs/bpf/netctl]
+    #[arg(long, value_name = "DIR")]
+    bpffs: Option<PathBuf>,
+    /// cgroup2 directory that the socket hooks hang on [default: the mount found in /proc/mounts]
+    #[arg(long, value_name = "DIR")]
+    cgroup: Option<PathBuf>,
+}
+
+/// Everything that the daemon needs to know before it starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// State; made if absent.
+    pub data_root: PathBuf,
+    /// Holds `netctl.sock`; made if absent.
+    pub run_dir: PathBuf,
+    /// `unix://PATH` of the engine.
+    pub docker_host: String,
+    /// Where the driver's socket goes.
+    pub plugin_dir: PathBuf,
+    /// Where maps and links are pinned.
+    pub bpffs: PathBuf,
+    /// Where the socket hooks hang; `None`: the cgroup2 mount.
+    pub cgroup: Option<PathBuf>,
+}
+
+impl Config {
+    /// The command line over the configuration file over the defaults.
+    pub fn load() -> Result<Self> {
+        let flags = Flags::parse();
+        let file = match &flags.config {
+            Some(path) => read(path)?,
+            None if Path::new(DEFAULT_FILE).exists() => read(Path::new(DEFAULT_FILE))?,
+            None => Flags::default(),
+        };
+        Ok(Self::merge(flags, file))
+    }
+
+    /// The daemon's own socket.
+    pub fn socket(&self) -> PathBuf {
+        self.run_dir.join("netctl.sock")
+    }
+
+    fn merge(flags: Flags, file: Flags) -> Self {
+        let dir = |flag: Option<PathBuf>, file: Option<PathBuf>, default: &str| {
+            flag.or(file).unwrap_or_else(|| PathBuf::from(default))
+        };
+        let engine = flags.docker_host.or(file.docker_host);
+        Self {
+            data_root: dir(flags.data_root, file.data_root, "/var/lib/netctl"),
+            run_dir: dir(flags.run_dir, file.run_dir, "/run/netctl"),
+            docker_host: engine.unwrap_or_else(|| "unix:///var/run/docker.sock".to_owned()),
+            plugin_dir: dir(flags.plugin_dir, file.plugin_dir, "/run/docker/plugins"),
+            bpffs: dir(flags.bpffs, file.bpffs, "/sys/fs/bpf/netctl"),
+            cgroup: flags.cgroup.or(file.cgroup),
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Flags> {
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    serde_saphyr::from_str(&text).with_context(|| format!("{} is not a valid configuration", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flag_wins_over_the_file_and_the_file_over_the_default() {
+        let file: Flags = serde_saphyr::from_str("data-root: /srv/netctl\nrun-dir: /srv/run\n").unwrap();
+        let flags = Flags::try_parse_from(["netd", "--run-dir", "/tmp/run"]).unwrap();
+        let config = Config::merge(flags, file);
+        assert_eq!(config.data_root, PathBuf::from("/srv/netctl"));
+        assert_eq!(config.socket(), PathBuf::from("/tmp/run/netctl.sock"));
+        assert_eq!(config.docker_host, "unix:///var/run/docker.sock");
+    }
+
+    #[test]
+    fn unknown_keys_are_errors() {
+        assert!(serde_saphyr::from_str::<Flags>("data-rot: /srv\n").is_err());
+    }
+}

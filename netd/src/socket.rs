@@ -1,0 +1,31 @@
+//! The daemon's unix socket: `<run-dir>/netctl.sock`, mode 0660, group `netctl` where there is one. Who can open it rules
+//! the cluster, as with the engine's own.
+
+use std::{fs, io, os::unix::fs::PermissionsExt, path::Path};
+
+use anyhow::{Context, Result, bail};
+use nix::unistd::{Group, chown};
+use tokio::net::{UnixListener, UnixStream};
+
+/// Binds the socket; one that a dead daemon left is replaced, a live daemon's is not.
+pub async fn bind(path: &Path) -> Result<UnixListener> {
+    if UnixStream::connect(path).await.is_ok() {
+        bail!("netd is already running: {} answers", path.display());
+    }
+    let bound = || -> io::Result<UnixListener> {
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let listener = UnixListener::bind(path)?;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o660))?;
+        if let Some(group) = Group::from_name("netctl")? {
+            chown(path, None, Some(group.gid))?;
+        }
+        Ok(listener)
+    };
+    bound().with_context(|| format!("cannot listen on {}", path.display()))
+}
