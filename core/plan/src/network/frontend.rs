@@ -1,0 +1,178 @@
+//! Frontends of a view: the virtual IPs of its networks and its published ports, each with the backends behind it.
+
+use std::collections::BTreeMap;
+
+use abi::{Addr, Be16, FRONTEND_HELD, FrontendKey, SCOPE_PUBLISHED};
+use model::{EndpointView, NetworkId, NetworkView, NodeView, Protocol, PublishMode, PublishedPort, ServiceView};
+
+use super::LocalFacts;
+use crate::maglev::{self, Candidate};
+
+/// Slots of a published port's ring. The same on every node and for the frontend's whole life, since the slot of an
+/// open connection is found by its hash modulo this number. Prime.
+pub const PUBLISHED_SLOTS: u32 = 1021;
+/// Slots of a virtual IP's ring up to [`SMALL_SERVICE`] backends, then [`PUBLISHED_SLOTS`]: its flows have records, so
+/// the ring may change its size. Prime.
+const VIRTUAL_SLOTS: u32 = 251;
+/// See [`VIRTUAL_SLOTS`].
+const SMALL_SERVICE: usize = 16;
+
+/// A backend by what it is; the node's id for it comes with numbering.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DesiredBackend {
+    /// Address of the task's endpoint.
+    pub addr: Addr,
+    /// Tunnel endpoint of its node.
+    pub vtep: Addr,
+    /// Network of that endpoint.
+    pub vni: u32,
+    /// Port the task listens on, host order; 0 = the one that the client asked for.
+    pub port: u16,
+    /// IP protocol; 0 = TCP and UDP.
+    pub proto: u8,
+}
+
+/// A frontend before numbering.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DesiredFrontend {
+    /// Owner of each slot; `None` everywhere when no backend takes new flows but some still have old ones.
+    pub slots: Vec<Option<DesiredBackend>>,
+    /// Number of the service: the low bits of its id.
+    pub service: u32,
+    /// `FRONTEND_*` bits.
+    pub flags: u32,
+}
+
+/// Frontends by key, and every backend with whether it drains.
+#[derive(Default)]
+pub(super) struct Services {
+    pub frontends: BTreeMap<FrontendKey, DesiredFrontend>,
+    pub backends: BTreeMap<DesiredBackend, bool>,
+    /// Published ports that a listener of this host has.
+    pub held: Vec<PublishedPort>,
+}
+
+/// Whatever is looked up again and again while services are laid out.
+pub(super) struct Context<'a> {
+    pub view: &'a NodeView,
+    pub facts: &'a LocalFacts,
+    pub networks: &'a BTreeMap<NetworkId, &'a NetworkView>,
+    /// Tunnel endpoint by node.
+    pub vteps: &'a BTreeMap<model::NodeId, Addr>,
+}
+
+impl Services {
+    pub(super) fn of(context: &Context<'_>) -> Self {
+        let mut services = Self::default();
+        for service in &context.view.services {
+            services.add_virtual(context, service);
+            services.add_published(context, service);
+        }
+        services
+    }
+
+    fn add_virtual(&mut self, context: &Context<'_>, service: &ServiceView) {
+        for vip in &service.vips {
+            let Some(network) = context.networks.get(&vip.network) else {
+                continue;
+            };
+            let key = FrontendKey {
+                scope: network.vni.get(),
+                addr: vip.addr.into(),
+                ..FrontendKey::default()
+            };
+            let members = members(context, service, 0, 0, |e| e.network == vip.network);
+            let slots = if members.len() > SMALL_SERVICE {
+                PUBLISHED_SLOTS
+            } else {
+                VIRTUAL_SLOTS
+            };
+            self.add(key, service, &members, slots, 0);
+        }
+    }
+
+    fn add_published(&mut self, context: &Context<'_>, service: &ServiceView) {
+        for port in &service.ports {
+            let key = FrontendKey {
+                scope: SCOPE_PUBLISHED,
+                port: Be16::new(port.published),
+                proto: port.protocol.number(),
+                ..FrontendKey::default()
+            };
+            let here = context.view.node;
+            let members = members(context, service, port.target, port.protocol.number(), |e| {
+                e.gateway && (port.mode == PublishMode::Ingress || e.node == here)
+            });
+            let held = is_held(context.facts, port.published, port.protocol);
+            if held && !members.is_empty() {
+                self.held.push(port.clone());
+            }
+            let flags = if held { FRONTEND_HELD } else { 0 };
+            self.add(key, service, &members, PUBLISHED_SLOTS, flags);
+        }
+    }
+
+    /// A frontend exists while it has backends, draining ones too: their open connections are found through it.
+    fn add(&mut self, key: FrontendKey, service: &ServiceView, members: &[Member], slots: u32, flags: u32) {
+        if members.is_empty() {
+            return;
+        }
+        for member in members {
+            self.backends.insert(member.backend, !member.serving);
+        }
+        let candidates: Vec<Candidate> = members
+            .iter()
+            .map(|member| Candidate {
+                key: member.key,
+                weight: u32::from(member.serving),
+            })
+            .collect();
+        let owners = maglev::ring(&candidates, slots);
+        let frontend = DesiredFrontend {
+            slots: owners
+                .into_iter()
+                .map(|owner| owner.map(|i| members[i].backend))
+                .collect(),
+            service: service.id.bits() as u32,
+            flags,
+        };
+        self.frontends.insert(key, frontend);
+    }
+}
+
+fn is_held(facts: &LocalFacts, port: u16, protocol: Protocol) -> bool {
+    facts.held.contains(&(port, protocol))
+}
+
+struct Member {
+    key: u128,
+    backend: DesiredBackend,
+    serving: bool,
+}
+
+/// The backends of a service among the endpoints that `counts` admits.
+fn members(
+    context: &Context<'_>,
+    service: &ServiceView,
+    port: u16,
+    proto: u8,
+    counts: impl Fn(&EndpointView) -> bool,
+) -> Vec<Member> {
+    let endpoints = context.view.endpoints.iter();
+    endpoints
+        .filter(|e| e.service == service.id && counts(e))
+        .filter_map(|e| {
+            Some(Member {
+                key: e.task.bits(),
+                backend: DesiredBackend {
+                    addr: e.addr.into(),
+                    vtep: *context.vteps.get(&e.node)?,
+                    vni: context.networks.get(&e.network)?.vni.get(),
+                    port,
+                    proto,
+                },
+                serving: e.serving,
+            })
+        })
+        .collect()
+}
