@@ -1,6 +1,7 @@
 //! `cargo xtask`: the single door to everything that people and CI do with
 //! this repository. Decides nothing itself: one module a subcommand.
 
+mod bench;
 mod binaries;
 mod check;
 mod demo;
@@ -42,6 +43,9 @@ enum Xtask {
         /// unit, sim, prog, netns, e2e
         tiers: Vec<tiers::Tier>,
     },
+    /// Measure: figures on standard output and in target/bench/
+    #[command(subcommand)]
+    Bench(Bench),
     /// Format, lints, dependency borders, no I/O below core/
     Check,
     /// One client port to several servers at once (run by the demo)
@@ -59,6 +63,17 @@ enum Xtask {
     Lab(lab_cli::LabCommand),
 }
 
+/// What can be measured.
+#[derive(clap::Subcommand)]
+enum Bench {
+    /// Cost of a packet in each program, and of the paths in the lab
+    Datapath {
+        /// The programs alone, without a lab
+        #[arg(long)]
+        programs_only: bool,
+    },
+}
+
 fn main() -> ExitCode {
     let outcome = match Xtask::parse() {
         Xtask::Setup => setup::setup(),
@@ -66,6 +81,7 @@ fn main() -> ExitCode {
         Xtask::Demo { quick_start: true, .. } => demo::run_quick_start(),
         Xtask::Demo { nodes, keep, .. } => demo::run(nodes, keep),
         Xtask::Test { tiers } => tiers::run(&tiers),
+        Xtask::Bench(Bench::Datapath { programs_only }) => bench::datapath(programs_only),
         Xtask::Check => check::run_all(),
         Xtask::OnePort {
             protocol,

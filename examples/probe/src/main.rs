@@ -2,6 +2,7 @@
 //! was lost. Prints `name value` lines; exits 1 when something was lost.
 
 mod load;
+mod pages;
 mod stream;
 mod udp;
 
@@ -10,6 +11,7 @@ use std::io::{Error, ErrorKind, Result};
 
 const USAGE: &str = "usage: probe COMMAND
   whoami PORT                       HTTP server: answers with its task and the client's address
+  pages PORT                        HTTP/1.1 server with connections kept alive, for load tools
   echo PORT                         TCP and UDP echo server
   udp HOST PORT RATE SECONDS        numbered datagrams to an echo server, RATE a second
   tcp HOST PORT SECONDS             one numbered stream to an echo server, 100 lines a second
@@ -21,6 +23,7 @@ fn main() {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
         ["whoami", port] => number(port).and_then(whoami),
+        ["pages", port] => number(port).and_then(pages::serve),
         ["echo", port] => number(port).and_then(echo),
         ["udp", host, port, rate, seconds] => {
             numbers([port, rate, seconds]).and_then(|[port, rate, seconds]| udp::send(host, port, rate, seconds))

@@ -56,6 +56,22 @@ pub fn run(cluster: &Cluster, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
+/// Makes a cluster of all nodes without a word, for those who only need one.
+///
+/// # Errors
+/// It does not come up.
+pub fn form(cluster: &Cluster) -> Result<()> {
+    for node in cluster.nodes() {
+        netd::start(&cluster.record, node)?;
+    }
+    let init = cluster.quiet(N1, &format!("netctl swarm init --advertise-addr {}", Node(1).address()))?;
+    let line = join_line(&init)?;
+    for node in cluster.nodes().skip(1) {
+        cluster.quiet(Place::Node(node), &line)?;
+    }
+    wait::until_ok(SETTLE, || all_ready(cluster)).map(|_| ())
+}
+
 fn again(error: &anyhow::Error) -> anyhow::Error {
     anyhow::anyhow!("{error:#}")
 }

@@ -4,13 +4,13 @@
 //! Called by people and by the e2e tier, which runs the very same code. Waits
 //! by polling with deadlines; leaves nothing behind unless told to keep it.
 
-mod cluster;
+pub mod cluster;
 mod daemon_killed;
 mod deploy;
 mod egress;
 mod healing;
-mod join;
-mod names;
+pub mod join;
+pub mod names;
 mod published;
 mod quick_start;
 mod removal;
