@@ -56,17 +56,20 @@ impl Cluster {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    /// Prints and runs a command line that must be refused; returns the refusal.
+    /// Prints and runs a command line that must be refused in words that name
+    /// `what`; returns the refusal.
     ///
     /// # Errors
-    /// It is not refused, or without a word.
-    pub fn refused(&self, place: Place, line: &str) -> Result<String> {
+    /// It is not refused, or for another reason.
+    pub fn refused(&self, place: Place, line: &str, what: &str) -> Result<String> {
         println!("   {}# {line}", prompt(place));
         let output = capture(&mut place.command(&self.record, &["sh", "-c", line])?)?;
         match (output.status.success(), said(&output)) {
             (true, _) => bail!("was accepted"),
-            (false, words) if words.is_empty() => bail!("was refused without a word"),
-            (false, words) => Ok(words.lines().next().unwrap_or_default().to_owned()),
+            (false, words) if words.to_lowercase().contains(&what.to_lowercase()) => {
+                Ok(words.lines().next().unwrap_or_default().to_owned())
+            }
+            (false, words) => bail!("the refusal does not name {what:?}: {words}"),
         }
     }
 

@@ -39,12 +39,15 @@ pub fn run(cluster: &Cluster, report: &mut Report) -> Result<()> {
     println!("{}", indent(&cluster.typed(N1, "netctl service ls")?));
     report.check(
         "a taken name is refused",
-        cluster.refused(N1, &format!("netctl service create --name web {WEB}")),
+        cluster.refused(N1, &format!("netctl service create --name web {WEB}"), "web"),
     );
     let taken = format!("netctl service create --name second --publish 8080:80 {WEB}");
-    report.check("a taken port is refused", cluster.refused(N1, &taken));
+    report.check("a taken port is refused", cluster.refused(N1, &taken, "8080"));
     let nowhere = format!("netctl service create --name second --network nowhere {WEB}");
-    report.check("an unknown network is refused", cluster.refused(N1, &nowhere));
+    report.check(
+        "an unknown network is refused",
+        cluster.refused(N1, &nowhere, "nowhere"),
+    );
     Ok(())
 }
 

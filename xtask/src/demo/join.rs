@@ -28,7 +28,7 @@ pub fn run(cluster: &Cluster, report: &mut Report) -> Result<()> {
     let line = join_line(&init?)?;
     report.check(
         "a second swarm init is refused",
-        cluster.refused(N1, "netctl swarm init"),
+        cluster.refused(N1, "netctl swarm init", "already"),
     );
     let tokens = cluster.quiet(
         N1,
@@ -52,7 +52,10 @@ pub fn run(cluster: &Cluster, report: &mut Report) -> Result<()> {
         "node ls: all Ready, one Leader",
         wait::until_ok(SETTLE, || all_ready(cluster)),
     )?;
-    report.check("node ls on a worker is refused", cluster.refused(N2, "netctl node ls"));
+    report.check(
+        "node ls on a worker is refused",
+        cluster.refused(N2, "netctl node ls", "manager"),
+    );
     Ok(())
 }
 
@@ -115,9 +118,9 @@ fn refusals(cluster: &Cluster, report: &mut Report, line: &str) -> Result<()> {
         bail!("a token of {} parts", parts.len())
     };
     let wrong_secret = line.replace(secret, &other_end(secret));
-    report.check("a wrong token is refused", cluster.refused(N2, &wrong_secret));
+    report.check("a wrong token is refused", cluster.refused(N2, &wrong_secret, "token"));
     let wrong_digest = line.replace(digest, &other_end(digest));
-    report.check("a wrong CA is refused", cluster.refused(N2, &wrong_digest));
+    report.check("a wrong CA is refused", cluster.refused(N2, &wrong_digest, "CA"));
     report.check("and n2 has joined nothing", inactive(cluster, N2));
     Ok(())
 }

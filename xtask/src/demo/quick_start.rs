@@ -98,14 +98,17 @@ fn taken_ports(cluster: &Cluster, report: &mut Report) {
     report.check("it stays with the host", answers(cluster, Place::Client, &held));
     for port in ["2377:80", "4789:80/udp"] {
         let line = format!("netctl service create --name own-port --publish {port} {WEB}");
-        report.check(&format!("publishing {port} is refused"), cluster.refused(HOST, &line));
+        report.check(
+            &format!("publishing {port} is refused"),
+            cluster.refused(HOST, &line, &port[..4]),
+        );
     }
 }
 
 fn leave(cluster: &Cluster, report: &mut Report, before: &str) -> Result<()> {
     report.check(
         "the last manager does not leave by mistake",
-        cluster.refused(HOST, "netctl swarm leave"),
+        cluster.refused(HOST, "netctl swarm leave", "--force"),
     );
     report.check(
         "swarm leave --force",

@@ -22,7 +22,7 @@ const TRACES: &[(&str, &str)] = &[
 /// # Errors
 /// None so far: every outcome is a claim.
 pub fn run(cluster: &Cluster, report: &mut Report) -> Result<()> {
-    let busy = cluster.refused(N1, "netctl network rm iotd-net");
+    let busy = cluster.refused(N1, "netctl network rm iotd-net", "iotd-net");
     report.check("a network in use is not removed", busy);
     let services = cluster.typed(N1, "netctl service rm web iotd accesslog tools echo hermit");
     report.check("service rm", services.map(|_| String::new()));
@@ -39,10 +39,8 @@ pub fn run(cluster: &Cluster, report: &mut Report) -> Result<()> {
             rows,
         );
     }
-    let gone = cluster.refused(
-        Place::Client,
-        &format!("curl -sS -m 2 http://{}:8080/", Node(1).address()),
-    );
+    let page = format!("curl -sS -m 2 http://{}:8080/", Node(1).address());
+    let gone = cluster.refused(Place::Client, &page, "8080");
     report.check("port 8080 answers no more", gone);
     Ok(())
 }
