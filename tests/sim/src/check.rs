@@ -1,0 +1,259 @@
+//! What must hold after every applied entry, in every view that is sent, and in the end.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use control::{Dirty, next_deadline, node_view, pass};
+use model::{DesiredState, NodeState, NodeView, PublishMode, RestartCondition, Service, Task, TaskState, Timestamp};
+use plan::container::ContainerState;
+use store::{Event, State};
+
+use crate::node::Machine;
+
+/// What was broken, in words.
+pub type Checked = Result<(), String>;
+
+macro_rules! ensure {
+    ($holds:expr, $($text:tt)*) => {
+        if !$holds {
+            return Err(format!($($text)*));
+        }
+    };
+}
+
+/// After an entry: `events` say what it changed.
+pub fn after(before: &State, now: &State, events: &[Event]) -> Checked {
+    for event in events {
+        let Event::Task { task, .. } = event else { continue };
+        if let (Some(old), Some(new)) = (before.task(*task), now.task(*task)) {
+            grows(old, new)?;
+        }
+    }
+    unique_addresses(now)?;
+    unique_ports(now)?;
+    one_wanted_per_slot(now)
+}
+
+fn grows(old: &Task, new: &Task) -> Checked {
+    let id = old.id;
+    ensure!(
+        old.status.state <= new.status.state,
+        "task {id}: {} to {}",
+        old.status.state,
+        new.status.state
+    );
+    ensure!(
+        old.desired <= new.desired,
+        "task {id}: wanted {:?}, then {:?}",
+        old.desired,
+        new.desired
+    );
+    ensure!(old.node.is_none() || old.node == new.node, "task {id} moved");
+    let kept = old.attachments.is_empty() || old.attachments == new.attachments;
+    ensure!(kept, "task {id} got other addresses");
+    Ok(())
+}
+
+fn unique_addresses(state: &State) -> Checked {
+    let mut taken = BTreeMap::new();
+    let gateways = state
+        .networks()
+        .map(|n| (n.id, n.gateway, format!("gateway of {}", n.spec.name)));
+    let vips = state.services().flat_map(|s| {
+        let one = |vip: &model::VirtualIp| (vip.network, vip.addr, format!("VIP of {}", s.spec.name));
+        s.vips.iter().map(one).collect::<Vec<_>>()
+    });
+    let tasks = state
+        .tasks()
+        .filter(|task| !task.status.state.is_terminal())
+        .flat_map(|t| {
+            let one = |a: &model::Attachment| (a.network, a.addr, format!("task {}", t.id));
+            t.attachments.iter().map(one).collect::<Vec<_>>()
+        });
+    for (network, addr, owner) in gateways.chain(vips).chain(tasks) {
+        if let Some(other) = taken.insert((network, addr), owner.clone()) {
+            return Err(format!("{addr} is held by {owner} and {other}"));
+        }
+    }
+    Ok(())
+}
+
+fn unique_ports(state: &State) -> Checked {
+    let mut taken = BTreeSet::new();
+    for service in state.services() {
+        for port in service.ports.iter().filter(|port| port.mode == PublishMode::Ingress) {
+            let new = taken.insert((port.published, port.protocol));
+            ensure!(new, "port {} is published twice", port.published);
+        }
+    }
+    let vnis: BTreeSet<_> = state.networks().map(|network| network.vni).collect();
+    ensure!(vnis.len() == state.networks().count(), "a VNI is used twice");
+    Ok(())
+}
+
+fn one_wanted_per_slot(state: &State) -> Checked {
+    let mut slots = BTreeSet::new();
+    for task in state.tasks().filter(|task| task.is_live()) {
+        ensure!(
+            slots.insert((task.service, task.slot)),
+            "two live tasks fill {}",
+            task.name()
+        );
+    }
+    Ok(())
+}
+
+/// In a view that the leader sends.
+pub fn view(state: &State, view: &NodeView) -> Checked {
+    let peers: BTreeSet<_> = view.peers.iter().map(|peer| peer.node).collect();
+    for endpoint in &view.endpoints {
+        let task = state.task(endpoint.task).ok_or("an endpoint without a task")?;
+        let up = state
+            .node(endpoint.node)
+            .is_some_and(|node| node.status.state != NodeState::Down);
+        let runs = task.status.state == TaskState::Running && task.desired == DesiredState::Running;
+        ensure!(
+            !endpoint.serving || (runs && up),
+            "{} serves but does not run",
+            task.name()
+        );
+        ensure!(
+            endpoint.serving || !(runs && up),
+            "{} runs but does not serve",
+            task.name()
+        );
+        ensure!(
+            !endpoint.serving || peers.contains(&endpoint.node),
+            "{} serves on an unknown node",
+            task.name()
+        );
+        ensure!(
+            view.networks.iter().any(|n| n.id == endpoint.network),
+            "an endpoint in an unknown network"
+        );
+    }
+    let services: BTreeSet<_> = view.services.iter().map(|service| service.id).collect();
+    for task in view.tasks.iter().filter(|task| state.service(task.service).is_some()) {
+        ensure!(
+            services.contains(&task.service),
+            "the service of {} is missing",
+            task.name()
+        );
+        let told = |a: &model::Attachment| {
+            view.endpoints
+                .iter()
+                .any(|e| (e.task, e.network) == (task.id, a.network))
+        };
+        ensure!(
+            task.attachments.iter().all(told),
+            "an endpoint of {} is missing",
+            task.name()
+        );
+    }
+    Ok(())
+}
+
+/// Containers that run on nodes which are not lost do not share addresses.
+pub fn machines(state: &State, machines: &[Machine]) -> Checked {
+    let mut taken = BTreeSet::new();
+    for machine in machines {
+        let lost = state
+            .node(machine.id)
+            .is_none_or(|node| node.status.state == NodeState::Down);
+        for (id, container) in &machine.engine {
+            let Some(task) = state.task(*id) else { continue };
+            if lost || *container != ContainerState::Running || task.status.state.is_terminal() {
+                continue;
+            }
+            ensure!(
+                task.node == Some(machine.id),
+                "{} runs on a node that is not its own",
+                task.name()
+            );
+            for a in &task.attachments {
+                ensure!(taken.insert((a.network, a.addr)), "two containers have {}", a.addr);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// At the end, when faults have stopped for long enough: everything is as it is wanted, and nothing is left to do.
+pub fn converged(state: &State, machines: &[Machine], now: Timestamp) -> Checked {
+    for service in state.services() {
+        let live: Vec<&Task> = state
+            .tasks_of_service(service.id)
+            .filter(|task| task.is_live())
+            .collect();
+        let running = live
+            .iter()
+            .filter(|task| task.status.state == TaskState::Running)
+            .count();
+        let explained = live
+            .iter()
+            .filter(|task| task.node.is_none() && !task.status.err.is_empty())
+            .count();
+        let (filled, wanted) = (running + explained, service.spec.replicas() as usize);
+        let enough = filled == wanted || (filled < wanted && may_stay_empty(service));
+        ensure!(
+            enough,
+            "service {} has {running} of {wanted} tasks, {explained} say why not",
+            service.spec.name
+        );
+    }
+    for task in state.tasks().filter(|task| task.desired > DesiredState::Running) {
+        ensure!(
+            task.status.state.is_terminal(),
+            "{} is not wanted but {}",
+            task.name(),
+            task.status.state
+        );
+        ensure!(
+            state.service(task.service).is_some(),
+            "{} outlives its service",
+            task.name()
+        );
+    }
+    let mut counter = 0;
+    let left = pass(state, &Dirty::all(), now, &mut || {
+        counter += 1;
+        counter
+    });
+    ensure!(left.is_empty(), "a pass has something to do: {left:?}");
+    ensure!(next_deadline(state, now).is_none(), "something waits for a deadline");
+    machines.iter().try_for_each(|machine| settled(state, machine))
+}
+
+/// The restart policy may have given up a slot.
+fn may_stay_empty(service: &Service) -> bool {
+    service.spec.restart.condition != RestartCondition::Any || service.spec.restart.max_attempts > 0
+}
+
+fn settled(state: &State, machine: &Machine) -> Checked {
+    let Some(mut want) = node_view(state, machine.id, 0) else {
+        return Ok(());
+    };
+    let have = machine
+        .view
+        .as_ref()
+        .ok_or_else(|| format!("node {} has no view", machine.id))?;
+    want.seq = have.seq;
+    ensure!(want == *have, "node {} has an old view", machine.id);
+    let running = |task: &&Task| task.status.state == TaskState::Running;
+    let should: BTreeSet<_> = want.tasks.iter().filter(running).map(|task| task.id).collect();
+    let runs = machine
+        .engine
+        .iter()
+        .filter(|(_, state)| **state == ContainerState::Running);
+    let does: BTreeSet<_> = runs.map(|(id, _)| *id).collect();
+    ensure!(
+        should == does,
+        "node {} runs {does:?} instead of {should:?}",
+        machine.id
+    );
+    ensure!(
+        machine.engine.len() == does.len(),
+        "node {} keeps ended containers",
+        machine.id
+    );
+    Ok(())
+}

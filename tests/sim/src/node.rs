@@ -1,0 +1,242 @@
+//! A machine of the simulation: an engine that runs containers, and an agent that takes each task's next step from the
+//! real `plan::container`. The agent may die and come back (containers go on), the machine may reboot (containers end).
+
+use std::collections::BTreeMap;
+
+use model::{NodeId, NodeView, Task, TaskId, TaskState, TaskStatus, Timestamp};
+use plan::container::{Container, ContainerState, Local, Step, next, next_unassigned};
+use store::StatusReport;
+
+/// An operation of the engine, done after a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Image, networks, container.
+    Prepare,
+    /// Start the container.
+    Start,
+    /// Stop the container.
+    Stop,
+    /// Remove the container.
+    Remove,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Machine {
+    /// Which node it is.
+    pub id: NodeId,
+    /// The agent runs.
+    pub up: bool,
+    /// It reaches the managers, and they it.
+    pub linked: bool,
+    /// Grows when the agent starts anew: results of operations from before are nobody's.
+    pub run: u32,
+    /// The last view, as kept on the node's disk.
+    pub view: Option<NodeView>,
+    /// The engine's containers; they outlive the agent.
+    pub engine: BTreeMap<TaskId, ContainerState>,
+    locals: BTreeMap<TaskId, Local>,
+    /// The managers have been heard in this run of the agent.
+    confirmed: bool,
+}
+
+impl Machine {
+    /// A fresh machine.
+    pub fn new(id: NodeId) -> Self {
+        Self {
+            id,
+            up: true,
+            linked: true,
+            run: 0,
+            view: None,
+            engine: BTreeMap::new(),
+            locals: BTreeMap::new(),
+            confirmed: false,
+        }
+    }
+
+    fn task(&self, id: TaskId) -> Option<&Task> {
+        self.view.as_ref()?.tasks.iter().find(|task| task.id == id)
+    }
+
+    /// Takes a view unless it is older than what is there.
+    pub fn take_view(&mut self, view: NodeView) {
+        if self.view.as_ref().is_some_and(|old| old.seq > view.seq) {
+            return;
+        }
+        self.confirmed = true;
+        self.view = Some(view);
+        self.adopt(false);
+    }
+
+    /// Begins to look after the tasks of the view and the containers of the engine.
+    fn adopt(&mut self, revive: bool) {
+        let mut known: BTreeMap<TaskId, TaskStatus> = BTreeMap::new();
+        for task in self.view.iter().flat_map(|view| &view.tasks) {
+            known.insert(task.id, task.status.clone());
+        }
+        for id in self.engine.keys() {
+            known.entry(*id).or_insert_with(|| unknown(TaskState::Shutdown));
+        }
+        for (id, status) in known {
+            let container = self.engine.get(&id).map(|state| container(id, state));
+            let fresh = Local {
+                status,
+                container,
+                busy: false,
+                revive,
+            };
+            self.locals.entry(id).or_insert(fresh);
+        }
+        let (engine, view) = (&self.engine, &self.view);
+        let assigned = |id: &TaskId| view.iter().flat_map(|v| &v.tasks).any(|task| task.id == *id);
+        self.locals
+            .retain(|id, local| local.busy || engine.contains_key(id) || assigned(id));
+    }
+
+    /// The agent dies and is started again; what it knew it reads from disk and engine.
+    pub fn restart_agent(&mut self, revive: bool) {
+        self.run += 1;
+        self.up = true;
+        self.confirmed = false;
+        self.locals.clear();
+        self.adopt(revive);
+    }
+
+    /// All processes end.
+    pub fn power_off(&mut self) {
+        self.up = false;
+        for state in self.engine.values_mut() {
+            if *state == ContainerState::Running {
+                *state = ContainerState::Exited {
+                    code: 137,
+                    error: String::new(),
+                };
+            }
+        }
+    }
+
+    /// A container of a running task ends by itself.
+    pub fn crash(&mut self, id: TaskId, code: i64) {
+        if let Some(state) = self.engine.get_mut(&id)
+            && *state == ContainerState::Running
+        {
+            *state = ContainerState::Exited {
+                code,
+                error: String::new(),
+            };
+            self.sync(id);
+        }
+    }
+
+    fn sync(&mut self, id: TaskId) {
+        if let Some(local) = self.locals.get_mut(&id) {
+            local.container = self.engine.get(&id).map(|state| container(id, state));
+        }
+    }
+
+    /// Takes all steps that can be taken now; reports take effect, operations are begun and returned.
+    pub fn steps(&mut self, now: Timestamp) -> Vec<(TaskId, Operation)> {
+        let mut begun = Vec::new();
+        let ids: Vec<TaskId> = self.locals.keys().copied().collect();
+        for id in ids {
+            while let Some(step) = self.step(id, now) {
+                let Some(local) = self.locals.get_mut(&id) else { break };
+                let operation = match step {
+                    Step::Report(status) => {
+                        local.status = status;
+                        continue;
+                    }
+                    Step::Prepare => Operation::Prepare,
+                    Step::Start { .. } => Operation::Start,
+                    Step::Stop { .. } => Operation::Stop,
+                    Step::Remove { .. } => Operation::Remove,
+                };
+                local.busy = true;
+                begun.push((id, operation));
+            }
+        }
+        begun
+    }
+
+    fn step(&self, id: TaskId, now: Timestamp) -> Option<Step> {
+        let local = self.locals.get(&id)?;
+        match self.task(id) {
+            Some(task) => next(task, local, now),
+            None => next_unassigned(local, self.confirmed),
+        }
+    }
+
+    /// An operation has ended, well or not.
+    pub fn done(&mut self, id: TaskId, operation: Operation, well: bool, now: Timestamp) {
+        let exited = |code| ContainerState::Exited {
+            code,
+            error: String::new(),
+        };
+        match (operation, well) {
+            (Operation::Prepare, true) => self.engine.insert(id, ContainerState::Created),
+            (Operation::Start, true) => self.engine.insert(id, ContainerState::Running),
+            (Operation::Start, false) => self.engine.insert(id, exited(127)),
+            (Operation::Stop, _) => self.engine.insert(id, exited(143)),
+            (Operation::Remove, _) => self.engine.remove(&id),
+            (Operation::Prepare, false) => None,
+        };
+        self.sync(id);
+        if let Some(local) = self.locals.get_mut(&id) {
+            local.busy = false;
+            local.revive = false;
+            if operation == Operation::Prepare {
+                local.status.state = if well { TaskState::Ready } else { TaskState::Rejected };
+                local.status.at = now;
+                local.status.err = if well {
+                    String::new()
+                } else {
+                    "No such image".to_owned()
+                };
+            }
+        }
+        self.adopt(false);
+    }
+
+    /// What the agent and the engine know of a task, for whoever reads of a failure.
+    pub fn describe(&self, id: TaskId) -> String {
+        let seq = self.view.as_ref().map(|view| view.seq);
+        format!("({:?} {:?}, view {seq:?})", self.locals.get(&id), self.engine.get(&id))
+    }
+
+    /// What the managers do not know yet, as far as the view tells.
+    pub fn reports(&self) -> Vec<StatusReport> {
+        let mut reports = Vec::new();
+        for task in self.view.iter().flat_map(|view| &view.tasks) {
+            if let Some(local) = self.locals.get(&task.id)
+                && local.status.state > task.status.state
+            {
+                let status = local.status.clone();
+                reports.push(StatusReport {
+                    node: self.id,
+                    task: task.id,
+                    status,
+                });
+            }
+        }
+        reports
+    }
+}
+
+fn container(id: TaskId, state: &ContainerState) -> Container {
+    Container {
+        id: id.to_string(),
+        state: state.clone(),
+    }
+}
+
+fn unknown(state: TaskState) -> TaskStatus {
+    TaskStatus {
+        state,
+        at: Timestamp(0),
+        message: String::new(),
+        err: String::new(),
+        container: None,
+        exit_code: None,
+    }
+}

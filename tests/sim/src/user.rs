@@ -1,0 +1,163 @@
+//! The user of the simulation: creates, scales, updates and removes services and networks, drains and removes nodes, at
+//! random. A request is sent until its outcome is known, sometimes twice.
+
+use std::time::Duration;
+
+use control::{plan_create_network, plan_create_service, plan_update_service};
+use model::{
+    Availability, Mode, NetworkAttachment, NetworkId, NetworkSpec, NodeState, PortSpec, RequestId, RestartCondition,
+    Service, ServiceId, ServiceSpec, Timestamp,
+};
+use store::{Command, Entry, Refused, View};
+
+use crate::dice::Dice;
+
+/// A request at random; `None` if there is nothing to do it to, or if it is refused right away.
+pub fn request(view: &View, now: Timestamp, dice: &mut Dice) -> Option<Entry> {
+    let command = match dice.between(0, 99) {
+        0..=29 => create_service(view, now, dice),
+        30..=39 => create_network(view, now, dice),
+        40..=54 => update(view, now, dice, |spec, dice| spec.mode = replicas(dice)),
+        55..=69 => update(view, now, dice, |spec, dice| {
+            spec.container.image = format!("image:{}", dice.between(1, 9))
+        }),
+        70..=74 => update(view, now, dice, |spec, dice| spec.ports = ports(dice)),
+        75..=86 => service(view, dice).map(|service| {
+            Ok(Command::RemoveService {
+                id: service.id,
+                at: now,
+            })
+        }),
+        87..=91 => network(view, dice).map(|id| Ok(Command::RemoveNetwork { id })),
+        _ => change_node(view, now, dice),
+    };
+    let command = command?.ok()?;
+    Some(Entry {
+        request: RequestId::from_bits(dice.id()),
+        command,
+    })
+}
+
+/// Everything that the user did to nodes is undone.
+pub fn undo_drains(view: &View, now: Timestamp, dice: &mut Dice) -> Vec<Entry> {
+    let drained = view
+        .nodes()
+        .filter(|node| node.spec.availability != Availability::Active);
+    let undo = drained.map(|node| {
+        let mut spec = node.spec.clone();
+        spec.availability = Availability::Active;
+        Command::UpdateNodeSpec {
+            id: node.id,
+            version: node.version,
+            at: now,
+            spec,
+        }
+    });
+    undo.map(|command| Entry {
+        request: RequestId::from_bits(dice.id()),
+        command,
+    })
+    .collect()
+}
+
+type Planned = Option<Result<Command, Refused>>;
+
+fn service<'a>(view: &'a View, dice: &mut Dice) -> Option<&'a Service> {
+    dice.pick(&view.services().collect::<Vec<_>>())
+}
+
+fn network(view: &View, dice: &mut Dice) -> Option<NetworkId> {
+    let all = view
+        .networks()
+        .filter(|network| !network.spec.ingress)
+        .map(|network| network.id);
+    dice.pick(&all.collect::<Vec<_>>())
+}
+
+fn replicas(dice: &mut Dice) -> Mode {
+    Mode::Replicated {
+        replicas: dice.between(0, 5) as u32,
+    }
+}
+
+fn ports(dice: &mut Dice) -> Vec<PortSpec> {
+    let wishes = [
+        "8080:80",
+        "8081:80",
+        "80",
+        "53/udp",
+        "published=9000,target=90,mode=host",
+    ];
+    let count = dice.between(0, 2) as usize;
+    let mut ports: Vec<PortSpec> = (0..count).filter_map(|_| dice.pick(&wishes)?.parse().ok()).collect();
+    ports.dedup();
+    ports
+}
+
+fn create_network(view: &View, now: Timestamp, dice: &mut Dice) -> Planned {
+    let name = format!("net{}", dice.between(0, 4));
+    let mut spec = NetworkSpec::named(name.parse().ok()?);
+    spec.internal = dice.chance(200);
+    if dice.chance(100) {
+        spec.subnet = "10.200.0.0/27".parse().ok();
+    }
+    Some(plan_create_network(view, NetworkId::from_bits(dice.id()), now, spec))
+}
+
+fn create_service(view: &View, now: Timestamp, dice: &mut Dice) -> Planned {
+    if view.services().count() >= 5 {
+        return None;
+    }
+    let name = format!("svc{}", dice.between(0, 9));
+    let mut spec = ServiceSpec::new(name.parse().ok()?, "image:1");
+    spec.mode = replicas(dice);
+    let mut joined: Vec<NetworkId> = (0..dice.between(0, 2)).filter_map(|_| network(view, dice)).collect();
+    joined.dedup();
+    let attach = |network| NetworkAttachment {
+        network,
+        aliases: Vec::new(),
+    };
+    spec.networks = joined.into_iter().map(attach).collect();
+    spec.ports = ports(dice);
+    spec.restart.delay = Duration::from_millis(dice.between(0, 6000));
+    if dice.chance(200) {
+        spec.restart.condition = dice.pick(&[RestartCondition::None, RestartCondition::OnFailure])?;
+    }
+    if dice.chance(100) {
+        spec.restart.max_attempts = dice.between(1, 7) as u32;
+    }
+    Some(plan_create_service(view, ServiceId::from_bits(dice.id()), now, spec))
+}
+
+fn update(view: &View, now: Timestamp, dice: &mut Dice, change: fn(&mut ServiceSpec, &mut Dice)) -> Planned {
+    let service = service(view, dice)?;
+    let mut spec = service.spec.clone();
+    change(&mut spec, dice);
+    Some(plan_update_service(view, service.id, service.version, now, spec))
+}
+
+fn change_node(view: &View, now: Timestamp, dice: &mut Dice) -> Planned {
+    let node = dice.pick(&view.nodes().collect::<Vec<_>>())?;
+    let spare = view.nodes().count() > 2;
+    if spare && node.status.state == NodeState::Down && dice.chance(500) {
+        return Some(Ok(Command::RemoveNode {
+            id: node.id,
+            at: now,
+            force: false,
+        }));
+    }
+    let mut spec = node.spec.clone();
+    let wishes = [
+        Availability::Active,
+        Availability::Active,
+        Availability::Pause,
+        Availability::Drain,
+    ];
+    spec.availability = dice.pick(&wishes)?;
+    Some(Ok(Command::UpdateNodeSpec {
+        id: node.id,
+        version: node.version,
+        at: now,
+        spec,
+    }))
+}
