@@ -6,6 +6,7 @@ mod binaries;
 mod check;
 mod demo;
 mod ebpf;
+mod interrupt;
 mod lab;
 mod lab_cli;
 mod one_port;

@@ -6,7 +6,6 @@
 //! what else the machine does hits all of them.
 
 use super::Figure;
-use crate::binaries;
 use crate::demo::cluster::{Cluster, Container};
 use crate::demo::{join, names};
 use crate::lab::images::{self, TOOLS};
@@ -14,6 +13,7 @@ use crate::lab::layout::Node;
 use crate::lab::place::Place;
 use crate::lab::state::Flavour;
 use crate::lab::{self, wait};
+use crate::{binaries, interrupt};
 use anyhow::{Context, Result};
 use std::process::Child;
 use std::time::Duration;
@@ -44,6 +44,7 @@ struct Path {
 /// The cluster does not come up, or a tool prints no figure.
 pub fn measure() -> Result<Vec<Figure>> {
     binaries::build_daemons()?;
+    interrupt::take_lab_down()?;
     let cluster = Cluster {
         record: lab::up(3, Flavour::Bare)?,
     };

@@ -17,7 +17,7 @@ mod removal;
 mod report;
 
 use crate::lab::state::Flavour;
-use crate::{binaries, lab, setup};
+use crate::{binaries, interrupt, lab, setup};
 use anyhow::Result;
 use cluster::Cluster;
 use report::Report;
@@ -32,6 +32,7 @@ pub fn run(nodes: u8, keep: bool) -> Result<()> {
     }
     setup::setup()?;
     binaries::build_daemons()?;
+    interrupt::take_lab_down()?;
     println!("demo: making a lab of {nodes} nodes");
     let cluster = Cluster {
         record: lab::up(nodes, Flavour::Bare)?,

@@ -20,8 +20,10 @@ use crate::setup::require_root;
 use anyhow::{Context, Result, bail};
 use layout::{MAX_NODES, Node};
 use state::{Flavour, Record};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+static CLEANING: Mutex<()> = Mutex::new(());
 const REMOVE_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Makes a lab of `count` nodes, engines running, images there; no daemon yet.
@@ -72,6 +74,8 @@ fn build(count: u8, flavour: Flavour) -> Result<Record> {
 /// Something does not go; the message names it.
 pub fn down() -> Result<()> {
     require_root()?;
+    // An interrupt may come while the command itself is cleaning up.
+    let _one_at_a_time = CLEANING.lock().unwrap_or_else(PoisonError::into_inner);
     cgroup::remove_all()?;
     underlay::remove()?;
     remove_disks()
