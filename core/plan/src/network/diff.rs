@@ -72,8 +72,10 @@ pub enum Op {
 pub enum Phase {
     /// The node and its peers.
     Node,
-    /// Endpoints.
+    /// Endpoints and resolver-side addresses.
     Endpoints,
+    /// Container links, which refer to both.
+    Ports,
     /// Backends.
     Backends,
     /// Rings, in free slots.
@@ -88,7 +90,9 @@ pub enum Phase {
     HideFrontends,
     /// Backends that nothing refers to any more.
     DropBackends,
-    /// Endpoints that are gone.
+    /// Container links that are gone.
+    DropPorts,
+    /// Endpoints and resolver-side addresses that are gone.
     DropEndpoints,
     /// Peers and addresses that are gone.
     DropNode,
@@ -101,7 +105,8 @@ impl Op {
     pub fn phase(&self) -> Phase {
         match self {
             Self::SetConfig(_) | Self::PutHostAddr(_) | Self::PutPeer(_) => Phase::Node,
-            Self::PutEndpoint(..) | Self::PutDnsClient(..) | Self::PutPort(..) => Phase::Endpoints,
+            Self::PutEndpoint(..) | Self::PutDnsClient(..) => Phase::Endpoints,
+            Self::PutPort(..) => Phase::Ports,
             Self::PutBackend(..) => Phase::Backends,
             Self::WriteRing { .. } => Phase::Rings,
             Self::PutFrontend(..) => Phase::Frontends,
@@ -109,7 +114,8 @@ impl Op {
             Self::Detach { .. } => Phase::Detach,
             Self::DeleteFrontend(_) => Phase::HideFrontends,
             Self::DeleteBackend(_) => Phase::DropBackends,
-            Self::DeletePort(_) | Self::DeleteDnsClient(_) | Self::DeleteEndpoint(_) => Phase::DropEndpoints,
+            Self::DeletePort(_) => Phase::DropPorts,
+            Self::DeleteDnsClient(_) | Self::DeleteEndpoint(_) => Phase::DropEndpoints,
             Self::DeletePeer(_) | Self::DeleteHostAddr(_) => Phase::DropNode,
             Self::DeleteLink(_) => Phase::DropLinks,
         }

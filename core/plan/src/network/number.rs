@@ -216,10 +216,11 @@ fn slot(owner: u32, old: Slot, backends: &BTreeMap<u32, Backend>) -> Slot {
     let mut places = earlier.iter_mut();
     let mut seen = BTreeSet::from([0, owner]);
     for id in std::iter::once(old.owner).chain(old.earlier) {
-        if seen.insert(id) && backends.contains_key(&id) {
-            if let Some(place) = places.next() {
-                *place = id;
-            }
+        if seen.insert(id)
+            && backends.contains_key(&id)
+            && let Some(place) = places.next()
+        {
+            *place = id;
         }
     }
     Slot { owner, earlier }
