@@ -128,4 +128,9 @@ mod tests {
         let package = json!({ "name": "store", "dependencies": [{ "name": "tokio", "kind": null }]});
         assert_eq!(forbidden_edges(&package), ["store -> tokio"]);
     }
+
+    #[test]
+    fn this_repository_keeps_its_borders() -> Result<()> {
+        check()
+    }
 }

@@ -90,4 +90,9 @@ mod tests {
         let text = "// Instant is an argument\nlet now = Instant::now();\nlet x = Instantly;\n";
         assert_eq!(banned_lines(text).collect::<Vec<_>>(), [(2, "Instant")]);
     }
+
+    #[test]
+    fn this_repository_decides_in_core_and_acts_elsewhere() -> Result<()> {
+        check()
+    }
 }

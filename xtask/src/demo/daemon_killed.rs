@@ -2,6 +2,7 @@
 //! again, under numbered traffic which must lose nothing.
 
 use super::cluster::{Cluster, figure, finish};
+use super::published::one_port;
 use super::report::Report;
 use crate::lab::images::{self, TOOLS};
 use crate::lab::layout::Node;
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 
 const N1: Place = Place::Node(Node(1));
 const TRAFFIC: Duration = Duration::from_secs(20);
+const ECHO_PORT: u16 = 9_000;
 const RATE: u32 = 1_000;
 const READY: Duration = Duration::from_secs(20);
 
@@ -37,6 +39,8 @@ pub fn run(cluster: &Cluster, report: &mut Report) -> Result<()> {
             wait::until_ok(READY, || cluster.quiet(*place, &short)).map(|_| String::new()),
         )?;
     }
+    let one_socket = wait::until_ok(READY, || one_port(cluster, "udp", ECHO_PORT));
+    report.check("one UDP socket of the client talks to all nodes", one_socket);
     let start = Instant::now();
     let running = streams.iter().map(|(name, place, line)| {
         let line = line.replace("SECONDS", &TRAFFIC.as_secs().to_string());

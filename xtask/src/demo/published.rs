@@ -29,13 +29,10 @@ pub fn run(cluster: &Cluster, report: &mut Report) -> Result<()> {
         );
     }
     report.check("the access log shows the client's own address", logged(cluster));
-    let exe = std::env::current_exe()?.display().to_string();
-    let servers: Vec<String> = cluster.nodes().map(|node| format!("{}:8080", node.address())).collect();
-    let line = format!("{exe} one-port tcp {CLIENT_PORT} {}", servers.join(" "));
-    let outcome = cluster
-        .typed(Place::Client, &line)
-        .map(|_| format!("source port {CLIENT_PORT}"));
-    report.check("one client port talks to all nodes at the same time", outcome);
+    report.check(
+        "one client port talks to all nodes at the same time",
+        one_port(cluster, "tcp", 8080),
+    );
     for node in cluster.nodes() {
         for host in ["localhost".to_owned(), node.address().to_string()] {
             let outcome = wait::until_ok(SETTLE, || page(cluster, Place::Node(node), &host));
@@ -43,6 +40,21 @@ pub fn run(cluster: &Cluster, report: &mut Report) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// One client port, every node's published port at the same time.
+///
+/// # Errors
+/// A node does not answer, or answers for another.
+pub fn one_port(cluster: &Cluster, protocol: &str, published: u16) -> Result<String> {
+    let exe = std::env::current_exe()?.display().to_string();
+    let servers: Vec<String> = cluster
+        .nodes()
+        .map(|node| format!("{}:{published}", node.address()))
+        .collect();
+    let line = format!("{exe} one-port {protocol} {CLIENT_PORT} {}", servers.join(" "));
+    cluster.quiet(Place::Client, &line)?;
+    Ok(format!("source port {CLIENT_PORT}"))
 }
 
 fn without(cluster: &Cluster, node: Node) -> Result<&'static str> {
