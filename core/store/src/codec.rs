@@ -100,3 +100,50 @@ impl State {
         Ok(self.encode()?.iter().fold(0xcbf2_9ce4_8422_2325, fold))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use model::{Cluster, ClusterId, ClusterSecrets, ClusterSettings, RequestId, TaskState};
+
+    use super::*;
+    use crate::{Command, Refused, fixture::*};
+
+    #[test]
+    fn snapshots_and_entries_round_trip_and_name_an_unknown_format() {
+        let mut state = state();
+        let cluster = Cluster {
+            id: ClusterId::from_bits(5),
+            version: 0,
+            created_at: AT,
+            settings: ClusterSettings::default(),
+            root_ca: "pem".into(),
+            secrets: ClusterSecrets {
+                worker_token: "w".into(),
+                manager_token: "m".into(),
+                root_ca_key: "k".into(),
+            },
+        };
+        apply(&mut state, Command::InitCluster(Box::new(cluster.clone()))).unwrap();
+        let refused = apply(&mut state, Command::InitCluster(Box::new(cluster)));
+        assert_eq!(refused, Err(Refused::ClusterExists));
+        let mut bytes = state.encode().unwrap();
+        assert_eq!(State::decode(&bytes).unwrap(), state);
+        assert_eq!(State::decode(&bytes).unwrap().checksum(), state.checksum());
+        let entry = Entry {
+            request: RequestId::from_bits(3),
+            command: report(1, 1, TaskState::Running, 5),
+        };
+        assert_eq!(Entry::decode(&entry.encode().unwrap()), Ok(entry));
+        bytes[0] = 9;
+        assert_eq!(
+            State::decode(&bytes),
+            Err(CodecError::Format {
+                what: "snapshot",
+                found: 9,
+                known: 1
+            })
+        );
+        assert_eq!(Entry::decode(&[]), Err(CodecError::Empty { what: "log entry" }));
+        assert!(matches!(Entry::decode(&[1, 0xff]), Err(CodecError::Broken { .. })));
+    }
+}

@@ -8,6 +8,8 @@ mod apply;
 mod codec;
 mod command;
 mod event;
+#[cfg(test)]
+mod fixture;
 mod index;
 mod refused;
 mod state;

@@ -135,6 +135,8 @@ pub enum Refused {
         task: TaskId,
         state: TaskState,
     },
+    #[error("slot {slot} is filled by task {task}, which has not ended and is wanted")]
+    SlotTaken { slot: String, task: TaskId },
     #[error("task {task} is {state}: it cannot become {next} any more")]
     TaskBeyond {
         task: TaskId,

@@ -74,6 +74,16 @@ impl State {
                 what,
             });
         }
+        // A leader that was replaced may have decided on the same slot: what it proposed late must not count twice.
+        let rival = self
+            .tasks_of_service(task.service)
+            .find(|t| t.slot == task.slot && t.is_live());
+        if let (Some(rival), true) = (rival, task.is_live()) {
+            return Err(Refused::SlotTaken {
+                slot: task.name(),
+                task: rival.id,
+            });
+        }
         self.claim_addresses(&task)?;
         let at = task.created_at;
         self.write_task(index, at, task, events);

@@ -1,161 +1,10 @@
 //! What `apply` promises: all-or-nothing, deterministic, dedup, states that only grow, nothing taken twice.
 
-use std::{collections::BTreeMap, net::IpAddr};
-
 use model::{
-    Attachment, Availability, Cluster, ClusterId, ClusterSecrets, ClusterSettings, ContainerSpec, DesiredState,
-    NetworkId, NetworkSpec, Node, NodeId, NodeSpec, NodeState, NodeStatus, PublishMode, PublishedPort, RequestId, Role,
-    ServiceId, ServiceSpec, Slot, Task, TaskId, TaskState, TaskStatus, Timestamp, VirtualIp, Vni,
+    DesiredState, NetworkId, NodeId, NodeState, PublishMode, RequestId, ServiceId, ServiceSpec, TaskId, TaskState,
 };
 
-use crate::{AddressOwner, CodecError, Command, Entry, NewNetwork, NewService, Refused, ServiceChange, State};
-use crate::{StatusReport, TaskOp};
-
-const AT: Timestamp = Timestamp(1_000);
-
-fn ip(text: &str) -> IpAddr {
-    text.parse().unwrap()
-}
-
-fn network(id: u128, name: &str, vni: u32, subnet: &str, gateway: &str) -> Command {
-    Command::CreateNetwork(Box::new(NewNetwork {
-        id: NetworkId::from_bits(id),
-        at: AT,
-        spec: NetworkSpec::named(name.parse().unwrap()),
-        vni: Vni::try_from(vni).unwrap(),
-        subnet: subnet.parse().unwrap(),
-        gateway: ip(gateway),
-    }))
-}
-
-fn service(id: u128, name: &str, vip: Option<&str>, port: Option<(u16, PublishMode)>) -> Command {
-    let vip = vip.map(|addr| VirtualIp {
-        network: NetworkId::from_bits(1),
-        addr: ip(addr),
-    });
-    let port = port.map(|(published, mode)| {
-        let (target, protocol) = (80, model::Protocol::Tcp);
-        PublishedPort {
-            published,
-            target,
-            protocol,
-            mode,
-        }
-    });
-    Command::CreateService(Box::new(NewService {
-        id: ServiceId::from_bits(id),
-        at: AT,
-        spec: ServiceSpec::new(name.parse().unwrap(), "image"),
-        vips: vip.into_iter().collect(),
-        ports: port.into_iter().collect(),
-    }))
-}
-
-fn node(id: u128, raft_id: Option<u64>) -> Node {
-    Node {
-        id: NodeId::from_bits(id),
-        version: 0,
-        created_at: AT,
-        updated_at: AT,
-        spec: NodeSpec {
-            role: Role::Worker,
-            availability: Availability::Active,
-            labels: BTreeMap::new(),
-        },
-        description: None,
-        status: NodeStatus {
-            state: NodeState::Ready,
-            message: String::new(),
-            addr: ip("192.168.0.1"),
-        },
-        manager_addr: None,
-        raft_id,
-    }
-}
-
-fn status(state: TaskState, at: i64) -> TaskStatus {
-    let (message, err) = (String::new(), String::new());
-    TaskStatus {
-        state,
-        at: Timestamp(at),
-        message,
-        err,
-        container: None,
-        exit_code: None,
-    }
-}
-
-fn task(id: u128) -> Task {
-    Task {
-        id: TaskId::from_bits(id),
-        version: 0,
-        created_at: AT,
-        updated_at: AT,
-        service: ServiceId::from_bits(1),
-        service_name: "web".parse().unwrap(),
-        slot: Slot::MIN,
-        spec_version: 1,
-        container: ContainerSpec::of("image"),
-        node: None,
-        attachments: Vec::new(),
-        desired: DesiredState::Running,
-        not_before: None,
-        status: status(TaskState::New, 1_000),
-    }
-}
-
-fn allocate(id: u128, addr: &str) -> Command {
-    let attachment = Attachment {
-        network: NetworkId::from_bits(1),
-        addr: ip(addr),
-        aliases: Vec::new(),
-    };
-    let task = TaskId::from_bits(id);
-    Command::Tasks(vec![TaskOp::Allocate {
-        task,
-        at: AT,
-        attachments: vec![attachment],
-    }])
-}
-
-fn assign(id: u128, node: u128) -> Command {
-    let (task, node) = (TaskId::from_bits(id), NodeId::from_bits(node));
-    Command::Tasks(vec![TaskOp::Assign { task, at: AT, node }])
-}
-
-fn report(node: u128, id: u128, state: TaskState, at: i64) -> Command {
-    let (node, task) = (NodeId::from_bits(node), TaskId::from_bits(id));
-    let report = StatusReport {
-        node,
-        task,
-        status: status(state, at),
-    };
-    Command::Tasks(vec![TaskOp::Report(Box::new(report))])
-}
-
-fn apply(state: &mut State, command: Command) -> Result<usize, Refused> {
-    let index = state.applied() + 1;
-    let request = RequestId::from_bits(u128::from(index));
-    state
-        .apply(index, Entry { request, command })
-        .map(|events| events.len())
-}
-
-/// One network 10.1.0.0/24, one node, one service with a virtual IP, one assigned task.
-fn state() -> State {
-    let mut state = State::default();
-    for command in [
-        network(1, "blue", 4096, "10.1.0.0/24", "10.1.0.1"),
-        Command::UpsertNode(Box::new(node(1, Some(1)))),
-        service(1, "web", Some("10.1.0.2"), Some((8080, PublishMode::Ingress))),
-        Command::Tasks(vec![TaskOp::Create(Box::new(task(1)))]),
-        allocate(1, "10.1.0.3"),
-        assign(1, 1),
-    ] {
-        apply(&mut state, command).unwrap();
-    }
-    state
-}
+use crate::{AddressOwner, Command, Entry, Refused, ServiceChange, State, TaskOp, fixture::*};
 
 #[test]
 fn what_is_taken_is_refused_by_name() {
@@ -369,45 +218,6 @@ fn updates_compare_versions_and_count_what_needs_new_tasks() {
 }
 
 #[test]
-fn snapshots_and_entries_round_trip_and_name_an_unknown_format() {
-    let mut state = state();
-    let cluster = Cluster {
-        id: ClusterId::from_bits(5),
-        version: 0,
-        created_at: AT,
-        settings: ClusterSettings::default(),
-        root_ca: "pem".into(),
-        secrets: ClusterSecrets {
-            worker_token: "w".into(),
-            manager_token: "m".into(),
-            root_ca_key: "k".into(),
-        },
-    };
-    apply(&mut state, Command::InitCluster(Box::new(cluster.clone()))).unwrap();
-    let refused = apply(&mut state, Command::InitCluster(Box::new(cluster)));
-    assert_eq!(refused, Err(Refused::ClusterExists));
-    let mut bytes = state.encode().unwrap();
-    assert_eq!(State::decode(&bytes).unwrap(), state);
-    assert_eq!(State::decode(&bytes).unwrap().checksum(), state.checksum());
-    let entry = Entry {
-        request: RequestId::from_bits(3),
-        command: report(1, 1, TaskState::Running, 5),
-    };
-    assert_eq!(Entry::decode(&entry.encode().unwrap()), Ok(entry));
-    bytes[0] = 9;
-    assert_eq!(
-        State::decode(&bytes),
-        Err(CodecError::Format {
-            what: "snapshot",
-            found: 9,
-            known: 1
-        })
-    );
-    assert_eq!(Entry::decode(&[]), Err(CodecError::Empty { what: "log entry" }));
-    assert!(matches!(Entry::decode(&[1, 0xff]), Err(CodecError::Broken { .. })));
-}
-
-#[test]
 fn only_the_latest_requests_are_remembered() {
     let mut state = State::default();
     for index in 1..=(crate::REMEMBERED_REQUESTS as u64 + 1) {
@@ -424,4 +234,30 @@ fn only_the_latest_requests_are_remembered() {
     }
     assert_eq!(state.outcome(RequestId::from_bits(1)), None);
     assert_eq!(state.outcome(RequestId::from_bits(2)), Some(Ok(())));
+}
+
+#[test]
+fn a_slot_takes_no_second_wanted_task() {
+    let mut state = state();
+    let second = Command::Tasks(vec![TaskOp::Create(Box::new(task(2)))]);
+    let refused = apply(&mut state, second.clone()).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "slot web.1 is filled by task 0000000000000000000000001, which has not ended and is wanted"
+    );
+    let stop = |desired| {
+        Command::Tasks(vec![TaskOp::SetDesired {
+            task: TaskId::from_bits(1),
+            at: AT,
+            desired,
+        }])
+    };
+    apply(&mut state, stop(DesiredState::Shutdown)).unwrap();
+    apply(&mut state, second).unwrap();
+    apply(&mut state, stop(DesiredState::Running)).unwrap();
+    assert_eq!(
+        state.task(TaskId::from_bits(1)).unwrap().desired,
+        DesiredState::Shutdown,
+        "wishes only grow"
+    );
 }
