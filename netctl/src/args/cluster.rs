@@ -1,0 +1,108 @@
+//! `netctl swarm ...`
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::AvailabilityArg;
+
+/// The second word after `swarm`.
+#[derive(Debug, Subcommand)]
+pub enum SwarmCommand {
+    /// Initialize a swarm
+    Init(InitArgs),
+    /// Join a swarm as a node and/or manager
+    Join(JoinArgs),
+    /// Manage join tokens
+    JoinToken(JoinTokenArgs),
+    /// Leave the swarm
+    Leave(LeaveArgs),
+}
+
+/// `swarm init`
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Advertised address (format: "<ip|interface>[:port]")
+    #[arg(long, value_name = "ADDR", default_value = "")]
+    pub advertise_addr: String,
+    /// Listen address (format: "<ip|interface>[:port]") [default: 0.0.0.0:2377]
+    #[arg(long, value_name = "ADDR", default_value = "", hide_default_value = true)]
+    pub listen_addr: String,
+    /// Address or interface to use for data path traffic (format: "<ip|interface>")
+    #[arg(long, value_name = "ADDR", default_value = "", hide_default_value = true)]
+    pub data_path_addr: String,
+    /// Port number to use for data path traffic (1024 - 49151) [default: 4789]
+    #[arg(long, value_name = "PORT", default_value_t = 0, hide_default_value = true, value_parser = data_port)]
+    pub data_path_port: u32,
+    /// Default address pool in CIDR format [default: 10.0.0.0/8]
+    #[arg(long, value_name = "POOL")]
+    pub default_addr_pool: Vec<ipnet::IpNet>,
+    /// Default address pool subnet mask length
+    #[arg(long, value_name = "BITS", default_value_t = 24, value_parser = clap::value_parser!(u8).range(8..=29))]
+    pub default_addr_pool_mask_length: u8,
+    /// Force create a new cluster from current state
+    #[arg(long)]
+    pub force_new_cluster: bool,
+    /// Availability of the node
+    #[arg(long, value_enum, default_value = "active")]
+    pub availability: AvailabilityArg,
+}
+
+/// `swarm join`
+#[derive(Debug, Args)]
+pub struct JoinArgs {
+    /// Address of a manager
+    #[arg(value_name = "HOST:PORT")]
+    pub remote: String,
+    /// Token for entry into the swarm
+    #[arg(long)]
+    pub token: String,
+    /// Advertised address (format: "<ip|interface>[:port]")
+    #[arg(long, value_name = "ADDR", default_value = "", hide_default_value = true)]
+    pub advertise_addr: String,
+    /// Listen address (format: "<ip|interface>[:port]") [default: 0.0.0.0:2377]
+    #[arg(long, value_name = "ADDR", default_value = "", hide_default_value = true)]
+    pub listen_addr: String,
+    /// Address or interface to use for data path traffic (format: "<ip|interface>")
+    #[arg(long, value_name = "ADDR", default_value = "", hide_default_value = true)]
+    pub data_path_addr: String,
+    /// Availability of the node
+    #[arg(long, value_enum, default_value = "active")]
+    pub availability: AvailabilityArg,
+}
+
+/// Whom a token lets in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TokenRole {
+    /// Workers
+    Worker,
+    /// Managers
+    Manager,
+}
+
+/// `swarm join-token`
+#[derive(Debug, Args)]
+pub struct JoinTokenArgs {
+    /// Role that the token gives
+    #[arg(value_enum)]
+    pub role: TokenRole,
+    /// Rotate join token
+    #[arg(long)]
+    pub rotate: bool,
+    /// Only display token
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// `swarm leave`
+#[derive(Debug, Args)]
+pub struct LeaveArgs {
+    /// Force this node to leave the swarm, ignoring warnings
+    #[arg(short, long)]
+    pub force: bool,
+}
+
+fn data_port(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(port @ (0 | 1024..=49151)) => Ok(port),
+        _ => Err("the data path port must be between 1024 and 49151".into()),
+    }
+}

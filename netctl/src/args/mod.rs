@@ -1,0 +1,196 @@
+//! What was typed. Flags, value names and help words are docker's.
+
+mod cluster;
+mod network;
+mod node;
+mod service;
+mod unbuilt;
+
+use std::{ffi::OsString, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand, error::ErrorKind};
+
+pub use cluster::{InitArgs, JoinArgs, JoinTokenArgs, LeaveArgs, SwarmCommand, TokenRole};
+pub use network::{NetworkCommand, NetworkCreateArgs};
+pub use node::{AvailabilityArg, NodeCommand, NodePsArgs, NodeUpdateArgs};
+pub use service::{
+    EndpointModeArg, PsArgs, RestartConditionArg, ScaleArgs, ServiceCommand, ServiceCreateArgs, ServiceUpdateArgs,
+    WaitArgs,
+};
+
+use crate::terminal;
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "netctl",
+    version,
+    about = "A container orchestrator for Linux hosts, as simple as Docker Swarm mode",
+    after_help = unbuilt::HELP,
+    disable_help_subcommand = true,
+    arg_required_else_help = true
+)]
+pub struct Cli {
+    /// Daemon socket to connect to [env: NETCTL_HOST] [default: unix:///run/netctl/netctl.sock]
+    #[arg(short = 'H', long, global = true, value_name = "HOST")]
+    pub host: Option<String>,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The first word.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Manage Swarm
+    #[command(subcommand)]
+    Swarm(SwarmCommand),
+    /// Manage Swarm nodes
+    #[command(subcommand)]
+    Node(NodeCommand),
+    /// Manage networks
+    #[command(subcommand)]
+    Network(NetworkCommand),
+    /// Manage Swarm services
+    #[command(subcommand)]
+    Service(ServiceCommand),
+    /// Display system-wide information
+    Info(FormatArgs),
+    /// Show the netctl version information
+    Version(FormatArgs),
+    /// Return low-level information on objects
+    Inspect(InspectAnyArgs),
+    /// Point to the command that removes what you mean
+    #[command(hide = true)]
+    Rm {
+        /// Nodes, as some tutorials write it
+        names: Vec<String>,
+    },
+    /// What the datapath has in the kernel of this node
+    #[command(subcommand, hide = true)]
+    Datapath(DatapathCommand),
+    /// Anything else
+    #[command(external_subcommand)]
+    Other(Vec<OsString>),
+}
+
+/// `netctl datapath ...`
+#[derive(Debug, Subcommand)]
+pub enum DatapathCommand {
+    /// Print counts of map rows, links and programs
+    Dump(FormatArgs),
+}
+
+/// `--format` alone.
+#[derive(Debug, Args)]
+pub struct FormatArgs {
+    /// Format output: "json" or a template like "{{.Field}}"
+    #[arg(short, long, value_name = "FORMAT")]
+    pub format: Option<String>,
+}
+
+/// What every `ls` takes.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Filter output based on conditions provided
+    #[arg(short, long, value_name = "KEY=VALUE")]
+    pub filter: Vec<String>,
+    /// Format output: "table", "json" or a template like "{{.Name}}"
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<String>,
+    /// Only display IDs
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Do not truncate the output
+    #[arg(long)]
+    pub no_trunc: bool,
+}
+
+/// What every `inspect` takes.
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// IDs, unique prefixes of them, or names
+    #[arg(required = true, value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Format output: "json" or a template like "{{.ID}}"
+    #[arg(short, long, value_name = "FORMAT")]
+    pub format: Option<String>,
+    /// Print the information in a human friendly format
+    #[arg(long)]
+    pub pretty: bool,
+}
+
+/// `netctl inspect`.
+#[derive(Debug, Args)]
+pub struct InspectAnyArgs {
+    /// IDs, unique prefixes of them, or names
+    #[arg(required = true, value_name = "NAME|ID")]
+    pub names: Vec<String>,
+    /// Format output: "json" or a template like "{{.ID}}"
+    #[arg(short, long, value_name = "FORMAT")]
+    pub format: Option<String>,
+    /// Only objects of this type: service, network, node or task
+    #[arg(long, value_name = "TYPE")]
+    pub r#type: Option<String>,
+}
+
+/// What every `rm` takes.
+#[derive(Debug, Args)]
+pub struct RemoveArgs {
+    /// IDs, unique prefixes of them, or names
+    #[arg(required = true, value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Do not mind what stands against it
+    #[arg(short, long)]
+    pub force: bool,
+}
+
+/// Parses the command line; on an error prints it and gives the exit code: 0 for help and version, 1 for what is not
+/// built yet, 2 for what was not understood.
+pub fn parse(words: Vec<OsString>) -> Result<Cli, ExitCode> {
+    let error = match Cli::try_parse_from(&words) {
+        Ok(cli) => match &cli.command {
+            Command::Other(rest) => return Err(unbuilt::unknown_word(&[], rest)),
+            _ => return Ok(cli),
+        },
+        Err(error) => error,
+    };
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            terminal::show(&error.render().to_string());
+            return Err(ExitCode::SUCCESS);
+        }
+        _ => {}
+    }
+    if let Some(what) = unbuilt::named_in(&error, &words) {
+        terminal::complain(&format!("{what}: not built yet"));
+        return Err(ExitCode::FAILURE);
+    }
+    terminal::complain(error.render().to_string().trim_end());
+    Err(ExitCode::from(2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_is_not_built_exits_1_and_what_is_not_understood_2() {
+        let code = |line: &str| parse(line.split(' ').map(OsString::from).collect()).err();
+        let text = |code| format!("{code:?}");
+        assert_eq!(text(code("netctl secret create a -")), text(Some(ExitCode::from(1))));
+        assert_eq!(text(code("netctl service logs web")), text(Some(ExitCode::from(1))));
+        assert_eq!(
+            text(code("netctl service create --mount type=bind x")),
+            text(Some(ExitCode::from(1)))
+        );
+        assert_eq!(text(code("netctl service ls --colour")), text(Some(ExitCode::from(2))));
+        assert_eq!(text(code("netctl frobnicate")), text(Some(ExitCode::from(1))));
+        assert_eq!(text(code("netctl service ls")), text(None));
+    }
+}

@@ -1,0 +1,73 @@
+//! `netctl node ...`
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::{InspectArgs, ListArgs, RemoveArgs};
+
+/// The second word after `node`.
+#[derive(Debug, Subcommand)]
+pub enum NodeCommand {
+    /// List nodes in the swarm
+    #[command(visible_alias = "list")]
+    Ls(ListArgs),
+    /// Display detailed information on one or more nodes
+    Inspect(InspectArgs),
+    /// List tasks running on one or more nodes, defaults to current node
+    Ps(NodePsArgs),
+    /// Remove one or more nodes from the swarm
+    #[command(visible_alias = "remove")]
+    Rm(RemoveArgs),
+    /// Update a node
+    Update(NodeUpdateArgs),
+}
+
+/// `node ps`
+#[derive(Debug, Args)]
+pub struct NodePsArgs {
+    /// Nodes; this one if none is given
+    #[arg(value_name = "NODE", default_value = "self")]
+    pub nodes: Vec<String>,
+    #[command(flatten)]
+    pub list: ListArgs,
+    /// Do not map IDs to Names
+    #[arg(long)]
+    pub no_resolve: bool,
+}
+
+/// Whether a node takes tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AvailabilityArg {
+    /// Takes tasks
+    Active,
+    /// Keeps its tasks, takes no new ones
+    Pause,
+    /// Its tasks move elsewhere
+    Drain,
+}
+
+impl From<AvailabilityArg> for model::Availability {
+    fn from(arg: AvailabilityArg) -> Self {
+        match arg {
+            AvailabilityArg::Active => Self::Active,
+            AvailabilityArg::Pause => Self::Pause,
+            AvailabilityArg::Drain => Self::Drain,
+        }
+    }
+}
+
+/// `node update`
+#[derive(Debug, Args)]
+pub struct NodeUpdateArgs {
+    /// Node to change
+    #[arg(value_name = "NODE")]
+    pub node: String,
+    /// Availability of the node
+    #[arg(long, value_enum)]
+    pub availability: Option<AvailabilityArg>,
+    /// Add or update a node label (key=value)
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub label_add: Vec<String>,
+    /// Remove a node label if exists
+    #[arg(long, value_name = "KEY")]
+    pub label_rm: Vec<String>,
+}

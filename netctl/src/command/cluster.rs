@@ -1,0 +1,113 @@
+//! `swarm init|join|join-token|leave`, with docker's texts.
+
+use wire::pb;
+
+use crate::{
+    args::{InitArgs, JoinArgs, JoinTokenArgs, LeaveArgs, TokenRole},
+    client::{Client, request_id},
+    failure::Failure,
+    terminal::{say, show},
+};
+
+/// Makes this node the first manager of a new cluster.
+pub async fn init(client: &mut Client, args: &InitArgs) -> Result<(), Failure> {
+    let request = pb::InitRequest {
+        advertise_addr: args.advertise_addr.clone(),
+        listen_addr: args.listen_addr.clone(),
+        data_path_addr: args.data_path_addr.clone(),
+        data_path_port: args.data_path_port,
+        default_addr_pool: args.default_addr_pool.iter().map(ToString::to_string).collect(),
+        default_addr_pool_mask_length: args.default_addr_pool_mask_length.into(),
+        force_new_cluster: args.force_new_cluster,
+        availability: pb::Availability::from(model::Availability::from(args.availability)).into(),
+    };
+    let answer = client.local.init(request).await?.into_inner();
+    show(&initialized(&answer));
+    Ok(())
+}
+
+fn initialized(answer: &pb::InitResponse) -> String {
+    format!(
+        "Swarm initialized: current node ({}) is now a manager.\n\n{}\
+         To add a manager to this swarm, run 'netctl swarm join-token manager' and follow the instructions.\n\n",
+        answer.node,
+        join_command("worker", &answer.worker_token, &answer.manager_addr)
+    )
+}
+
+fn join_command(role: &str, token: &str, addr: &str) -> String {
+    format!(
+        "To add a {role} to this swarm, run the following command:\n\n    netctl swarm join --token {token} {addr}\n\n"
+    )
+}
+
+/// Joins the cluster of a manager.
+pub async fn join(client: &mut Client, args: &JoinArgs) -> Result<(), Failure> {
+    // A token with a typing error never leaves this machine.
+    args.token.parse::<model::JoinToken>()?;
+    let request = pb::JoinRequest {
+        token: args.token.clone(),
+        remote_addr: args.remote.clone(),
+        advertise_addr: args.advertise_addr.clone(),
+        listen_addr: args.listen_addr.clone(),
+        data_path_addr: args.data_path_addr.clone(),
+        availability: pb::Availability::from(model::Availability::from(args.availability)).into(),
+    };
+    let answer = client.local.join(request).await?.into_inner();
+    say(match answer.role() {
+        pb::Role::Manager => "This node joined a swarm as a manager.",
+        _ => "This node joined a swarm as a worker.",
+    });
+    Ok(())
+}
+
+/// Shows, or first changes, the token for a role.
+pub async fn join_token(client: &mut Client, args: &JoinTokenArgs) -> Result<(), Failure> {
+    let (role, word) = match args.role {
+        TokenRole::Worker => (pb::Role::Worker, "worker"),
+        TokenRole::Manager => (pb::Role::Manager, "manager"),
+    };
+    let request = pb::GetJoinTokenRequest {
+        role: role.into(),
+        rotate: args.rotate,
+        request: request_id(),
+    };
+    let answer = client.control.get_join_token(request).await?.into_inner();
+    if args.quiet {
+        say(&answer.token);
+        return Ok(());
+    }
+    if args.rotate {
+        say(&format!("Successfully rotated {word} join token.\n"));
+    }
+    show(&join_command(word, &answer.token, &answer.manager_addr));
+    Ok(())
+}
+
+/// Leaves the cluster.
+pub async fn leave(client: &mut Client, args: &LeaveArgs) -> Result<(), Failure> {
+    client.local.leave(pb::LeaveRequest { force: args.force }).await?;
+    say("Node left the swarm.");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn init_prints_the_line_to_paste() {
+        let answer = pb::InitResponse {
+            node: "abc".into(),
+            worker_token: "SWMTKN-1-x-y".into(),
+            manager_addr: "192.0.2.1:2377".into(),
+        };
+        assert_eq!(
+            initialized(&answer),
+            "Swarm initialized: current node (abc) is now a manager.\n\n\
+             To add a worker to this swarm, run the following command:\n\n    \
+             netctl swarm join --token SWMTKN-1-x-y 192.0.2.1:2377\n\n\
+             To add a manager to this swarm, run 'netctl swarm join-token manager' and follow the instructions.\n\n"
+        );
+    }
+}

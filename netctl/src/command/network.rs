@@ -1,0 +1,59 @@
+//! `network create|ls|rm`
+
+use wire::pb;
+
+use crate::{
+    args::{ListArgs, NetworkCreateArgs, RemoveArgs},
+    client::{Client, request_id},
+    failure::{Failure, Failures},
+    render::network_rows,
+    request::{Filter, has_label, network_spec},
+    terminal::{say, show},
+};
+
+use super::fetch;
+
+/// Makes a network and prints its id.
+pub async fn create(client: &mut Client, args: &NetworkCreateArgs) -> Result<(), Failure> {
+    let request = pb::CreateNetworkRequest {
+        request: request_id(),
+        spec: Some(network_spec(args)?.into()),
+    };
+    say(&client.control.create_network(request).await?.into_inner().id);
+    Ok(())
+}
+
+/// Lists networks.
+pub async fn list(client: &mut Client, args: &ListArgs) -> Result<(), Failure> {
+    let filter = Filter::parse(&args.filter, &["id", "name", "label", "driver", "scope"])?;
+    let mut networks = fetch::networks(client).await?;
+    networks.retain(|network| {
+        filter.passes(|key, value| match key {
+            "id" => network.id.to_string().starts_with(value),
+            "name" => network.spec.name.as_str().contains(value),
+            "label" => has_label(&network.spec.labels, value),
+            "driver" => value == "overlay",
+            _ => value == "swarm",
+        })
+    });
+    let listing = network_rows(networks, args.no_trunc);
+    show(&listing.render(args.format.as_deref(), args.quiet)?);
+    Ok(())
+}
+
+/// Removes networks, printing each name.
+pub async fn remove(client: &mut Client, args: &RemoveArgs) -> Result<(), Failure> {
+    let mut failures = Failures::default();
+    for name in &args.names {
+        let request = pb::RemoveRequest {
+            request: request_id(),
+            r#ref: name.clone(),
+            force: args.force,
+        };
+        let outcome = client.control.remove_network(request).await;
+        if failures.note(outcome.map_err(Failure::from)).is_some() {
+            say(name);
+        }
+    }
+    failures.end()
+}

@@ -1,0 +1,199 @@
+//! `service create|ls|ps|scale|rm|update`
+
+use std::{
+    collections::BTreeMap,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use model::{Mode, Service, ServiceId, ServiceSpec, Task, TaskState, Timestamp};
+use tonic::Code;
+use wire::pb;
+
+use crate::{
+    args::{ListArgs, PsArgs, RemoveArgs, ScaleArgs, ServiceCreateArgs, ServiceUpdateArgs, WaitArgs},
+    client::{Client, random, request_id},
+    failure::{Failure, Failures},
+    render::{service_rows, tasks::TaskRows},
+    request::{self, Filter, has_label, registry_auth, service_spec, update_spec},
+    terminal::{say, show},
+};
+
+use super::{converge, fetch};
+
+/// Makes a service, prints its id, and waits until it runs.
+pub async fn create(client: &mut Client, args: &ServiceCreateArgs) -> Result<(), Failure> {
+    let mut spec = service_spec(args, random())?;
+    if let Some(container) = spec.container.as_mut().filter(|_| args.with_registry_auth) {
+        container.registry_auth = registry_auth(&container.image)?;
+    }
+    let request = pb::CreateServiceRequest {
+        request: request_id(),
+        spec: Some(spec),
+    };
+    let service = client.control.create_service(request).await?.into_inner();
+    say(&service.id);
+    wait(client, &service.id, args.wait).await
+}
+
+async fn wait(client: &mut Client, service: &str, wait: WaitArgs) -> Result<(), Failure> {
+    match wait.detach {
+        true => Ok(()),
+        false => converge::wait(client, service, wait.quiet).await,
+    }
+}
+
+/// Lists services.
+pub async fn list(client: &mut Client, args: &ListArgs) -> Result<(), Failure> {
+    let filter = Filter::parse(&args.filter, &["id", "name", "label", "mode"])?;
+    let mut services = fetch::services(client).await?;
+    services.retain(|service| {
+        filter.passes(|key, value| match key {
+            "id" => service.id.to_string().starts_with(value),
+            "name" => service.spec.name.as_str().starts_with(value),
+            "label" => has_label(&service.spec.labels, value),
+            _ => value == "replicated",
+        })
+    });
+    let mut running: BTreeMap<ServiceId, usize> = BTreeMap::new();
+    for task in fetch::tasks(client, pb::ListTasksRequest::default()).await? {
+        if task.is_live() && task.status.state == TaskState::Running {
+            *running.entry(task.service).or_default() += 1;
+        }
+    }
+    let count = |service: &Service| running.get(&service.id).copied().unwrap_or(0);
+    let listing = service_rows(services, count, args.no_trunc);
+    show(&listing.render(args.format.as_deref(), args.quiet)?);
+    Ok(())
+}
+
+/// Lists the tasks of services.
+pub async fn tasks(client: &mut Client, args: &PsArgs) -> Result<(), Failure> {
+    let (mut tasks, mut failures) = (Vec::new(), Failures::default());
+    for name in &args.services {
+        tasks.extend(
+            failures
+                .note(fetch::tasks_of_service(client, name).await)
+                .unwrap_or_default(),
+        );
+    }
+    if !tasks.is_empty() || args.services.len() == 1 {
+        show_tasks(client, tasks, &args.list, args.no_resolve).await?;
+    }
+    failures.end()
+}
+
+/// Prints tasks as a list; `node ps` uses it too.
+pub async fn show_tasks(
+    client: &mut Client,
+    mut tasks: Vec<Task>,
+    args: &ListArgs,
+    no_resolve: bool,
+) -> Result<(), Failure> {
+    let filter = Filter::parse(&args.filter, &["id", "name", "node", "desired-state"])?;
+    let nodes = fetch::hostnames(client).await?;
+    tasks.retain(|task| {
+        filter.passes(|key, value| match key {
+            "id" => task.id.to_string().starts_with(value),
+            "name" => task.name().starts_with(value),
+            "node" => task.node.is_some_and(|node| {
+                node.to_string().starts_with(value) || nodes.get(&node).is_some_and(|name| name == value)
+            }),
+            _ => task.desired.word().to_lowercase() == value,
+        })
+    });
+    let rows = TaskRows {
+        nodes: &nodes,
+        now: now(),
+        no_trunc: args.no_trunc,
+        no_resolve,
+    };
+    show(&rows.listing(tasks).render(args.format.as_deref(), args.quiet)?);
+    Ok(())
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
+}
+
+/// Sets the number of tasks of services.
+pub async fn scale(client: &mut Client, args: &ScaleArgs) -> Result<(), Failure> {
+    let scales = args.scales.iter().map(|text| request::scale(text));
+    let scales: Vec<_> = scales.collect::<Result<_, _>>()?;
+    let (mut changed, mut failures) = (Vec::new(), Failures::default());
+    for (name, replicas) in scales {
+        let outcome = change(client, name, |spec| {
+            spec.mode = Mode::Replicated { replicas };
+            Ok(())
+        });
+        if let Some(id) = failures.note(outcome.await) {
+            say(&format!("{name} scaled to {replicas}"));
+            changed.push(id);
+        }
+    }
+    for id in changed {
+        failures.note(wait(client, &id, args.wait).await);
+    }
+    failures.end()
+}
+
+/// Changes a service's spec and prints its name.
+pub async fn update(client: &mut Client, args: &ServiceUpdateArgs) -> Result<(), Failure> {
+    let id = change(client, &args.service, |spec| {
+        update_spec(spec, args)?;
+        if args.with_registry_auth {
+            spec.container.registry_auth = registry_auth(&spec.container.image)?;
+        }
+        Ok(())
+    });
+    let id = id.await?;
+    say(&args.service);
+    wait(client, &id, args.wait).await
+}
+
+/// Reads a service, changes its spec and sends it back; once more if somebody else changed the service in between.
+/// Gives the service's id.
+async fn change(
+    client: &mut Client,
+    name: &str,
+    edit: impl Fn(&mut ServiceSpec) -> Result<(), Failure>,
+) -> Result<String, Failure> {
+    const ATTEMPTS: u32 = 3;
+    let mut attempt = 1;
+    loop {
+        let mut service = fetch::service(client, name).await?;
+        edit(&mut service.spec)?;
+        let request = pb::UpdateServiceRequest {
+            request: request_id(),
+            r#ref: service.id.to_string(),
+            version: service.version,
+            spec: Some(service.spec.into()),
+        };
+        match client.control.update_service(request).await {
+            Ok(_) => return Ok(service.id.to_string()),
+            Err(status) if attempt < ATTEMPTS && out_of_sequence(&status) => attempt += 1,
+            Err(status) => return Err(status.into()),
+        }
+    }
+}
+
+fn out_of_sequence(status: &tonic::Status) -> bool {
+    status.code() == Code::Aborted || status.message().contains("update out of sequence")
+}
+
+/// Removes services, printing each name.
+pub async fn remove(client: &mut Client, args: &RemoveArgs) -> Result<(), Failure> {
+    let mut failures = Failures::default();
+    for name in &args.names {
+        let request = pb::RemoveRequest {
+            request: request_id(),
+            r#ref: name.clone(),
+            force: args.force,
+        };
+        let outcome = client.control.remove_service(request).await;
+        if failures.note(outcome.map_err(Failure::from)).is_some() {
+            say(name);
+        }
+    }
+    failures.end()
+}

@@ -1,0 +1,142 @@
+//! `info` and `version`. The lines of `info` can be searched as docker's: ` Swarm: active`.
+
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+use wire::pb::InfoResponse;
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// `info` for people.
+pub fn info_text(info: &InfoResponse) -> String {
+    let mut text = format!(
+        "Client:\n Version:    {VERSION}\n\nServer:\n Server Version: {}\n",
+        info.version
+    );
+    let _ = writeln!(text, " Swarm: {}", info.state);
+    if !info.error.is_empty() {
+        let _ = writeln!(text, "  Error: {}", info.error);
+    }
+    if !info.node.is_empty() {
+        swarm(&mut text, info);
+    }
+    let _ = writeln!(text, " Engine Version: {}", info.engine_version);
+    let _ = writeln!(text, " Kernel Version: {}", info.kernel_version);
+    let _ = writeln!(text, " Name: {}", info.hostname);
+    for warning in &info.warnings {
+        let _ = writeln!(text, "WARNING: {warning}");
+    }
+    text
+}
+
+fn swarm(text: &mut String, info: &InfoResponse) {
+    let _ = writeln!(text, "  NodeID: {}", info.node);
+    let _ = writeln!(text, "  Is Manager: {}", info.manager);
+    if info.manager {
+        let _ = writeln!(text, "  ClusterID: {}", info.cluster);
+        let _ = writeln!(text, "  Managers: {}\n  Nodes: {}", info.managers, info.nodes);
+        let _ = writeln!(text, "  Default Address Pool: {}  ", info.address_pools.join(" "));
+    }
+    if info.data_port != 0 {
+        let _ = writeln!(text, "  Data Path Port: {}", info.data_port);
+    }
+    let _ = writeln!(text, "  Node Address: {}", info.node_addr);
+    if !info.manager_addrs.is_empty() {
+        text.push_str("  Manager Addresses:\n");
+    }
+    for addr in &info.manager_addrs {
+        let _ = writeln!(text, "   {addr}");
+    }
+}
+
+/// `info --format json`, in the Engine API's fields.
+pub fn info_json(info: &InfoResponse) -> Value {
+    let managers = info.manager_addrs.iter().map(|addr| json!({ "Addr": addr }));
+    json!({
+        "Name": info.hostname,
+        "ServerVersion": info.version,
+        "EngineVersion": info.engine_version,
+        "KernelVersion": info.kernel_version,
+        "OSType": "linux",
+        "Swarm": {
+            "NodeID": info.node,
+            "NodeAddr": info.node_addr,
+            "LocalNodeState": info.state,
+            "ControlAvailable": info.manager,
+            "Error": info.error,
+            "RemoteManagers": managers.collect::<Vec<_>>(),
+            "Nodes": info.nodes,
+            "Managers": info.managers,
+            "Cluster": {
+                "ID": info.cluster,
+                "DefaultAddrPool": info.address_pools,
+                "DataPathPort": info.data_port,
+            },
+        },
+        "Warnings": info.warnings,
+    })
+}
+
+/// `version` for people; the server's part only if it answered.
+pub fn version_text(server: Option<&InfoResponse>) -> String {
+    let mut text = format!("Client: netctl\n Version:           {VERSION}\n");
+    if let Some(info) = server {
+        let _ = write!(
+            text,
+            "\nServer: netd\n Version:           {}\n Engine Version:    {}\n Kernel Version:    {}\n",
+            info.version, info.engine_version, info.kernel_version
+        );
+    }
+    text
+}
+
+/// `version --format json`.
+pub fn version_json(server: Option<&InfoResponse>) -> Value {
+    let server = server.map(|info| {
+        json!({
+            "Version": info.version,
+            "EngineVersion": info.engine_version,
+            "KernelVersion": info.kernel_version,
+        })
+    });
+    json!({ "Client": { "Version": VERSION }, "Server": server })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_inactive_node_says_so_as_docker_does() {
+        let info = InfoResponse {
+            state: "inactive".into(),
+            ..Default::default()
+        };
+        assert!(info_text(&info).contains("\n Swarm: inactive\n"));
+        assert!(!info_text(&info).contains("NodeID"));
+    }
+
+    #[test]
+    fn a_manager_tells_the_cluster() {
+        let info = InfoResponse {
+            state: "active".into(),
+            node: "n".into(),
+            manager: true,
+            nodes: 3,
+            managers: 1,
+            manager_addrs: vec!["192.0.2.1:2377".into()],
+            warnings: vec!["port 80/tcp is held by nginx".into()],
+            ..Default::default()
+        };
+        let text = info_text(&info);
+        for line in [
+            "\n Swarm: active\n  NodeID: n\n  Is Manager: true\n",
+            "\n  Managers: 1\n  Nodes: 3\n",
+            "\n   192.0.2.1:2377\n",
+            "\nWARNING: port 80/tcp is held by nginx\n",
+        ] {
+            assert!(text.contains(line), "{line:?} in {text}");
+        }
+        assert_eq!(info_json(&info)["Swarm"]["LocalNodeState"], "active");
+    }
+}

@@ -1,0 +1,273 @@
+//! `inspect`: objects in the Engine API's field names, order and units (durations in nanoseconds).
+
+use std::time::Duration;
+
+use model::{
+    ContainerSpec, EndpointMode, Mode, Network, Node, PortSpec, PublishMode, PublishedPort, RestartCondition, Role,
+    Service, ServiceSpec, Task, Timestamp,
+};
+use serde_json::{Value, json};
+
+/// A network.
+pub fn network_json(network: &Network) -> Value {
+    let spec = &network.spec;
+    json!({
+        "Name": spec.name.as_str(),
+        "Id": network.id.to_string(),
+        "Created": time(network.created_at),
+        "Scope": "swarm",
+        "Driver": "overlay",
+        "EnableIPv4": network.subnet.addr().is_ipv4(),
+        "EnableIPv6": network.subnet.addr().is_ipv6(),
+        "IPAM": {
+            "Driver": "default",
+            "Options": null,
+            "Config": [{ "Subnet": network.subnet.to_string(), "Gateway": network.gateway.to_string() }],
+        },
+        "Internal": spec.internal,
+        "Attachable": spec.attachable,
+        "Ingress": spec.ingress,
+        "ConfigFrom": { "Network": "" },
+        "ConfigOnly": false,
+        "Containers": null,
+        "Options": { "com.docker.network.driver.overlay.vxlanid_list": network.vni.to_string() },
+        "Labels": spec.labels,
+    })
+}
+
+/// A service.
+pub fn service_json(service: &Service) -> Value {
+    let vips = service
+        .vips
+        .iter()
+        .map(|vip| json!({ "NetworkID": vip.network.to_string(), "Addr": vip.addr.to_string() }));
+    json!({
+        "ID": service.id.to_string(),
+        "Version": { "Index": service.version },
+        "CreatedAt": time(service.created_at),
+        "UpdatedAt": time(service.updated_at),
+        "Spec": service_spec(&service.spec),
+        "Endpoint": {
+            "Spec": endpoint_spec(&service.spec),
+            "Ports": service.ports.iter().map(published).collect::<Vec<_>>(),
+            "VirtualIPs": vips.collect::<Vec<_>>(),
+        },
+    })
+}
+
+fn service_spec(spec: &ServiceSpec) -> Value {
+    let Mode::Replicated { replicas } = spec.mode;
+    let networks = spec.networks.iter().map(|attachment| {
+        let aliases = attachment.aliases.iter().map(|alias| alias.as_str());
+        json!({ "Target": attachment.network.to_string(), "Aliases": aliases.collect::<Vec<_>>() })
+    });
+    let constraints = spec.constraints.iter().map(ToString::to_string);
+    json!({
+        "Name": spec.name.as_str(),
+        "Labels": spec.labels,
+        "TaskTemplate": {
+            "ContainerSpec": container(&spec.container),
+            "Resources": { "Limits": {}, "Reservations": {} },
+            "RestartPolicy": {
+                "Condition": condition(spec.restart.condition),
+                "Delay": nanos(spec.restart.delay),
+                "MaxAttempts": spec.restart.max_attempts,
+                "Window": nanos(spec.restart.window),
+            },
+            "Placement": { "Constraints": constraints.collect::<Vec<_>>() },
+            "Networks": networks.collect::<Vec<_>>(),
+            "ForceUpdate": 0,
+            "Runtime": "container",
+        },
+        "Mode": { "Replicated": { "Replicas": replicas } },
+        "EndpointSpec": endpoint_spec(spec),
+    })
+}
+
+fn container(spec: &ContainerSpec) -> Value {
+    let optional = [
+        ("Labels", (!spec.labels.is_empty()).then(|| json!(spec.labels))),
+        ("Command", (!spec.command.is_empty()).then(|| json!(spec.command))),
+        ("Args", (!spec.args.is_empty()).then(|| json!(spec.args))),
+        ("Hostname", spec.hostname.as_ref().map(|text| json!(text))),
+        ("Env", (!spec.env.is_empty()).then(|| json!(spec.env))),
+        ("Dir", spec.dir.as_ref().map(|text| json!(text))),
+        ("User", spec.user.as_ref().map(|text| json!(text))),
+        ("StopGracePeriod", Some(json!(nanos(spec.stop_grace)))),
+    ];
+    let mut value = json!({ "Image": spec.image });
+    for (name, part) in optional {
+        if let Some(part) = part {
+            value[name] = part;
+        }
+    }
+    value
+}
+
+fn endpoint_spec(spec: &ServiceSpec) -> Value {
+    let mode = match spec.endpoint_mode {
+        EndpointMode::Vip => "vip",
+        EndpointMode::Dnsrr => "dnsrr",
+    };
+    json!({ "Mode": mode, "Ports": spec.ports.iter().map(port).collect::<Vec<_>>() })
+}
+
+fn port(port: &PortSpec) -> Value {
+    let mut value = json!({ "Protocol": port.protocol.word(), "TargetPort": port.target });
+    if let Some(published) = port.published {
+        value["PublishedPort"] = json!(published);
+    }
+    value["PublishMode"] = json!(publish_mode(port.mode));
+    value
+}
+
+fn published(port: &PublishedPort) -> Value {
+    json!({
+        "Protocol": port.protocol.word(),
+        "TargetPort": port.target,
+        "PublishedPort": port.published,
+        "PublishMode": publish_mode(port.mode),
+    })
+}
+
+/// `ingress` or `host`.
+pub fn publish_mode(mode: PublishMode) -> &'static str {
+    match mode {
+        PublishMode::Ingress => "ingress",
+        PublishMode::Host => "host",
+    }
+}
+
+/// `none`, `on-failure` or `any`.
+pub fn condition(condition: RestartCondition) -> &'static str {
+    match condition {
+        RestartCondition::None => "none",
+        RestartCondition::OnFailure => "on-failure",
+        RestartCondition::Any => "any",
+    }
+}
+
+/// A task.
+pub fn task_json(task: &Task) -> Value {
+    let attachments = task.attachments.iter().map(|attachment| {
+        json!({
+            "Network": { "ID": attachment.network.to_string() },
+            "Addresses": [attachment.addr.to_string()],
+        })
+    });
+    let status = &task.status;
+    json!({
+        "ID": task.id.to_string(),
+        "Version": { "Index": task.version },
+        "CreatedAt": time(task.created_at),
+        "UpdatedAt": time(task.updated_at),
+        "Labels": {},
+        "Spec": { "ContainerSpec": container(&task.container) },
+        "ServiceID": task.service.to_string(),
+        "Slot": task.slot.get(),
+        "NodeID": task.node.map(|node| node.to_string()),
+        "Status": {
+            "Timestamp": time(status.at),
+            "State": status.state.word().to_lowercase(),
+            "Message": status.message,
+            "Err": status.err,
+            "ContainerStatus": { "ContainerID": status.container, "ExitCode": status.exit_code },
+            "PortStatus": {},
+        },
+        "DesiredState": task.desired.word().to_lowercase(),
+        "NetworksAttachments": attachments.collect::<Vec<_>>(),
+    })
+}
+
+/// A node.
+pub fn node_json(node: &Node, leader: &str) -> Value {
+    let id = node.id.to_string();
+    let mut value = json!({
+        "ID": id,
+        "Version": { "Index": node.version },
+        "CreatedAt": time(node.created_at),
+        "UpdatedAt": time(node.updated_at),
+        "Spec": {
+            "Labels": node.spec.labels,
+            "Role": node.spec.role.word(),
+            "Availability": node.spec.availability.word().to_lowercase(),
+        },
+        "Description": description(node),
+        "Status": {
+            "State": node.status.state.word().to_lowercase(),
+            "Message": node.status.message,
+            "Addr": node.status.addr.to_string(),
+        },
+    });
+    if node.spec.role == Role::Manager {
+        let reachable = node.status.state == model::NodeState::Ready;
+        value["ManagerStatus"] = json!({
+            "Leader": id == leader,
+            "Reachability": if reachable { "reachable" } else { "unreachable" },
+            "Addr": node.manager_addr.map(|addr| addr.to_string()),
+        });
+    }
+    value
+}
+
+fn description(node: &Node) -> Value {
+    let Some(description) = &node.description else {
+        return json!({});
+    };
+    json!({
+        "Hostname": description.hostname,
+        "Platform": { "Architecture": description.arch, "OS": description.os },
+        "Resources": { "NanoCPUs": description.nano_cpus, "MemoryBytes": description.memory_bytes },
+        "Engine": { "EngineVersion": description.engine_version, "Labels": description.engine_labels },
+    })
+}
+
+fn time(at: Timestamp) -> String {
+    at.to_string()
+}
+
+fn nanos(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::sample;
+
+    #[test]
+    fn a_service_has_the_fields_that_dockers_tools_read() {
+        let value = service_json(&sample::service());
+        assert_eq!(value["Version"]["Index"], 9);
+        assert_eq!(value["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"], "web:1");
+        assert_eq!(
+            value["Spec"]["TaskTemplate"]["RestartPolicy"]["Delay"],
+            5_000_000_000u64
+        );
+        assert_eq!(value["Spec"]["Mode"]["Replicated"]["Replicas"], 3);
+        assert_eq!(value["Endpoint"]["VirtualIPs"][0]["Addr"], "10.1.0.2");
+        assert_eq!(value["Endpoint"]["Ports"][0]["PublishedPort"], 8080);
+        let keys: Vec<_> = value.as_object().unwrap().keys().collect();
+        assert_eq!(keys, ["ID", "Version", "CreatedAt", "UpdatedAt", "Spec", "Endpoint"]);
+    }
+
+    #[test]
+    fn only_managers_have_a_manager_status() {
+        let manager = sample::node(1, Role::Manager);
+        let value = node_json(&manager, &manager.id.to_string());
+        assert_eq!(value["ManagerStatus"]["Leader"], true);
+        assert_eq!(value["Spec"]["Role"], "manager");
+        let worker = node_json(&sample::node(2, Role::Worker), "");
+        assert!(worker.get("ManagerStatus").is_none());
+    }
+
+    #[test]
+    fn a_network_tells_its_subnet_and_vni() {
+        let value = network_json(&sample::network());
+        assert_eq!(value["IPAM"]["Config"][0]["Subnet"], "10.1.0.0/24");
+        assert_eq!(
+            value["Options"]["com.docker.network.driver.overlay.vxlanid_list"],
+            "4097"
+        );
+    }
+}

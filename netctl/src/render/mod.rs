@@ -1,0 +1,19 @@
+//! How answers look: docker's tables, JSON in the Engine API's field names, and templates over that JSON.
+
+mod info;
+mod inspect;
+mod list;
+mod pretty;
+mod table;
+mod template;
+mod time;
+
+pub use info::{info_json, info_text, version_json, version_text};
+pub use inspect::{network_json, node_json, service_json, task_json};
+pub use list::{NodeRows, network_rows, node_rows, service_rows};
+pub use pretty::{node_text, service_text};
+pub use template::Format;
+
+#[cfg(test)]
+pub mod sample;
+pub mod tasks;

@@ -1,0 +1,15 @@
+//! What a command line means: messages for the daemon, checked with the model's constructors before anything is sent.
+
+mod auth;
+mod duration;
+mod name;
+mod network;
+mod service;
+mod update;
+mod words;
+
+pub use auth::registry_auth;
+pub use network::network_spec;
+pub use service::{scale, service_spec};
+pub use update::update_spec;
+pub use words::{Filter, has_label, labels};

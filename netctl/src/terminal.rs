@@ -1,0 +1,24 @@
+//! Standard output and error. A reader that goes away (`netctl ... | head`) is no failure.
+
+use std::io::{self, IsTerminal, Write};
+
+/// Prints `text` and a line end to standard output.
+pub fn say(text: &str) {
+    show(&format!("{text}\n"));
+}
+
+/// Prints `text` as it is.
+pub fn show(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Prints `text` and a line end to standard error.
+pub fn complain(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Whether somebody watches.
+pub fn is_interactive() -> bool {
+    io::stdout().is_terminal()
+}
