@@ -2,6 +2,7 @@
 
 mod advertise;
 mod config;
+mod gate;
 mod socket;
 mod state;
 

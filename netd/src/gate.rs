@@ -1,0 +1,66 @@
+//! The local socket's door to the cluster's API: open while this node is a manager, else closed with the reason in
+//! docker's words. The daemon opens and closes it; calls that are under way when it closes go on to their end.
+
+use std::{
+    convert::Infallible,
+    task::{Context, Poll},
+};
+
+use futures::future::BoxFuture;
+use tokio::sync::watch;
+use tonic::{
+    Status,
+    body::Body,
+    codegen::{Service, http},
+    service::Routes,
+};
+
+/// What docker says on a node that is in no swarm.
+pub const INACTIVE: &str = "This node is not a swarm manager. Use \"netctl swarm init\" or \"netctl swarm join\" to \
+                            connect this node to swarm and try again.";
+/// What docker says on a worker.
+pub const WORKER: &str = "This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state. \
+                          Please run this command on a manager node or promote the current node to a manager.";
+
+/// Whether the API is there, and if not why not.
+#[derive(Clone)]
+pub enum Door {
+    /// This node is a manager.
+    Open(Routes),
+    /// It is not; this is what to say.
+    Closed(&'static str),
+}
+
+/// The service behind every path of the cluster's API.
+#[derive(Clone)]
+pub struct Gate(watch::Receiver<Door>);
+
+impl Gate {
+    /// A gate that follows `door`.
+    pub fn new(door: watch::Receiver<Door>) -> Self {
+        Self(door)
+    }
+}
+
+impl Service<http::Request<Body>> for Gate {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let door = self.0.borrow().clone();
+        Box::pin(async move {
+            match door {
+                Door::Open(mut routes) => match routes.call(request).await {
+                    Ok(response) => Ok(response.map(Body::new)),
+                    Err(never) => match never {},
+                },
+                Door::Closed(why) => Ok(Status::unavailable(why).into_http()),
+            }
+        })
+    }
+}
