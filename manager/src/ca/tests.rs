@@ -1,0 +1,70 @@
+//! What the authority signs, for how long, and what it does not sign.
+
+use x509_parser::{certificate::X509Certificate, prelude::FromDer};
+
+use super::*;
+use crate::tls::subject_of;
+
+const NOW: Timestamp = Timestamp(1_790_000_000_000_000_000);
+
+fn subject(role: Role) -> Subject {
+    Subject {
+        node: NodeId::from_bits(5),
+        role,
+        cluster: ClusterId::from_bits(9),
+    }
+}
+
+#[test]
+fn certificates_name_node_role_and_cluster_for_90_days() {
+    let root = Root::create(NOW).unwrap();
+    let (_, csr) = fresh_request().unwrap();
+    let pem = root.sign(&csr, subject(Role::Worker), NOW).unwrap();
+    let der = CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
+    assert_eq!(subject_of(&der), Some(subject(Role::Worker)));
+    let (_, certificate) = X509Certificate::from_der(&der).unwrap();
+    let life = certificate.validity();
+    assert_eq!(
+        life.not_after.timestamp() - life.not_before.timestamp(),
+        90 * 86_400 + 3_600
+    );
+    assert!(!certificate.is_ca());
+}
+
+#[test]
+fn names_that_a_request_asks_for_are_ignored() {
+    let root = Root::create(NOW).unwrap();
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
+    let mut wish = CertificateParams::new(vec!["manager.example".to_owned()]).unwrap();
+    wish.distinguished_name.push(DnType::OrganizationalUnitName, "manager");
+    let csr = wish.serialize_request(&key).unwrap().pem().unwrap();
+    let pem = root.sign(&csr, subject(Role::Worker), NOW).unwrap();
+    let der = CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
+    assert_eq!(subject_of(&der), Some(subject(Role::Worker)));
+    assert!(!String::from_utf8_lossy(&der).contains("manager.example"));
+}
+
+#[test]
+fn a_request_not_signed_by_its_own_key_is_refused() {
+    let root = Root::create(NOW).unwrap();
+    let (_, csr) = fresh_request().unwrap();
+    let der = rustls::pki_types::CertificateSigningRequestDer::from_pem_slice(csr.as_bytes()).unwrap();
+    let mut bytes = der.to_vec();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    let forged = CertificateSigningRequestParams::from_der(&bytes.into());
+    assert!(forged.is_err());
+    assert!(matches!(
+        root.sign("no request", subject(Role::Worker), NOW),
+        Err(CaError::Request(_))
+    ));
+}
+
+#[test]
+fn a_key_of_another_kind_is_refused() {
+    let root = Root::create(NOW).unwrap();
+    let key = KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+    let csr = CertificateParams::default().serialize_request(&key).unwrap();
+    let refused = root.sign(&csr.pem().unwrap(), subject(Role::Worker), NOW);
+    assert!(matches!(refused, Err(CaError::Request(_))));
+}

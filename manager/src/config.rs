@@ -1,0 +1,83 @@
+//! What a manager is started with. Made by the daemon.
+
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
+
+use model::{Availability, ClusterId, ClusterSettings, NodeDescription, NodeId, Role};
+
+/// Where a manager keeps its state and where it listens.
+#[derive(Clone, Debug)]
+pub struct ManagerConfig {
+    /// Folder of the daemon's state; the manager uses `raft/` in it.
+    pub data_root: PathBuf,
+    /// Address and port that the control port binds; `0.0.0.0:2377` by default. Port 0 takes a free one, for tests.
+    pub listen_addr: SocketAddr,
+    /// Address and port at which others reach the control port.
+    pub advertise_addr: SocketAddr,
+}
+
+/// What a new cluster begins with.
+#[derive(Clone, Debug)]
+pub struct InitParams {
+    /// Settings of the cluster: data port, address pools, heartbeats.
+    pub settings: ClusterSettings,
+    /// Whether the first node takes tasks.
+    pub availability: Availability,
+    /// The first node's machine; says which prefixes no network may have. `None`: it says so when its agent comes.
+    pub description: Option<NodeDescription>,
+}
+
+impl InitParams {
+    /// Defaults of everything.
+    pub fn new() -> Self {
+        Self {
+            settings: ClusterSettings::default(),
+            availability: Availability::Active,
+            description: None,
+        }
+    }
+}
+
+impl Default for InitParams {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A node's identity. The agent keeps it on disk and shows it wherever it calls.
+#[derive(Clone)]
+pub struct NodeCredentials {
+    /// The node, as in the certificate's CN.
+    pub node: NodeId,
+    /// The cluster, as in the certificate's O.
+    pub cluster: ClusterId,
+    /// The role, as in the certificate's OU.
+    pub role: Role,
+    /// Certificate, PEM.
+    pub certificate_pem: String,
+    /// Its key, PEM (PKCS#8). Secret.
+    pub key_pem: String,
+    /// The cluster's root certificate, PEM.
+    pub root_pem: String,
+}
+
+impl fmt::Debug for NodeCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NodeCredentials({} {})", self.role.word(), self.node)
+    }
+}
+
+impl ManagerConfig {
+    /// Where the raft member keeps what must survive.
+    pub(crate) fn raft_file(&self) -> PathBuf {
+        self.data_root.join("raft").join("raft.redb")
+    }
+
+    /// The node's address without the port.
+    pub(crate) fn node_addr(&self) -> IpAddr {
+        self.advertise_addr.ip()
+    }
+}

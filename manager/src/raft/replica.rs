@@ -1,0 +1,373 @@
+//! One member of the raft group as a plain state machine: no thread, no clock, no socket. The driver feeds it ticks,
+//! messages, proposals and reads, then calls [`Replica::advance`], which persists, sends and applies, in that order, and
+//! returns what happened. Simulations drive the same code with virtual time and a disk of their own.
+//!
+//! What must stay true: nothing is sent or applied before the disk has it; the state is changed by `State::apply` only.
+
+use std::collections::BTreeSet;
+
+use model::RequestId;
+use protobuf::Message as _;
+use raft::{
+    Config, RawNode, ReadOnlyOption, StateRole,
+    eraftpb::{ConfChange, ConfChangeV2, Entry as LogEntry, EntryType, HardState, Message, Snapshot},
+};
+use store::{CodecError, Entry, Event, Refused, State, View};
+use thiserror::Error;
+
+use super::{
+    disk::{Disk, DiskError, DiskWrite, Saved},
+    log::Log,
+};
+
+/// Ticks without a leader until a member campaigns; the raft crate draws from this up to twice this.
+const ELECTION_TICKS: usize = 10;
+/// Ticks between a leader's heartbeats.
+const HEARTBEAT_TICKS: usize = 2;
+/// Entries behind the last snapshot after which the next is made.
+const SNAPSHOT_EVERY: u64 = 10_000;
+/// Entries before a snapshot that stay for members that lag a little.
+const KEEP_BEFORE_SNAPSHOT: u64 = 1_000;
+/// Bytes per append message.
+const MAX_MESSAGE_BYTES: u64 = 1 << 20;
+
+/// Why a replica cannot go on. It must be dropped: nothing of the failed step was acknowledged.
+#[derive(Debug, Error)]
+pub enum ReplicaError {
+    /// The disk failed.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// An entry or snapshot cannot be read.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+    /// The raft crate refused its input or its storage.
+    #[error("raft: {0}")]
+    Raft(String),
+}
+
+fn raft_error(why: impl std::fmt::Display) -> ReplicaError {
+    ReplicaError::Raft(why.to_string())
+}
+
+/// Who leads, as far as this member knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Raft term.
+    pub term: u64,
+    /// Raft id of the leader; `None` if there is none.
+    pub leader: Option<u64>,
+    /// It is this member.
+    pub leads: bool,
+}
+
+/// What one [`Replica::advance`] did, in order.
+#[derive(Debug)]
+pub enum Effect {
+    /// To be carried to another member.
+    Send {
+        /// Its raft id.
+        to: u64,
+        /// An encoded raft message.
+        message: Vec<u8>,
+    },
+    /// A log entry was applied.
+    Applied {
+        /// Its index.
+        index: u64,
+        /// The request that it carried out.
+        request: RequestId,
+        /// What it touched, or why it changed nothing.
+        outcome: Result<Vec<Event>, Refused>,
+    },
+    /// The read with this id may be answered from the state as it is now.
+    Readable(RequestId),
+    /// The whole state was replaced by a leader's snapshot.
+    Installed,
+}
+
+/// A member.
+pub struct Replica<D> {
+    node: RawNode<Log>,
+    disk: D,
+    state: State,
+    /// Reads that wait until their index is applied.
+    reads: BTreeSet<(u64, RequestId)>,
+    /// Entries behind the last snapshot after which the next is made.
+    snapshot_every: u64,
+}
+
+impl<D: Disk> Replica<D> {
+    /// What the disk of a cluster's first member holds at the beginning: one voter, an empty state at index 1. Members
+    /// that join later lie behind that snapshot, so that they learn the membership from a snapshot as well.
+    pub fn first_member(member: u64) -> Result<Saved, ReplicaError> {
+        let mut state = State::default();
+        state.apply_nothing(1);
+        let mut snapshot = Snapshot::default();
+        snapshot.data = state.encode()?.into();
+        snapshot.mut_metadata().index = 1;
+        snapshot.mut_metadata().term = 1;
+        snapshot.mut_metadata().mut_conf_state().voters = vec![member];
+        let hard_state = HardState {
+            term: 1,
+            commit: 1,
+            ..HardState::default()
+        };
+        Ok(Saved {
+            member,
+            hard_state,
+            snapshot,
+            entries: Vec::new(),
+        })
+    }
+
+    /// Starts from what `disk` holds. A lone voter campaigns at once; the next [`Replica::advance`] makes it leader.
+    pub fn start(mut disk: D) -> Result<Self, ReplicaError> {
+        let saved = disk.load()?;
+        let (member, first) = (saved.member, saved.snapshot.clone());
+        let state = State::decode(&first.data)?;
+        let config = Config {
+            id: member,
+            election_tick: ELECTION_TICKS,
+            heartbeat_tick: HEARTBEAT_TICKS,
+            applied: first.get_metadata().index,
+            max_size_per_msg: MAX_MESSAGE_BYTES,
+            check_quorum: true,
+            pre_vote: true,
+            read_only_option: ReadOnlyOption::Safe,
+            ..Config::default()
+        };
+        let quiet = slog::Logger::root(slog::Discard, slog::o!());
+        let node = RawNode::new(&config, Log::of(saved), &quiet).map_err(raft_error)?;
+        let mut replica = Self {
+            node,
+            disk,
+            state,
+            reads: BTreeSet::new(),
+            snapshot_every: SNAPSHOT_EVERY,
+        };
+        // Committed changes of the membership must be applied before anybody may campaign.
+        replica.advance()?;
+        if replica.is_lone_voter() {
+            replica.node.campaign().map_err(raft_error)?;
+        }
+        Ok(replica)
+    }
+
+    /// Makes snapshots after this many entries instead of the default; for tests.
+    #[must_use]
+    pub fn with_snapshot_every(mut self, entries: u64) -> Self {
+        self.snapshot_every = entries;
+        self
+    }
+
+    /// Sets the ticks without a leader until this member campaigns, which the raft crate draws at random; simulations
+    /// draw it from their seed. Lasts until the next change of role or term.
+    pub fn set_election_timeout(&mut self, ticks: usize) {
+        self.node.raft.set_randomized_election_timeout(ticks);
+    }
+
+    /// Its raft id.
+    pub fn member(&self) -> u64 {
+        self.node.raft.id
+    }
+
+    /// The state as of the last applied entry; a clone is cheap.
+    pub fn view(&self) -> View {
+        self.state.clone()
+    }
+
+    /// Who leads.
+    pub fn standing(&self) -> Standing {
+        let raft = &self.node.raft;
+        Standing {
+            term: raft.term,
+            leader: (raft.leader_id != raft::INVALID_ID).then_some(raft.leader_id),
+            leads: raft.state == StateRole::Leader,
+        }
+    }
+
+    fn is_lone_voter(&self) -> bool {
+        let members = self.node.raft.prs().conf().to_conf_state();
+        members.voters == [self.member()] && members.voters_outgoing.is_empty()
+    }
+
+    /// One unit of raft's time has passed.
+    pub fn tick(&mut self) {
+        self.node.tick();
+    }
+
+    /// Asks for `entry` to be appended; whether and when it is applied shows in later effects. Not even taken (`false`)
+    /// while there is no leader.
+    pub fn propose(&mut self, entry: Vec<u8>) -> bool {
+        self.node.propose(Vec::new(), entry).is_ok()
+    }
+
+    /// Asks for a read that reflects everything acknowledged before now. May be lost when there is no leader, or one
+    /// that has committed nothing yet: ask again.
+    pub fn read(&mut self, id: RequestId) {
+        self.node.read_index(id.bits().to_le_bytes().to_vec());
+    }
+
+    /// Takes a message of another member. Bytes that are no message are ignored, as a lost message would be.
+    pub fn step(&mut self, bytes: &[u8]) {
+        let mut message = Message::default();
+        if message.merge_from_bytes(bytes).is_ok() {
+            let _ = self.node.step(message);
+        }
+    }
+
+    /// A message to this member could not be delivered.
+    pub fn unreachable(&mut self, member: u64) {
+        self.node.report_unreachable(member);
+    }
+
+    /// Persists, sends and applies all that is ready.
+    pub fn advance(&mut self) -> Result<Vec<Effect>, ReplicaError> {
+        let mut effects = Vec::new();
+        while self.node.has_ready() {
+            let mut ready = self.node.ready();
+            self.persist(ready.snapshot(), ready.hs(), ready.entries(), &mut effects)?;
+            send(ready.take_messages(), &mut effects)?;
+            send(ready.take_persisted_messages(), &mut effects)?;
+            for read in ready.take_read_states() {
+                if let Ok(id) = read.request_ctx.as_slice().try_into() {
+                    self.reads
+                        .insert((read.index, RequestId::from_bits(u128::from_le_bytes(id))));
+                }
+            }
+            self.apply(ready.take_committed_entries(), &mut effects)?;
+            let mut light = self.node.advance(ready);
+            if let Some(commit) = light.commit_index() {
+                self.node.mut_store().hard_state.commit = commit;
+            }
+            send(light.take_messages(), &mut effects)?;
+            self.apply(light.take_committed_entries(), &mut effects)?;
+            self.node.advance_apply();
+        }
+        self.answer_reads(&mut effects);
+        self.compact()?;
+        Ok(effects)
+    }
+
+    fn persist(
+        &mut self,
+        snapshot: &Snapshot,
+        hard_state: Option<&HardState>,
+        entries: &[LogEntry],
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), ReplicaError> {
+        let snapshot = (snapshot.get_metadata().index > 0).then_some(snapshot);
+        if snapshot.is_none() && hard_state.is_none() && entries.is_empty() {
+            return Ok(());
+        }
+        self.disk.write(&DiskWrite {
+            hard_state,
+            snapshot,
+            keep_from: None,
+            entries,
+        })?;
+        let log = self.node.mut_store();
+        if let Some(hard_state) = hard_state {
+            log.hard_state = hard_state.clone();
+        }
+        if let Some(snapshot) = snapshot {
+            log.install(snapshot.clone());
+            self.state = State::decode(&snapshot.data)?;
+            effects.push(Effect::Installed);
+        }
+        self.node.mut_store().append(entries);
+        Ok(())
+    }
+
+    fn apply(&mut self, entries: Vec<LogEntry>, effects: &mut Vec<Effect>) -> Result<(), ReplicaError> {
+        for entry in entries {
+            match entry.get_entry_type() {
+                EntryType::EntryNormal if entry.data.is_empty() => self.state.apply_nothing(entry.index),
+                EntryType::EntryNormal => {
+                    let Entry { request, command } = Entry::decode(&entry.data)?;
+                    let outcome = self.state.apply(entry.index, Entry { request, command });
+                    let index = entry.index;
+                    effects.push(Effect::Applied {
+                        index,
+                        request,
+                        outcome,
+                    });
+                }
+                EntryType::EntryConfChange => {
+                    self.commit_members(entry.index)?;
+                    let change: ConfChange = parse(&entry)?;
+                    self.node.apply_conf_change(&change).map_err(raft_error)?;
+                }
+                EntryType::EntryConfChangeV2 => {
+                    self.commit_members(entry.index)?;
+                    let change: ConfChangeV2 = parse(&entry)?;
+                    self.node.apply_conf_change(&change).map_err(raft_error)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes that a change of the membership is committed, before it is applied: a member that restarts must not count
+    /// votes by a membership that is no more.
+    fn commit_members(&mut self, index: u64) -> Result<(), ReplicaError> {
+        let mut hard_state = self.node.store().hard_state.clone();
+        hard_state.commit = hard_state.commit.max(index);
+        self.disk.write(&DiskWrite {
+            hard_state: Some(&hard_state),
+            ..DiskWrite::default()
+        })?;
+        self.state.apply_nothing(index);
+        Ok(())
+    }
+
+    fn answer_reads(&mut self, effects: &mut Vec<Effect>) {
+        while let Some((index, id)) = self.reads.first().copied() {
+            if index > self.state.applied() {
+                break;
+            }
+            self.reads.pop_first();
+            effects.push(Effect::Readable(id));
+        }
+    }
+
+    fn compact(&mut self) -> Result<(), ReplicaError> {
+        let (applied, last) = (self.state.applied(), self.node.store().snapshot_index());
+        if applied < last + self.snapshot_every {
+            return Ok(());
+        }
+        let mut snapshot = Snapshot::default();
+        snapshot.data = self.state.encode()?.into();
+        let meta = snapshot.mut_metadata();
+        meta.index = applied;
+        meta.term = self.node.raft.raft_log.term(applied).map_err(raft_error)?;
+        meta.set_conf_state(self.node.raft.prs().conf().to_conf_state());
+        let keep_from = applied.saturating_sub(KEEP_BEFORE_SNAPSHOT.min(self.snapshot_every));
+        // The commit index on disk may lie behind the snapshot, which raft would not accept at the next start.
+        let hard_state = self.node.store().hard_state.clone();
+        self.disk.write(&DiskWrite {
+            hard_state: Some(&hard_state),
+            snapshot: Some(&snapshot),
+            keep_from: Some(keep_from),
+            entries: &[],
+        })?;
+        self.node.mut_store().compact(snapshot, keep_from);
+        Ok(())
+    }
+}
+
+fn parse<M: protobuf::Message>(entry: &LogEntry) -> Result<M, ReplicaError> {
+    let mut message = M::new();
+    message.merge_from_bytes(&entry.data).map_err(raft_error)?;
+    Ok(message)
+}
+
+fn send(messages: Vec<Message>, effects: &mut Vec<Effect>) -> Result<(), ReplicaError> {
+    for message in messages {
+        effects.push(Effect::Send {
+            to: message.to,
+            message: message.write_to_bytes().map_err(raft_error)?,
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,1 @@
+//! Members over disks in memory: one alone, three with messages carried by hand.
