@@ -35,6 +35,8 @@ pub use name::*;
 pub use net::*;
 pub use service::*;
 pub use stats::*;
+#[cfg(feature = "user")]
+pub use user::netns_cookie;
 
 /// Version of every layout in this crate; part of the pin path (`v1`) and of [`Config`].
 pub const ABI_VERSION: u32 = 1;

@@ -2,7 +2,9 @@
 #![allow(unsafe_code)]
 
 use std::fmt;
+use std::io;
 use std::net::IpAddr;
+use std::os::fd::{AsFd, AsRawFd as _};
 
 use crate::*;
 
@@ -49,3 +51,30 @@ pod!(
     SockKey,
     Tally,
 );
+
+/// Cookie of the network namespace that a socket lives in: [`Config::netns_cookie`].
+///
+/// # Errors
+/// The kernel's; before 5.14 it has no such option.
+pub fn netns_cookie(socket: &impl AsFd) -> io::Result<u64> {
+    let mut cookie = 0u64;
+    let mut len = size_of::<u64>() as libc::socklen_t;
+    // SAFETY: an open descriptor, and room for the eight bytes that `len` announces.
+    let r = unsafe {
+        libc::getsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            SO_NETNS_COOKIE,
+            (&raw mut cookie).cast(),
+            &raw mut len,
+        )
+    };
+    if r == 0 {
+        Ok(cookie)
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// From the kernel's `asm-generic/socket.h`.
+const SO_NETNS_COOKIE: libc::c_int = 71;

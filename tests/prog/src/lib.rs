@@ -7,6 +7,7 @@
 pub mod bench;
 pub mod node;
 pub mod packet;
+pub mod wire;
 mod world;
 
 pub use world::*;

@@ -7,7 +7,7 @@ use std::process::Command;
 use abi::*;
 use anyhow::{Context as _, Result, bail, ensure};
 use aya::maps::{Array, HashMap, MapData, PerCpuArray, ProgramArray};
-use aya::programs::{SchedClassifier, TestRun as _, TestRunOptions};
+use aya::programs::{Program, SchedClassifier, TestRun as _, TestRunOptions};
 use aya::{Ebpf, EbpfLoader};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
@@ -113,6 +113,14 @@ impl Node {
             MsFlags::MS_REC | MsFlags::MS_PRIVATE,
             None::<&str>,
         )?;
+        Self::load()
+    }
+
+    /// Loads the programs from the network namespace of this thread.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn load() -> Result<Self> {
         let mut bpf = load(&object()?)?;
         let mut programs = ProgramArray::try_from(bpf.take_map("PROBED").context("no map PROBED")?)?;
         for (index, name) in PROGRAMS.iter().enumerate() {
@@ -122,6 +130,14 @@ impl Node {
         }
         classifier(&mut bpf, "probe")?.load().context("verifier on probe")?;
         Ok(Self { bpf, programs })
+    }
+
+    /// A program by its name.
+    ///
+    /// # Errors
+    /// The object has none.
+    pub fn program(&mut self, name: &str) -> Result<&mut Program> {
+        self.bpf.program_mut(name).with_context(|| format!("no program {name}"))
     }
 
     /// How many instructions the verifier walked, by program.

@@ -152,8 +152,13 @@ impl Node {
 
     /// A backend.
     pub fn backend(&mut self, id: u32, addr: Ipv4Addr, port: u16, proto: u8, flags: u32) {
-        let vni = if addr.octets()[1] == 0 { VNI_FIRST } else { VNI };
         let node = if ifindex(addr) != 0 { NODE1 } else { NODE2 };
+        self.backend_on(id, addr, node, port, proto, flags);
+    }
+
+    /// A backend on a node.
+    pub fn backend_on(&mut self, id: u32, addr: Ipv4Addr, node: Ipv4Addr, port: u16, proto: u8, flags: u32) {
+        let vni = if addr.octets()[1] == 0 { VNI_FIRST } else { VNI };
         let (addr, vtep) = (addr.into(), node.into());
         self.put(
             map::BACKEND,
