@@ -1,1 +1,9 @@
-//! To be written.
+//! The agent: what runs on every node. Keeps a session with the managers, its containers and the kernel in step.
+
+pub mod dns;
+mod durable;
+pub mod identity;
+pub mod network;
+pub mod plugin;
+pub mod runtime;
+pub mod worker;

@@ -1,0 +1,61 @@
+//! Opens a gRPC channel to a manager over mTLS.
+
+use std::{io, sync::Arc, time::Duration};
+
+use hyper_util::rt::TokioIo;
+use rustls::{ClientConfig, pki_types::ServerName};
+use thiserror::Error;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tonic::transport::{Channel, Endpoint, Uri};
+
+/// How long one attempt to connect may take, TLS included.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Idle span after which the transport asks whether the other end still lives.
+const KEEPALIVE: Duration = Duration::from_secs(2);
+
+/// A manager that could not be reached.
+#[derive(Debug, Error)]
+#[error("cannot reach manager {addr}: {reason}")]
+pub struct ConnectError {
+    /// `HOST:PORT` that was tried.
+    pub addr: String,
+    /// The innermost cause in words.
+    pub reason: String,
+}
+
+/// Connects to the manager at `addr` (`HOST:PORT`). The name in the URI is a placeholder: peers are known by their
+/// certificate, see [`super::client_config`].
+pub async fn connect(addr: &str, tls: Arc<ClientConfig>) -> Result<Channel, ConnectError> {
+    let endpoint = Endpoint::from_static("http://manager.netctl")
+        .connect_timeout(CONNECT_TIMEOUT)
+        .http2_keep_alive_interval(KEEPALIVE)
+        .keep_alive_timeout(KEEPALIVE)
+        .keep_alive_while_idle(true);
+    let target = addr.to_owned();
+    let connector = tower::service_fn(move |_: Uri| dial(target.clone(), tls.clone()));
+    endpoint
+        .connect_with_connector(connector)
+        .await
+        .map_err(|error| ConnectError {
+            addr: addr.to_owned(),
+            reason: innermost(&error),
+        })
+}
+
+async fn dial(addr: String, tls: Arc<ClientConfig>) -> io::Result<TokioIo<tokio_rustls::client::TlsStream<TcpStream>>> {
+    let stream = TcpStream::connect(&addr).await?;
+    stream.set_nodelay(true)?;
+    let name = ServerName::try_from("manager.netctl").map_err(io::Error::other)?;
+    let stream = TlsConnector::from(tls).connect(name, stream).await?;
+    Ok(TokioIo::new(stream))
+}
+
+/// The last error of a chain, which says what happened rather than where.
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
+}

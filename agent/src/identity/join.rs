@@ -1,0 +1,154 @@
+//! How a machine becomes a node: root certificate, digest, token, certificate, in this order.
+//!
+//! The token is sent only after the digest in it has matched the root certificate, over a connection to a manager under
+//! that root. The key is made here and never leaves the node.
+
+use model::{Availability, Invalid, JoinToken};
+use rcgen::{CertificateParams, DistinguishedName, KeyPair, PKCS_ECDSA_P256_SHA256};
+use ring::digest::{SHA256, digest};
+use rustls::pki_types::{CertificateDer, pem::PemObject};
+use thiserror::Error;
+use tonic::{Code, transport::Channel};
+use wire::pb::{self, admission_client::AdmissionClient, dispatcher_client::DispatcherClient};
+
+use super::{ConnectError, Identity, IdentityError, ServerPolicy, client_config, connect, tls};
+
+/// What a join needs.
+#[derive(Clone, Debug)]
+pub struct JoinRequest {
+    /// `HOST:PORT` of a manager.
+    pub remote: String,
+    /// Token as printed by `swarm init`.
+    pub token: JoinToken,
+    /// Whether the node takes tasks from the start.
+    pub availability: Availability,
+    /// Address that this node gives to others.
+    pub addr: String,
+}
+
+/// Why a machine did not become a node, in docker's words where docker has some.
+#[derive(Debug, Error)]
+#[allow(
+    missing_docs,
+    reason = "the message of each variant says what it and its fields mean"
+)]
+pub enum JoinError {
+    #[error(transparent)]
+    Token(#[from] Invalid),
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error("remote CA does not match fingerprint. Expected: {expected}, got: {found}: is the token of this cluster?")]
+    Fingerprint { expected: String, found: String },
+    #[error("invalid join token")]
+    Refused,
+    #[error("manager {remote} did not admit this node: {reason}")]
+    Remote { remote: String, reason: String },
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    #[error("cannot make a key: {0}")]
+    Key(#[from] rcgen::Error),
+}
+
+/// A fresh key with the request to certify it.
+pub struct SigningRequest {
+    /// The key, PEM (PKCS#8).
+    pub key_pem: String,
+    /// The request, PEM. It names nobody: managers choose id and role.
+    pub csr_pem: String,
+}
+
+impl SigningRequest {
+    /// Makes an ECDSA P-256 key and its request.
+    pub fn fresh() -> Result<Self, rcgen::Error> {
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        let request = params.serialize_request(&key)?;
+        Ok(Self {
+            key_pem: key.serialize_pem(),
+            csr_pem: request.pem()?,
+        })
+    }
+}
+
+/// Joins the cluster. Nothing is written to disk; the caller keeps the identity with [`Identity::save`].
+pub async fn join(request: &JoinRequest) -> Result<Identity, JoinError> {
+    let ca_pem = root_certificate(&request.remote).await?;
+    check_fingerprint(&ca_pem, &request.token)?;
+
+    let pinned = connect(&request.remote, tls::pinned_config(&ca_pem)?).await?;
+    let signing = SigningRequest::fresh()?;
+    let issue = pb::IssueCertificateRequest {
+        token: request.token.to_string(),
+        csr_pem: signing.csr_pem,
+        availability: pb::Availability::from(request.availability).into(),
+        addr: request.addr.clone(),
+    };
+    let issued = AdmissionClient::new(pinned)
+        .issue_certificate(issue)
+        .await
+        .map_err(|status| refusal(&request.remote, &status))?
+        .into_inner();
+    Ok(Identity::from_pem(issued.certificate_pem, signing.key_pem, ca_pem)?)
+}
+
+/// A new certificate and key for the same node, over its session's channel.
+pub async fn renew(identity: &Identity, channel: Channel) -> Result<Identity, JoinError> {
+    let signing = SigningRequest::fresh()?;
+    let request = pb::RenewCertificateRequest {
+        csr_pem: signing.csr_pem,
+    };
+    let issued = DispatcherClient::new(channel)
+        .renew_certificate(request)
+        .await
+        .map_err(|status| refusal("", &status))?
+        .into_inner();
+    Ok(Identity::from_pem(
+        issued.certificate_pem,
+        signing.key_pem,
+        identity.ca_pem.clone(),
+    )?)
+}
+
+impl Identity {
+    /// A channel to the manager at `addr`, showing this identity.
+    pub async fn connect(&self, addr: &str) -> Result<Channel, JoinError> {
+        Ok(connect(addr, client_config(self, ServerPolicy::Manager)?).await?)
+    }
+}
+
+async fn root_certificate(remote: &str) -> Result<String, JoinError> {
+    let channel = connect(remote, tls::unverified_config()?).await?;
+    let response = AdmissionClient::new(channel)
+        .root_certificate(pb::RootCertificateRequest {})
+        .await
+        .map_err(|status| refusal(remote, &status))?;
+    Ok(response.into_inner().pem)
+}
+
+fn check_fingerprint(ca_pem: &str, token: &JoinToken) -> Result<(), JoinError> {
+    let der = CertificateDer::from_pem_slice(ca_pem.as_bytes())
+        .map_err(|_| IdentityError::Certificate("the manager sent a root that is no PEM certificate".to_owned()))?;
+    let found = digest(&SHA256, &der);
+    if token.pins(found.as_ref()) {
+        return Ok(());
+    }
+    Err(JoinError::Fingerprint {
+        expected: hex(&token.digest),
+        found: hex(found.as_ref()),
+    })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn refusal(remote: &str, status: &tonic::Status) -> JoinError {
+    match status.code() {
+        Code::InvalidArgument | Code::Unauthenticated | Code::PermissionDenied => JoinError::Refused,
+        _ => JoinError::Remote {
+            remote: remote.to_owned(),
+            reason: status.message().to_owned(),
+        },
+    }
+}

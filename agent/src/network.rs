@@ -1,0 +1,60 @@
+//! What the agent asks of the node's network: a seam, so that worker, driver and resolver are tested without a kernel.
+//!
+//! The real one is the network actor, which alone owns links and maps. Calls of the network driver come in while our
+//! own engine calls are under way, so `ensure_endpoint` must not wait for a whole reconcile pass that waits for the engine.
+
+pub mod fake;
+
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+
+use futures::future::BoxFuture;
+use ipnet::IpNet;
+use model::{Mac, NetworkId, NodeView, TaskId};
+use thiserror::Error;
+use tokio::sync::watch;
+
+/// An endpoint that a container is about to get.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndpointSpec {
+    /// Its task.
+    pub task: TaskId,
+    /// Its network.
+    pub network: NetworkId,
+    /// Its address with the subnet's prefix length.
+    pub address: IpNet,
+    /// Its hardware address.
+    pub mac: Mac,
+    /// Next hop of the default route; `Some` for the gateway endpoint of a container only.
+    pub gateway: Option<IpAddr>,
+}
+
+/// Whose question a source address of the resolver's clients stands for: local index -> task. One index per endpoint;
+/// the view of a container's names spans all its networks, so the task is what counts.
+pub type DnsClients = Arc<BTreeMap<u32, (TaskId, NetworkId)>>;
+
+/// The network could not do what was asked.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct NetworkError(pub String);
+
+/// The node's network.
+pub trait Network: Send + Sync + 'static {
+    /// Makes links and kernel maps what `view` says. Returns when the kernel has it.
+    fn reconcile(&self, view: Arc<NodeView>) -> BoxFuture<'_, Result<(), NetworkError>>;
+
+    /// Makes the endpoint's veth pair, its program and its map rows now, ahead of the next pass. Returns the name of the
+    /// device that goes into the container. Idempotent.
+    fn ensure_endpoint(&self, endpoint: EndpointSpec) -> BoxFuture<'_, Result<String, NetworkError>>;
+
+    /// Takes an endpoint away again; none is no error.
+    fn remove_endpoint(&self, task: TaskId, network: NetworkId) -> BoxFuture<'_, Result<(), NetworkError>>;
+
+    /// What is in the kernel, by name: rows per map, links, programs, drops by reason.
+    fn counts(&self) -> BoxFuture<'_, Result<Vec<(String, u64)>, NetworkError>>;
+
+    /// Takes everything of ours out of the kernel.
+    fn detach_all(&self) -> BoxFuture<'_, Result<(), NetworkError>>;
+
+    /// Which endpoint each source address of the resolver's clients stands for.
+    fn dns_clients(&self) -> watch::Receiver<DnsClients>;
+}

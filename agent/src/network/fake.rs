@@ -1,0 +1,88 @@
+//! A network in memory, for tests: remembers what it was told.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use futures::{FutureExt, future::BoxFuture};
+use model::{NetworkId, NodeView, TaskId};
+use tokio::sync::watch;
+
+use super::{DnsClients, EndpointSpec, Network, NetworkError};
+
+#[derive(Default)]
+struct Inside {
+    views: Vec<Arc<NodeView>>,
+    endpoints: BTreeMap<(TaskId, NetworkId), EndpointSpec>,
+    detached: bool,
+}
+
+/// A fake network.
+#[derive(Default)]
+pub struct FakeNetwork(Mutex<Inside>);
+
+impl FakeNetwork {
+    /// Views given to `reconcile`, in order.
+    pub fn views(&self) -> Vec<Arc<NodeView>> {
+        self.inside().views.clone()
+    }
+
+    /// Endpoints that exist.
+    pub fn endpoints(&self) -> Vec<EndpointSpec> {
+        self.inside().endpoints.values().cloned().collect()
+    }
+
+    /// Whether `detach_all` was called.
+    pub fn detached(&self) -> bool {
+        self.inside().detached
+    }
+
+    fn inside(&self) -> MutexGuard<'_, Inside> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Network for FakeNetwork {
+    fn reconcile(&self, view: Arc<NodeView>) -> BoxFuture<'_, Result<(), NetworkError>> {
+        async move {
+            self.inside().views.push(view);
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn ensure_endpoint(&self, endpoint: EndpointSpec) -> BoxFuture<'_, Result<String, NetworkError>> {
+        async move {
+            self.inside()
+                .endpoints
+                .insert((endpoint.task, endpoint.network), endpoint);
+            Ok("ntl0".to_owned())
+        }
+        .boxed()
+    }
+
+    fn remove_endpoint(&self, task: TaskId, network: NetworkId) -> BoxFuture<'_, Result<(), NetworkError>> {
+        async move {
+            self.inside().endpoints.remove(&(task, network));
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn counts(&self) -> BoxFuture<'_, Result<Vec<(String, u64)>, NetworkError>> {
+        async { Ok(vec![("endpoints".to_owned(), self.inside().endpoints.len() as u64)]) }.boxed()
+    }
+
+    fn detach_all(&self) -> BoxFuture<'_, Result<(), NetworkError>> {
+        async {
+            self.inside().detached = true;
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn dns_clients(&self) -> watch::Receiver<DnsClients> {
+        watch::channel(DnsClients::default()).1
+    }
+}

@@ -1,0 +1,136 @@
+//! Makes a container with all its endpoints.
+//!
+//! The first network is given at creation, further ones are connected before the start: engines below API 1.44 take no
+//! more than one at creation, and later ones accept this order too.
+
+use std::collections::HashMap;
+
+use bollard::{
+    errors::Error,
+    models::{
+        ContainerCreateBody, EndpointSettings, HostConfig, Ipam, NetworkConnectRequest, NetworkCreateRequest,
+        NetworkingConfig,
+    },
+    query_parameters::{CreateContainerOptionsBuilder, InspectNetworkOptions},
+};
+use model::{NetworkId, TaskId};
+use plan::container::{ContainerRequest, EndpointRequest};
+
+use super::{DockerRuntime, RuntimeError, network_name};
+use crate::{dns::RESOLVER, plugin};
+
+impl DockerRuntime {
+    pub(super) async fn create_container(&self, request: &ContainerRequest) -> Result<String, RuntimeError> {
+        let auth = request.spec.registry_auth.as_deref();
+        self.ensure_image(&request.spec.image, auth).await?;
+        for endpoint in &request.endpoints {
+            self.ensure_network(endpoint.network).await?;
+        }
+        let id = self.create_or_replace(request).await?;
+        for endpoint in request.endpoints.iter().skip(1) {
+            if let Err(error) = self.attach(&id, request.task, endpoint).await {
+                self.remove_forced(&id).await?;
+                return Err(error);
+            }
+        }
+        Ok(id)
+    }
+
+    /// A container of this name can only be a half-made one of the same task: the name holds the task id.
+    async fn create_or_replace(&self, request: &ContainerRequest) -> Result<String, RuntimeError> {
+        match self.create_once(request).await {
+            Err(Error::DockerResponseServerError { status_code: 409, .. }) => {
+                self.remove_forced(&request.name).await?;
+                self.create_once(request).await.map_err(|e| self.fault(e))
+            }
+            other => other.map_err(|e| self.fault(e)),
+        }
+    }
+
+    async fn create_once(&self, request: &ContainerRequest) -> Result<String, Error> {
+        let options = CreateContainerOptionsBuilder::default().name(&request.name).build();
+        let made = self.docker.create_container(Some(options), body(request)).await?;
+        Ok(made.id)
+    }
+
+    async fn attach(&self, id: &str, task: TaskId, endpoint: &EndpointRequest) -> Result<(), RuntimeError> {
+        let connect = NetworkConnectRequest {
+            container: id.to_owned(),
+            endpoint_config: Some(settings(task, endpoint)),
+        };
+        let name = network_name(endpoint.network);
+        let connected = self.docker.connect_network(&name, connect).await;
+        connected.map_err(|e| self.fault(e))
+    }
+
+    async fn ensure_network(&self, network: NetworkId) -> Result<(), RuntimeError> {
+        let _turn = self.networks.acquire().await;
+        let name = network_name(network);
+        match self.docker.inspect_network(&name, None::<InspectNetworkOptions>).await {
+            Ok(_) => return Ok(()),
+            Err(Error::DockerResponseServerError { status_code: 404, .. }) => {}
+            Err(error) => return Err(self.fault(error)),
+        }
+        let request = NetworkCreateRequest {
+            name,
+            driver: Some(plugin::DRIVER.to_owned()),
+            // Managers own all addresses: the engine keeps no pool.
+            ipam: Some(Ipam {
+                driver: Some("null".to_owned()),
+                ..Ipam::default()
+            }),
+            options: Some(HashMap::from([(
+                plugin::OPTION_NETWORK.to_owned(),
+                network.to_string(),
+            )])),
+            ..NetworkCreateRequest::default()
+        };
+        match self.docker.create_network(request).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.fault(error)),
+        }
+    }
+}
+
+fn body(request: &ContainerRequest) -> ContainerCreateBody {
+    let spec = &request.spec;
+    let some = |words: &Vec<String>| (!words.is_empty()).then(|| words.clone());
+    let first = request.endpoints.first();
+    let endpoints = first.map(|e| HashMap::from([(network_name(e.network), settings(request.task, e))]));
+    ContainerCreateBody {
+        image: Some(spec.image.clone()),
+        entrypoint: some(&spec.command),
+        cmd: some(&spec.args),
+        env: some(&spec.env),
+        hostname: spec.hostname.clone(),
+        working_dir: spec.dir.clone(),
+        user: spec.user.clone(),
+        labels: Some(request.labels.clone().into_iter().collect()),
+        host_config: Some(HostConfig {
+            network_mode: Some(first.map_or_else(|| "none".to_owned(), |e| network_name(e.network))),
+            dns: Some(vec![RESOLVER.to_string()]),
+            ..HostConfig::default()
+        }),
+        networking_config: Some(NetworkingConfig {
+            endpoints_config: endpoints,
+        }),
+        ..ContainerCreateBody::default()
+    }
+}
+
+/// What the network driver will need to make the endpoint; the engine hands it through.
+fn settings(task: TaskId, endpoint: &EndpointRequest) -> EndpointSettings {
+    let mut options = HashMap::from([
+        (plugin::OPTION_TASK, task.to_string()),
+        (plugin::OPTION_NETWORK, endpoint.network.to_string()),
+        (plugin::OPTION_ADDRESS, endpoint.address.to_string()),
+        (plugin::OPTION_MAC, endpoint.mac.to_string()),
+    ]);
+    if let Some(gateway) = endpoint.gateway {
+        options.insert(plugin::OPTION_GATEWAY, gateway.to_string());
+    }
+    EndpointSettings {
+        driver_opts: Some(options.into_iter().map(|(k, v)| (k.to_owned(), v)).collect()),
+        ..EndpointSettings::default()
+    }
+}

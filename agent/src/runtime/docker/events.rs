@@ -1,0 +1,81 @@
+//! Follows the engine's events and turns those of our containers into changes.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use bollard::{Docker, models::EventMessage, query_parameters::EventsOptionsBuilder};
+use futures::StreamExt;
+use plan::container::{ContainerState, TASK_LABEL};
+use tokio::sync::mpsc;
+
+use super::RuntimeEvent;
+
+/// Between attempts to reach the engine again.
+const RETRY: Duration = Duration::from_millis(500);
+/// Events that may wait for the worker; the engine's stream then waits too.
+const BACKLOG: usize = 256;
+
+/// Follows for as long as the receiver lives.
+pub(super) fn follow(docker: Docker) -> mpsc::Receiver<RuntimeEvent> {
+    let (sender, receiver) = mpsc::channel(BACKLOG);
+    tokio::spawn(async move {
+        while !sender.is_closed() {
+            if follow_once(&docker, &sender).await.is_none() {
+                return;
+            }
+            tokio::time::sleep(RETRY).await;
+        }
+    });
+    receiver
+}
+
+/// One connection. `None`: nobody listens any more.
+async fn follow_once(docker: &Docker, sender: &mpsc::Sender<RuntimeEvent>) -> Option<()> {
+    let filters = HashMap::from([("type", vec!["container"]), ("label", vec![TASK_LABEL])]);
+    // The stream begins where the list that Relist asks for was surely not yet made: no change falls in between.
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs();
+    let options = EventsOptionsBuilder::default()
+        .filters(&filters)
+        .since(&since.to_string())
+        .build();
+    let mut stream = std::pin::pin!(docker.events(Some(options)));
+    sender.send(RuntimeEvent::Relist).await.ok()?;
+    while let Some(message) = stream.next().await {
+        match message {
+            Ok(message) => {
+                if let Some(event) = change(message) {
+                    sender.send(event).await.ok()?;
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "engine events ended, connecting again");
+                break;
+            }
+        }
+    }
+    Some(())
+}
+
+fn change(message: EventMessage) -> Option<RuntimeEvent> {
+    let actor = message.actor?;
+    let attributes = actor.attributes.unwrap_or_default();
+    let state = match message.action?.as_str() {
+        "start" => Some(ContainerState::Running),
+        "die" => Some(ContainerState::Exited {
+            code: attributes.get("exitCode").and_then(|c| c.parse().ok()).unwrap_or(-1),
+            error: String::new(),
+        }),
+        "destroy" => None,
+        _ => return None,
+    };
+    Some(RuntimeEvent::Changed {
+        task: attributes.get(TASK_LABEL)?.parse().ok()?,
+        container: actor.id?,
+        state,
+    })
+}

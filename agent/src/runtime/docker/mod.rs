@@ -1,0 +1,185 @@
+//! Docker Engine, by its API on a unix socket: engine 20.10 (API 1.41) and later.
+//!
+//! The only file tree that speaks bollard. Engine networks (`ntl-<network id>`) are made on demand, one at a time: old
+//! engines let two calls make two networks of one name.
+
+mod create;
+mod events;
+mod image;
+mod observe;
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use bollard::{
+    API_DEFAULT_VERSION, Docker,
+    errors::Error,
+    models::LocalNodeState,
+    query_parameters::{ListNetworksOptionsBuilder, RemoveContainerOptionsBuilder, StopContainerOptionsBuilder},
+};
+use futures::{FutureExt, future::BoxFuture};
+use model::{HeldPort, NetworkId};
+use plan::container::ContainerRequest;
+use tokio::sync::{Semaphore, mpsc};
+
+use super::{EngineFacts, Listed, Runtime, RuntimeError, RuntimeEvent};
+
+/// Longest wait for an answer of the engine, beyond what the call itself is meant to take.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Prefix of the engine's name of a network of ours; the rest is the network id.
+const NETWORK_PREFIX: &str = "ntl-";
+
+/// A connection to a Docker Engine.
+#[derive(Clone)]
+pub struct DockerRuntime {
+    docker: Docker,
+    host: Arc<str>,
+    /// One permit: who holds it may make or remove engine networks.
+    networks: Arc<Semaphore>,
+}
+
+impl DockerRuntime {
+    /// Connects to `host` (`unix://` and a path) and agrees on an API version.
+    pub async fn connect(host: &str) -> Result<Self, RuntimeError> {
+        let unreachable = |_: Error| RuntimeError::Unreachable { host: host.to_owned() };
+        let docker = Docker::connect_with_unix(host, PATIENCE.as_secs(), API_DEFAULT_VERSION)
+            .map_err(unreachable)?
+            .negotiate_version()
+            .await
+            .map_err(unreachable)?;
+        Ok(Self {
+            docker,
+            host: host.into(),
+            networks: Arc::new(Semaphore::new(1)),
+        })
+    }
+
+    /// The engine's words for an error; a broken connection becomes docker's own sentence.
+    fn fault(&self, error: Error) -> RuntimeError {
+        match error {
+            Error::DockerResponseServerError {
+                status_code: 404,
+                message,
+            } => RuntimeError::NotFound(message),
+            Error::DockerResponseServerError { message, .. } => RuntimeError::Engine(message),
+            Error::HyperResponseError { .. } | Error::HyperLegacyError { .. } | Error::SocketNotFoundError(_) => {
+                RuntimeError::Unreachable {
+                    host: self.host.to_string(),
+                }
+            }
+            other => RuntimeError::Engine(other.to_string()),
+        }
+    }
+
+    async fn read_facts(&self) -> Result<EngineFacts, RuntimeError> {
+        let info = self.docker.info().await.map_err(|e| self.fault(e))?;
+        let labels = info.labels.unwrap_or_default();
+        let split = |label: String| match label.split_once('=') {
+            Some((name, value)) => (name.to_owned(), value.to_owned()),
+            None => (label, String::new()),
+        };
+        let inactive = [LocalNodeState::EMPTY, LocalNodeState::INACTIVE];
+        let swarm = info.swarm.and_then(|s| s.local_node_state);
+        Ok(EngineFacts {
+            version: info.server_version.unwrap_or_default(),
+            arch: info.architecture.unwrap_or_default(),
+            hostname: info.name.unwrap_or_default(),
+            nano_cpus: info.ncpu.unwrap_or_default().saturating_mul(1_000_000_000),
+            memory_bytes: info.mem_total.unwrap_or_default(),
+            labels: labels.into_iter().map(split).collect(),
+            in_swarm_mode: swarm.is_some_and(|state| !inactive.contains(&state)),
+        })
+    }
+
+    async fn stop_within(&self, container: &str, grace: Duration) -> Result<i64, RuntimeError> {
+        let seconds = i32::try_from(grace.as_secs_f64().ceil() as i64).unwrap_or(i32::MAX);
+        let options = StopContainerOptionsBuilder::default().t(seconds).build();
+        let patient = self.docker.clone().with_timeout(grace + PATIENCE);
+        match patient.stop_container(container, Some(options)).await {
+            Ok(()) => {}
+            // 304: it has ended already.
+            Err(Error::DockerResponseServerError { status_code: 304, .. }) => {}
+            Err(error) => return Err(self.fault(error)),
+        }
+        let found = self.inspect_state(container).await?;
+        match found {
+            plan::container::ContainerState::Exited { code, .. } => Ok(code),
+            _ => Err(RuntimeError::Engine(format!("container {container} did not stop"))),
+        }
+    }
+
+    async fn remove_forced(&self, container: &str) -> Result<(), RuntimeError> {
+        let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
+        match self.docker.remove_container(container, Some(options)).await {
+            // 409: a removal is in progress already.
+            Err(Error::DockerResponseServerError {
+                status_code: 404 | 409, ..
+            }) => Ok(()),
+            other => other.map_err(|e| self.fault(e)),
+        }
+    }
+
+    async fn prune(&self, needed: &[NetworkId]) -> Result<(), RuntimeError> {
+        let _turn = self.networks.acquire().await;
+        let filters = HashMap::from([("name", vec![NETWORK_PREFIX]), ("driver", vec![crate::plugin::DRIVER])]);
+        let options = ListNetworksOptionsBuilder::default().filters(&filters).build();
+        let networks = self.docker.list_networks(Some(options)).await;
+        for name in networks.map_err(|e| self.fault(e))?.into_iter().filter_map(|n| n.name) {
+            let id = name.strip_prefix(NETWORK_PREFIX).and_then(|id| id.parse().ok());
+            if id.is_some_and(|id| !needed.contains(&id)) {
+                // One that still has endpoints is refused, and tried again after the next removal.
+                if let Err(error) = self.docker.remove_network(&name).await {
+                    tracing::debug!(%name, %error, "engine network stays");
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Runtime for DockerRuntime {
+    fn facts(&self) -> BoxFuture<'_, Result<EngineFacts, RuntimeError>> {
+        self.read_facts().boxed()
+    }
+
+    fn list(&self) -> BoxFuture<'_, Result<Vec<Listed>, RuntimeError>> {
+        self.list_ours().boxed()
+    }
+
+    fn published_ports(&self) -> BoxFuture<'_, Result<Vec<HeldPort>, RuntimeError>> {
+        self.list_published().boxed()
+    }
+
+    fn create<'a>(&'a self, request: &'a ContainerRequest) -> BoxFuture<'a, Result<String, RuntimeError>> {
+        self.create_container(request).boxed()
+    }
+
+    fn start<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<(), RuntimeError>> {
+        let options = None::<bollard::query_parameters::StartContainerOptions>;
+        async move {
+            let started = self.docker.start_container(container, options).await;
+            started.map_err(|e| self.fault(e))
+        }
+        .boxed()
+    }
+
+    fn stop<'a>(&'a self, container: &'a str, grace: Duration) -> BoxFuture<'a, Result<i64, RuntimeError>> {
+        self.stop_within(container, grace).boxed()
+    }
+
+    fn remove<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<(), RuntimeError>> {
+        self.remove_forced(container).boxed()
+    }
+
+    fn prune_networks<'a>(&'a self, needed: &'a [NetworkId]) -> BoxFuture<'a, Result<(), RuntimeError>> {
+        self.prune(needed).boxed()
+    }
+
+    fn events(&self) -> mpsc::Receiver<RuntimeEvent> {
+        events::follow(self.docker.clone())
+    }
+}
+
+/// The engine's name of a network of ours.
+fn network_name(network: NetworkId) -> String {
+    format!("{NETWORK_PREFIX}{network}")
+}

@@ -1,0 +1,110 @@
+//! Reads how our containers are, and which ports of the host others publish.
+
+use std::collections::HashMap;
+
+use bollard::{
+    models::{
+        ContainerState as EngineState, ContainerStateStatusEnum as Status, ContainerSummary, PortSummary,
+        PortSummaryTypeEnum,
+    },
+    query_parameters::{InspectContainerOptions, ListContainersOptionsBuilder},
+};
+use model::{HeldPort, NetworkId, Protocol};
+use plan::container::{Container, ContainerState, TASK_LABEL};
+
+use super::{DockerRuntime, Listed, NETWORK_PREFIX, RuntimeError};
+
+impl DockerRuntime {
+    pub(super) async fn list_ours(&self) -> Result<Vec<Listed>, RuntimeError> {
+        let filters = HashMap::from([("label", vec![TASK_LABEL])]);
+        let options = ListContainersOptionsBuilder::default()
+            .all(true)
+            .filters(&filters)
+            .build();
+        let summaries = self.docker.list_containers(Some(options)).await;
+        let mut listed = Vec::new();
+        for summary in summaries.map_err(|e| self.fault(e))? {
+            if let Some(found) = self.listed(summary).await? {
+                listed.push(found);
+            }
+        }
+        Ok(listed)
+    }
+
+    /// `None`: gone in the meantime, or its label holds no task id.
+    async fn listed(&self, summary: ContainerSummary) -> Result<Option<Listed>, RuntimeError> {
+        let task = summary.labels.as_ref().and_then(|l| l.get(TASK_LABEL)?.parse().ok());
+        let (Some(task), Some(id)) = (task, summary.id.clone()) else {
+            return Ok(None);
+        };
+        match self.inspect_state(&id).await {
+            Ok(state) => Ok(Some(Listed {
+                task,
+                container: Container { id, state },
+                networks: networks(&summary),
+            })),
+            Err(RuntimeError::NotFound(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) async fn inspect_state(&self, container: &str) -> Result<ContainerState, RuntimeError> {
+        let inspected = self
+            .docker
+            .inspect_container(container, None::<InspectContainerOptions>)
+            .await;
+        let state = inspected.map_err(|e| self.fault(e))?.state.unwrap_or_default();
+        Ok(state_of(state))
+    }
+
+    pub(super) async fn list_published(&self) -> Result<Vec<HeldPort>, RuntimeError> {
+        let summaries = self
+            .docker
+            .list_containers(None::<bollard::query_parameters::ListContainersOptions>)
+            .await;
+        let summaries = summaries.map_err(|e| self.fault(e))?;
+        let mut held: Vec<_> = summaries.iter().flat_map(published).collect();
+        held.sort();
+        held.dedup();
+        Ok(held)
+    }
+}
+
+fn state_of(state: EngineState) -> ContainerState {
+    match state.status {
+        Some(Status::CREATED) => ContainerState::Created,
+        Some(Status::RUNNING | Status::PAUSED | Status::RESTARTING) => ContainerState::Running,
+        _ => ContainerState::Exited {
+            code: state.exit_code.unwrap_or_default(),
+            error: state.error.unwrap_or_default(),
+        },
+    }
+}
+
+fn networks(summary: &ContainerSummary) -> Vec<NetworkId> {
+    let settings = summary.network_settings.as_ref();
+    let names = settings
+        .and_then(|s| s.networks.as_ref())
+        .into_iter()
+        .flat_map(HashMap::keys);
+    names
+        .filter_map(|name| name.strip_prefix(NETWORK_PREFIX)?.parse().ok())
+        .collect()
+}
+
+fn published(summary: &ContainerSummary) -> Vec<HeldPort> {
+    let name = summary.names.as_ref().and_then(|names| names.first());
+    let name = name.map_or("?", |n| n.trim_start_matches('/'));
+    let held = |port: &PortSummary| {
+        Some(HeldPort {
+            port: port.public_port.filter(|p| *p > 0)?,
+            protocol: match port.typ {
+                Some(PortSummaryTypeEnum::TCP) => Protocol::Tcp,
+                Some(PortSummaryTypeEnum::UDP) => Protocol::Udp,
+                _ => return None,
+            },
+            holder: format!("container {name}"),
+        })
+    };
+    summary.ports.iter().flatten().filter_map(held).collect()
+}

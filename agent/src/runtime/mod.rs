@@ -1,0 +1,114 @@
+//! The container engine as the worker needs it: a seam with a Docker implementation and a fake for tests.
+
+pub mod docker;
+pub mod fake;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use futures::future::BoxFuture;
+use model::{HeldPort, NetworkId, TaskId};
+use plan::container::{Container, ContainerRequest, ContainerState};
+use thiserror::Error;
+use tokio::sync::mpsc;
+
+/// Why the engine did not do what was asked.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum RuntimeError {
+    /// Nobody answers at its socket.
+    #[error("Cannot connect to the Docker daemon at {host}. Is the docker daemon running?")]
+    Unreachable {
+        /// `unix://` address.
+        host: String,
+    },
+    /// The image is not here and could not be pulled. The text names it, as docker does.
+    #[error("No such image: {image}{reason}")]
+    NoImage {
+        /// Reference as typed.
+        image: String,
+        /// `": "` and the registry's words, or empty.
+        reason: String,
+    },
+    /// The container, or network, is not there.
+    #[error("{0}")]
+    NotFound(String),
+    /// Anything else, in the engine's words.
+    #[error("{0}")]
+    Engine(String),
+}
+
+/// What the engine says of itself and its machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EngineFacts {
+    /// Its version.
+    pub version: String,
+    /// Architecture as the engine names it (`x86_64`).
+    pub arch: String,
+    /// Host name as the engine sees it.
+    pub hostname: String,
+    /// 10^-9 of a core.
+    pub nano_cpus: i64,
+    /// Bytes.
+    pub memory_bytes: i64,
+    /// Engine labels.
+    pub labels: BTreeMap<String, String>,
+    /// The engine is itself part of a Docker Swarm.
+    pub in_swarm_mode: bool,
+}
+
+/// A change of one of our containers, or of the connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RuntimeEvent {
+    /// A container of ours changed.
+    Changed {
+        /// Its task.
+        task: TaskId,
+        /// Engine id.
+        container: String,
+        /// How it is now; `None`: removed.
+        state: Option<ContainerState>,
+    },
+    /// Events may have been missed: list anew.
+    Relist,
+}
+
+/// A container of ours as listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its task, from the label.
+    pub task: TaskId,
+    /// Id and state.
+    pub container: Container,
+    /// Networks that it has endpoints in.
+    pub networks: Vec<NetworkId>,
+}
+
+/// A container engine. Every call is idempotent or says what it found.
+pub trait Runtime: Send + Sync + 'static {
+    /// What it says of itself.
+    fn facts(&self) -> BoxFuture<'_, Result<EngineFacts, RuntimeError>>;
+
+    /// All containers that carry our label.
+    fn list(&self) -> BoxFuture<'_, Result<Vec<Listed>, RuntimeError>>;
+
+    /// Ports of the host that containers not ours publish.
+    fn published_ports(&self) -> BoxFuture<'_, Result<Vec<HeldPort>, RuntimeError>>;
+
+    /// Pulls the image when missing, makes the engine networks and the container with all its endpoints. Returns its
+    /// id. What was made is removed again when a later part fails.
+    fn create<'a>(&'a self, request: &'a ContainerRequest) -> BoxFuture<'a, Result<String, RuntimeError>>;
+
+    /// Starts a container.
+    fn start<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<(), RuntimeError>>;
+
+    /// Asks it to end, kills it after `grace`. Returns its exit code. A container that has ended is no error.
+    fn stop<'a>(&'a self, container: &'a str, grace: Duration) -> BoxFuture<'a, Result<i64, RuntimeError>>;
+
+    /// Removes a container, running or not. One that is gone is no error.
+    fn remove<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<(), RuntimeError>>;
+
+    /// Removes the engine's side of all networks of ours but those in `needed`. Ones still in use stay.
+    fn prune_networks<'a>(&'a self, needed: &'a [NetworkId]) -> BoxFuture<'a, Result<(), RuntimeError>>;
+
+    /// Changes from now on, for as long as the receiver lives; reconnects by itself and then says [`RuntimeEvent::Relist`].
+    fn events(&self) -> mpsc::Receiver<RuntimeEvent>;
+}

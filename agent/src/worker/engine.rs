@@ -1,0 +1,164 @@
+//! Operations at the engine, each in a task of its own; the outcome comes back to the worker as news.
+
+use std::{sync::Arc, time::Duration};
+
+use model::{HeldPort, NetworkId, TaskId, TaskState};
+use plan::container::{ContainerRequest, Step};
+use tokio::sync::{mpsc, watch};
+
+use crate::runtime::{Listed, Runtime, RuntimeError};
+
+/// Before an operation that failed for the engine's sake is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+/// Longest wait for the kernel to stop sending new flows to a container that is about to be stopped.
+const DRAIN_LIMIT: Duration = Duration::from_secs(2);
+/// After this node's kernel, others have this long to learn that a task takes no new flows.
+const DRAIN_REST: Duration = Duration::from_millis(200);
+
+/// What an operation came to.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The container is made.
+    Created(String),
+    /// It is started.
+    Started,
+    /// It has ended, with this code.
+    Stopped(i64),
+    /// It is gone.
+    Removed,
+    /// Nothing was reached; the same is to be tried again.
+    Retry,
+    /// The task cannot go on.
+    Failed(TaskState, String),
+}
+
+/// What the worker hears from operations.
+#[derive(Debug)]
+pub enum News {
+    /// All our containers, and the ports that others publish, as they were at `epoch` or later.
+    Listed {
+        epoch: u64,
+        found: Vec<Listed>,
+        held: Vec<HeldPort>,
+    },
+    /// An operation of a task has ended.
+    Done { task: TaskId, outcome: Outcome },
+    /// Superfluous networks are removed.
+    Pruned,
+}
+
+/// Runs operations.
+pub struct Engine {
+    runtime: Arc<dyn Runtime>,
+    applied: watch::Receiver<u64>,
+    news: mpsc::Sender<News>,
+    /// While networks are being removed, no container may be made in one.
+    pruning: bool,
+}
+
+impl Engine {
+    pub fn new(runtime: Arc<dyn Runtime>, applied: watch::Receiver<u64>, news: mpsc::Sender<News>) -> Self {
+        Self {
+            runtime,
+            applied,
+            news,
+            pruning: false,
+        }
+    }
+
+    pub fn is_pruning(&self) -> bool {
+        self.pruning
+    }
+
+    pub fn pruned(&mut self) {
+        self.pruning = false;
+    }
+
+    /// Lists containers and published ports. An engine that does not answer is asked again by the next tick or event.
+    pub fn list(&self, epoch: u64) {
+        let (runtime, news) = (self.runtime.clone(), self.news.clone());
+        tokio::spawn(async move {
+            let listed = async { Ok::<_, RuntimeError>((runtime.list().await?, runtime.published_ports().await?)) };
+            match listed.await {
+                Ok((found, held)) => {
+                    let _ = news.send(News::Listed { epoch, found, held }).await;
+                }
+                Err(error) => tracing::warn!(%error, "cannot list containers"),
+            }
+        });
+    }
+
+    pub fn create(&self, task: TaskId, request: ContainerRequest) {
+        let (runtime, news) = (self.runtime.clone(), self.news.clone());
+        tokio::spawn(async move {
+            let outcome = match runtime.create(&request).await {
+                Ok(id) => Outcome::Created(id),
+                Err(error) => failed(TaskState::Rejected, error).await,
+            };
+            let _ = news.send(News::Done { task, outcome }).await;
+        });
+    }
+
+    /// Starts, stops or removes. A stop waits until the kernel has the view `seq`, in which the task takes no new flows.
+    pub fn perform(&self, task: TaskId, step: Step, seq: u64) {
+        let (runtime, news, applied) = (self.runtime.clone(), self.news.clone(), self.applied.clone());
+        tokio::spawn(async move {
+            let outcome = perform(&*runtime, step, applied, seq).await;
+            let _ = news.send(News::Done { task, outcome }).await;
+        });
+    }
+
+    pub fn prune(&mut self, needed: Vec<NetworkId>) {
+        self.pruning = true;
+        let (runtime, news) = (self.runtime.clone(), self.news.clone());
+        tokio::spawn(async move {
+            if let Err(error) = runtime.prune_networks(&needed).await {
+                tracing::warn!(%error, "cannot remove networks at the engine");
+            }
+            let _ = news.send(News::Pruned).await;
+        });
+    }
+}
+
+async fn perform(runtime: &dyn Runtime, step: Step, applied: watch::Receiver<u64>, seq: u64) -> Outcome {
+    match step {
+        Step::Start { container } => match runtime.start(&container).await {
+            Ok(()) => Outcome::Started,
+            Err(error) => failed(TaskState::Failed, error).await,
+        },
+        Step::Stop { container, grace } => {
+            drained(applied, seq).await;
+            match runtime.stop(&container, grace).await {
+                Ok(code) => Outcome::Stopped(code),
+                Err(RuntimeError::NotFound(_)) => Outcome::Removed,
+                Err(error) => again("stop", &error).await,
+            }
+        }
+        Step::Remove { container } => match runtime.remove(&container).await {
+            Ok(()) => Outcome::Removed,
+            Err(error) => again("remove", &error).await,
+        },
+        Step::Report(_) | Step::Prepare => Outcome::Retry,
+    }
+}
+
+async fn drained(mut applied: watch::Receiver<u64>, seq: u64) {
+    let reached = async { applied.wait_for(|have| *have >= seq).await.is_ok() };
+    if tokio::time::timeout(DRAIN_LIMIT, reached).await.unwrap_or(false) {
+        tokio::time::sleep(DRAIN_REST).await;
+    }
+}
+
+/// An engine that does not answer is no fault of the task.
+async fn failed(state: TaskState, error: RuntimeError) -> Outcome {
+    match error {
+        RuntimeError::Unreachable { .. } => again("reach the engine", &error).await,
+        other => Outcome::Failed(state, other.to_string()),
+    }
+}
+
+async fn again(what: &str, error: &RuntimeError) -> Outcome {
+    tracing::warn!(%error, "cannot {what}, trying again");
+    tokio::time::sleep(RETRY).await;
+    Outcome::Retry
+}
