@@ -29,6 +29,10 @@ pub struct Machine {
     pub up: bool,
     /// It reaches the managers, and they it.
     pub linked: bool,
+    /// The manager that it talks to.
+    pub home: usize,
+    /// That manager has answered the last heartbeat.
+    pub answered: bool,
     /// Grows when the agent starts anew: results of operations from before are nobody's.
     pub run: u32,
     /// The last view, as kept on the node's disk.
@@ -47,6 +51,8 @@ impl Machine {
             id,
             up: true,
             linked: true,
+            home: 0,
+            answered: true,
             run: 0,
             view: None,
             engine: BTreeMap::new(),

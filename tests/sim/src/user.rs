@@ -14,7 +14,8 @@ use crate::dice::Dice;
 
 /// A request at random; `None` if there is nothing to do it to, or if it is refused right away.
 pub fn request(view: &View, now: Timestamp, dice: &mut Dice) -> Option<Entry> {
-    let command = match dice.between(0, 99) {
+    let few = view.services().count() < 2;
+    let command = match if few { dice.between(0, 39) } else { dice.between(0, 99) } {
         0..=29 => create_service(view, now, dice),
         30..=39 => create_network(view, now, dice),
         40..=54 => update(view, now, dice, |spec, dice| spec.mode = replicas(dice)),

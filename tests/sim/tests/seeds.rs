@@ -4,15 +4,15 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Runs a seed; a panic anywhere in it is a failure of that seed.
-fn run(seed: u64) -> Result<sim::Report, String> {
-    let outcome = catch_unwind(AssertUnwindSafe(|| sim::run(seed)));
+fn run(seed: u64, managers: u64) -> Result<sim::Report, String> {
+    let outcome = catch_unwind(AssertUnwindSafe(|| sim::run(seed, managers)));
     outcome
         .unwrap_or_else(|_| Err("panicked".to_owned()))
         .map_err(|why| format!("seed {seed}: {why}\n  run it alone: SIM_SEED={seed} cargo test -p sim one_seed"))
 }
 
-fn all(seeds: std::ops::Range<u64>) {
-    let failures: Vec<String> = seeds.filter_map(|seed| run(seed).err()).collect();
+fn all(seeds: std::ops::Range<u64>, managers: u64) {
+    let failures: Vec<String> = seeds.filter_map(|seed| run(seed, managers).err()).collect();
     assert!(
         failures.is_empty(),
         "{} seeds fail:\n{}",
@@ -23,36 +23,39 @@ fn all(seeds: std::ops::Range<u64>) {
 
 #[test]
 fn clusters_converge_for_seeds_1_to_50() {
-    all(1..51);
+    all(1..51, 1);
 }
 
 #[test]
 fn clusters_converge_for_seeds_51_to_100() {
-    all(51..101);
+    all(51..101, 1);
 }
 
 #[test]
 fn clusters_converge_for_seeds_101_to_150() {
-    all(101..151);
+    all(101..151, 1);
 }
 
 #[test]
 fn clusters_converge_for_seeds_151_to_200() {
-    all(151..201);
+    all(151..201, 1);
 }
 
 #[test]
 fn the_same_seed_is_the_same_history() {
     for seed in [3, 77] {
-        assert_eq!(run(seed), run(seed));
+        assert_eq!(run(seed, 1), run(seed, 1));
     }
-    assert_ne!(run(3).map(|report| report.trace), run(77).map(|report| report.trace));
+    assert_ne!(
+        run(3, 1).map(|report| report.trace),
+        run(77, 1).map(|report| report.trace)
+    );
 }
 
 #[test]
 fn one_seed() {
     let seed = std::env::var("SIM_SEED").ok().and_then(|text| text.parse().ok());
-    if let Err(why) = run(seed.unwrap_or(0)) {
+    if let Err(why) = run(seed.unwrap_or(0), 1) {
         panic!("{why}");
     }
 }

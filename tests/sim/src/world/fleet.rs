@@ -1,0 +1,161 @@
+//! The machines, and the network between them and the managers.
+
+use std::time::Duration;
+
+use model::{Node, NodeId, NodeView, TaskId};
+use store::{Command, Entry};
+
+use super::{Happening, World, made, ms};
+use crate::{
+    check,
+    node::{Machine, Operation},
+};
+
+const HEARTBEAT: Duration = Duration::from_millis(800);
+
+impl World {
+    /// Adds a machine and the node that it wants to become.
+    pub(super) fn add_machine(&mut self) -> Node {
+        let (id, now) = (NodeId::from_bits(self.dice.id()), self.agenda.now);
+        self.machines.push(Machine::new(id));
+        self.agenda.after(ms(10), Happening::Beat { node: id, run: 0 });
+        made::node(id, self.machines.len(), now)
+    }
+
+    pub(super) fn replace_machine(&mut self) {
+        let node = self.add_machine();
+        self.agenda.after(ms(100), Happening::Join(Box::new(node)));
+    }
+
+    /// Tries until it is a member.
+    pub(super) fn join(&mut self, node: Node) -> check::Checked {
+        let Some(leader) = self.leader() else {
+            self.agenda.after(ms(500), Happening::Join(Box::new(node)));
+            return Ok(());
+        };
+        if self.managers[leader].view().node(node.id).is_some() {
+            return Ok(());
+        }
+        let request = model::RequestId::from_bits(self.dice.id());
+        let command = Command::UpsertNode(Box::new(node.clone()));
+        self.agenda.after(ms(500), Happening::Join(Box::new(node)));
+        self.propose(leader, &Entry { request, command })
+    }
+
+    /// Sends something between a manager and a node: in time, late, or never.
+    pub(super) fn send(&mut self, m: usize, node: NodeId, message: Happening) {
+        let reached = self.managers[m].linked && self.machine(node).is_some_and(|machine| machine.linked && machine.up);
+        let lost = !self.calm && self.dice.chance(50);
+        if reached && !lost {
+            let slow = !self.calm && self.dice.chance(30);
+            let delay = if slow {
+                self.dice.between(100, 1500)
+            } else {
+                self.dice.between(1, 5)
+            };
+            self.agenda.after(ms(delay), message);
+        }
+    }
+
+    pub(super) fn machine(&mut self, id: NodeId) -> Option<&mut Machine> {
+        self.machines.iter_mut().find(|machine| machine.id == id)
+    }
+
+    fn running(&mut self, id: NodeId) -> Option<&mut Machine> {
+        self.machine(id).filter(|machine| machine.up)
+    }
+
+    /// Heartbeats go to the manager that the agent takes for the leader; one that did not answer is left for another.
+    pub(super) fn beat(&mut self, id: NodeId, run: u32) {
+        let other = self.dice.between(1, self.managers.len() as u64) as usize - 1;
+        let Some(machine) = self.running(id).filter(|machine| machine.run == run) else {
+            return;
+        };
+        if !std::mem::take(&mut machine.answered) {
+            machine.home = other;
+        }
+        self.agenda.after(HEARTBEAT, Happening::Beat { node: id, run });
+        self.report(id);
+        self.work(id);
+    }
+
+    fn report(&mut self, id: NodeId) {
+        let Some(machine) = self.running(id) else { return };
+        let (manager, reports) = (machine.home, machine.reports());
+        let seq = machine.view.as_ref().map(|view| view.seq);
+        self.send(
+            manager,
+            id,
+            Happening::Heard {
+                manager,
+                node: id,
+                seq,
+                reports,
+            },
+        );
+    }
+
+    pub(super) fn answered(&mut self, id: NodeId, leader: Option<usize>) {
+        if let (Some(machine), Some(leader)) = (self.running(id), leader) {
+            machine.answered = true;
+            machine.home = leader;
+        }
+    }
+
+    pub(super) fn told(&mut self, view: NodeView) {
+        let id = view.node;
+        if let Some(machine) = self.running(id) {
+            machine.take_view(view);
+            self.work(id);
+        }
+    }
+
+    /// The agent takes the steps that it can take, and reports.
+    pub(super) fn work(&mut self, id: NodeId) {
+        let now = self.agenda.now;
+        let Some(machine) = self.running(id) else { return };
+        let before = machine.reports();
+        let (begun, run) = (machine.steps(now), machine.run);
+        let news = machine.reports() != before;
+        for (task, operation) in begun {
+            let delay = match operation {
+                Operation::Stop => self.dice.between(1, 3000),
+                Operation::Prepare | Operation::Start | Operation::Remove => self.dice.between(1, 400),
+            };
+            self.agenda.after(
+                ms(delay),
+                Happening::Done {
+                    node: id,
+                    run,
+                    task,
+                    operation,
+                },
+            );
+        }
+        if news {
+            self.report(id);
+        }
+    }
+
+    pub(super) fn done(&mut self, id: NodeId, run: u32, task: TaskId, operation: Operation) {
+        let (now, well) = (self.agenda.now, self.calm || !self.dice.chance(20));
+        if let Some(machine) = self.running(id).filter(|machine| machine.run == run) {
+            machine.done(task, operation, well, now);
+            self.work(id);
+        }
+    }
+
+    pub(super) fn reached(&mut self, id: NodeId) {
+        if let Some(machine) = self.machine(id) {
+            machine.linked = true;
+        }
+    }
+
+    pub(super) fn booted(&mut self, id: NodeId) {
+        if let Some(machine) = self.machine(id).filter(|machine| !machine.up) {
+            machine.restart_agent(true);
+            let run = machine.run;
+            self.agenda.after(ms(10), Happening::Beat { node: id, run });
+        }
+    }
+}
