@@ -1,8 +1,10 @@
 //! The agent: what runs on every node. Keeps a session with the managers, its containers and the kernel in step.
 
+pub mod datapath;
 pub mod dns;
 mod durable;
 pub mod identity;
+pub mod link;
 pub mod network;
 pub mod plugin;
 pub mod runtime;

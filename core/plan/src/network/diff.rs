@@ -63,6 +63,8 @@ pub enum Op {
     DeletePeer(Addr),
     /// Removes an own address.
     DeleteHostAddr(Addr),
+    /// Deletes the flow records of endpoints that are gone, so that their successors start clean.
+    PurgeFlows(BTreeSet<EndpointKey>),
     /// Deletes a container link that belongs to nobody.
     DeleteLink(String),
 }
@@ -96,6 +98,8 @@ pub enum Phase {
     DropEndpoints,
     /// Peers and addresses that are gone.
     DropNode,
+    /// Flow records of endpoints that are gone.
+    PurgeFlows,
     /// Links that belong to nobody.
     DropLinks,
 }
@@ -117,6 +121,7 @@ impl Op {
             Self::DeletePort(_) => Phase::DropPorts,
             Self::DeleteDnsClient(_) | Self::DeleteEndpoint(_) => Phase::DropEndpoints,
             Self::DeletePeer(_) | Self::DeleteHostAddr(_) => Phase::DropNode,
+            Self::PurgeFlows(_) => Phase::PurgeFlows,
             Self::DeleteLink(_) => Phase::DropLinks,
         }
     }
@@ -187,6 +192,11 @@ pub fn diff(actual: &Tables, target: &Tables) -> Vec<Op> {
     );
     rings(&mut ops, actual, target);
     hooks(&mut ops, &actual.hooks, &target.hooks);
+    let is_gone = |key: &&EndpointKey| !target.endpoints.contains_key(key);
+    let gone: BTreeSet<EndpointKey> = actual.endpoints.keys().filter(is_gone).copied().collect();
+    if !gone.is_empty() {
+        ops.push(Op::PurgeFlows(gone));
+    }
     ops.sort_by_key(Op::phase);
     ops
 }

@@ -98,7 +98,7 @@ impl Tables {
             }
             Op::Attach { ifindex, hook } => drop(self.hooks.insert(*ifindex, *hook)),
             Op::Detach { ifindex, .. } => drop(self.hooks.remove(ifindex)),
-            Op::DeleteLink(_) => {}
+            Op::PurgeFlows(_) | Op::DeleteLink(_) => {}
         }
     }
 

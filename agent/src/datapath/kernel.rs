@@ -1,0 +1,157 @@
+//! [`Datapath`] over the kernel: the embedded object, its pinned maps, its hooks.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use abi::{ABI_VERSION, map};
+use aya::{Ebpf, EbpfLoader, programs::Program};
+use plan::network::{Hook, Op, Tables};
+
+use super::{
+    Counts, Datapath, DatapathError, DatapathPaths,
+    attach::{Hooks, with_cause},
+    cgroup, environment,
+    flows::FlowMaps,
+    maps::AgentMaps,
+    stats::Stats,
+};
+
+/// What `cargo xtask build-ebpf` made.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/bpf/progs.o"));
+
+/// The datapath of the calling thread's network namespace; must stay on that thread, since devices are found by index.
+pub struct KernelDatapath {
+    object: Ebpf,
+    maps: AgentMaps,
+    flows: FlowMaps,
+    stats: Stats,
+    hooks: Hooks,
+    dirs: Dirs,
+}
+
+/// Directories of pins.
+struct Dirs {
+    root: PathBuf,
+    maps: PathBuf,
+    links: PathBuf,
+}
+
+impl Dirs {
+    fn below(bpffs: &Path) -> Self {
+        let root = bpffs.join(format!("v{ABI_VERSION}"));
+        Self {
+            maps: root.join("maps"),
+            links: root.join("links"),
+            root,
+        }
+    }
+}
+
+impl KernelDatapath {
+    /// Loads the programs and adopts what an earlier daemon has pinned: its maps as they are, its hooks with the new
+    /// programs in place of the old ones. Nothing new is attached but the socket hooks.
+    pub fn open(paths: &DatapathPaths) -> Result<Self, DatapathError> {
+        environment::check()?;
+        let dirs = Dirs::below(&paths.bpffs);
+        environment::prepare_bpffs(&dirs.maps)?;
+        environment::prepare_bpffs(&dirs.links)?;
+        let mut object = load(&dirs.maps)?;
+        let maps = AgentMaps::take(&mut object)?;
+        let flows = FlowMaps::take(&mut object)?;
+        let stats = Stats::take(&mut object)?;
+        let hooks = Hooks::adopt(&mut object, &dirs.links)?;
+        match &paths.cgroup {
+            Some(cgroup) => cgroup::attach(&mut object, cgroup, &dirs.links)?,
+            None => tracing::warn!("no cgroup2 tree: published ports do not answer on localhost of this node"),
+        }
+        Ok(Self {
+            object,
+            maps,
+            flows,
+            stats,
+            hooks,
+            dirs,
+        })
+    }
+}
+
+/// Loads object and programs into the kernel; maps that are pinned are used again.
+fn load(pins: &Path) -> Result<Ebpf, DatapathError> {
+    let refused = |what: &str, error: &dyn std::error::Error| DatapathError::Load {
+        what: what.to_owned(),
+        reason: with_cause(error),
+    };
+    let mut loader = EbpfLoader::new();
+    let mut object = loader
+        .default_map_pin_directory(pins)
+        .load(OBJECT)
+        .map_err(|error| refused("the BPF object", &error))?;
+    for name in Hook::ALL.map(Hook::program).into_iter().chain(cgroup::PROGRAMS) {
+        let result = match object.program_mut(name) {
+            Some(Program::SchedClassifier(program)) => program.load(),
+            Some(Program::CgroupSockAddr(program)) => program.load(),
+            _ => {
+                return Err(DatapathError::Load {
+                    what: format!("the BPF object, which has no program {name}"),
+                    reason: "run `cargo xtask build-ebpf`".to_owned(),
+                });
+            }
+        };
+        result.map_err(|error| refused(&format!("program {name}"), &error))?;
+    }
+    Ok(object)
+}
+
+impl Datapath for KernelDatapath {
+    fn dump(&mut self) -> Result<Tables, DatapathError> {
+        let mut tables = self.maps.dump()?;
+        tables.hooks = self.hooks.attached().clone();
+        Ok(tables)
+    }
+
+    fn apply(&mut self, op: &Op) -> Result<(), DatapathError> {
+        if self.maps.apply(op)? {
+            return Ok(());
+        }
+        match op {
+            Op::Attach { ifindex, hook } => self.hooks.attach(&mut self.object, *ifindex, *hook),
+            Op::Detach { ifindex, hook } => self.hooks.detach(*ifindex, *hook),
+            Op::PurgeFlows(endpoints) => self.flows.purge(endpoints),
+            _ => Ok(()),
+        }
+    }
+
+    fn counts(&mut self) -> Result<Counts, DatapathError> {
+        let mut counts = self.maps.counts();
+        counts.extend(self.flows.counts());
+        for hook in Hook::ALL {
+            let devices = self
+                .hooks
+                .attached()
+                .values()
+                .filter(|attached| **attached == hook)
+                .count();
+            counts.push((format!("program {}", hook.program()), devices as u64));
+        }
+        counts.extend(self.stats.counts());
+        Ok(counts)
+    }
+
+    fn detach_all(&mut self) -> Result<(), DatapathError> {
+        self.hooks.detach_all()?;
+        cgroup::detach(&self.dirs.links)?;
+        for path in map::PINNED.map(|name| self.dirs.maps.join(name)) {
+            // Gone already is as good.
+            let _ = fs::remove_file(path);
+        }
+        for dir in [&self.dirs.maps, &self.dirs.links, &self.dirs.root] {
+            fs::remove_dir(dir).map_err(|source| DatapathError::Pin {
+                path: dir.clone(),
+                source,
+            })?;
+        }
+        Ok(())
+    }
+}

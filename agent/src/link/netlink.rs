@@ -1,0 +1,161 @@
+//! [`Links`] over rtnetlink, in the network namespace of the thread that opened it.
+
+use std::{future::Future, net::IpAddr};
+
+use futures::{StreamExt, TryStreamExt};
+use ipnet::IpNet;
+use netlink_packet_route::link::{InfoData, InfoVeth};
+use rtnetlink::{
+    Handle, LinkMessageBuilder, LinkUnspec, LinkVeth, MulticastGroup, new_connection, new_multicast_connection,
+};
+use tokio::sync::mpsc;
+
+use super::{LinkError, LinkEvents, LinkTable, Links, Listener, OwnLinks, PairSpec, addresses, overlay, sysctl};
+
+/// Kernel's devices. Its socket belongs to the namespace of the thread that made it, and its connection runs as a task
+/// of the current runtime.
+pub struct Netlink {
+    pub(super) handle: Handle,
+}
+
+/// What a failed request says about the object.
+pub(super) enum Failure {
+    Missing,
+    Exists,
+    Busy,
+    Other(String),
+}
+
+impl From<rtnetlink::Error> for Failure {
+    fn from(error: rtnetlink::Error) -> Self {
+        match &error {
+            rtnetlink::Error::NetlinkError(message) => match -message.raw_code() {
+                libc::ENODEV | libc::ENOENT | libc::ESRCH => Self::Missing,
+                libc::EEXIST => Self::Exists,
+                libc::EADDRINUSE => Self::Busy,
+                code => Self::Other(std::io::Error::from_raw_os_error(code).to_string()),
+            },
+            _ => Self::Other(error.to_string()),
+        }
+    }
+}
+
+impl Failure {
+    pub(super) fn about(self, action: impl Into<String>) -> LinkError {
+        let reason = match self {
+            Self::Missing => "no such device".to_owned(),
+            Self::Exists => "it exists already".to_owned(),
+            Self::Busy => "address already in use".to_owned(),
+            Self::Other(reason) => reason,
+        };
+        LinkError::Refused {
+            action: action.into(),
+            reason,
+        }
+    }
+}
+
+impl Netlink {
+    /// Opens the calling thread's namespace. Must be called within a runtime.
+    pub fn open() -> Result<(Self, LinkEvents), LinkError> {
+        let none = |error: std::io::Error| LinkError::NoNetlink(error.to_string());
+        let (connection, handle, _) = new_connection().map_err(none)?;
+        tokio::spawn(connection);
+        let groups = [
+            MulticastGroup::Link,
+            MulticastGroup::Ipv4Ifaddr,
+            MulticastGroup::Ipv6Ifaddr,
+        ];
+        let (connection, _, mut messages) = new_multicast_connection(&groups).map_err(none)?;
+        tokio::spawn(connection);
+        let (sender, events) = mpsc::channel(1);
+        tokio::spawn(async move {
+            // A full channel has news already; messages that the kernel dropped arrive as one about the overrun.
+            while messages.next().await.is_some() && !sender.is_closed() {
+                let _ = sender.try_send(());
+            }
+        });
+        Ok((Self { handle }, events))
+    }
+
+    pub(super) async fn up(&self, index: u32) -> Result<(), Failure> {
+        let message = LinkUnspec::new_with_index(index).up().build();
+        Ok(self.handle.link().set(message).execute().await?)
+    }
+
+    pub(super) async fn add(&self, message: netlink_packet_route::link::LinkMessage) -> Result<(), Failure> {
+        Ok(self.handle.link().add(message).execute().await?)
+    }
+
+    pub(super) async fn index(&self, name: &str) -> Result<u32, LinkError> {
+        let mut links = self.handle.link().get().match_name(name).execute();
+        let found = links.try_next().await.map_err(Failure::from);
+        match found {
+            Ok(Some(link)) => Ok(link.header.index),
+            Ok(None) => Err(Failure::Missing.about(format!("find link {name}"))),
+            Err(failure) => Err(failure.about(format!("find link {name}"))),
+        }
+    }
+
+    /// Makes a veth pair with the host end up.
+    pub(super) async fn add_pair(&self, pair: &PairSpec) -> Result<(), LinkError> {
+        let peer = LinkMessageBuilder::<LinkUnspec>::new()
+            .name(pair.peer.clone())
+            .mtu(pair.mtu.into())
+            .address(pair.mac.0.to_vec())
+            .build();
+        let message = LinkVeth::new(&pair.host, &pair.peer)
+            .mtu(pair.mtu.into())
+            .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)))
+            .build();
+        let action = || format!("create link {}", pair.host);
+        self.add(message).await.map_err(|failure| failure.about(action()))?;
+        sysctl::without_ipv6(&pair.host)?;
+        let index = self.index(&pair.host).await?;
+        self.up(index).await.map_err(|failure| failure.about(action()))
+    }
+}
+
+impl Links for Netlink {
+    async fn dump(&self) -> Result<LinkTable, LinkError> {
+        addresses::dump(&self.handle).await
+    }
+
+    fn ensure_own(&self, own: &OwnLinks) -> impl Future<Output = Result<(), LinkError>> {
+        overlay::ensure(self, *own)
+    }
+
+    async fn ensure_pair(&self, pair: &PairSpec) -> Result<(), LinkError> {
+        let links = self.dump().await?;
+        match (links.get(&pair.host), links.get(&pair.peer)) {
+            (Some(_), Some(_)) => return Ok(()),
+            (Some(_), None) => self.delete(&pair.host).await?,
+            (None, Some(_)) => self.delete(&pair.peer).await?,
+            (None, None) => {}
+        }
+        self.add_pair(pair).await
+    }
+
+    async fn delete(&self, name: &str) -> Result<(), LinkError> {
+        let Ok(index) = self.index(name).await else {
+            return Ok(());
+        };
+        match self.handle.link().del(index).execute().await.map_err(Failure::from) {
+            Ok(()) | Err(Failure::Missing) => Ok(()),
+            Err(failure) => Err(failure.about(format!("delete link {name}"))),
+        }
+    }
+
+    async fn prefixes(&self) -> Result<Vec<IpNet>, LinkError> {
+        addresses::prefixes(&self.handle).await
+    }
+
+    fn listeners(&self) -> Vec<Listener> {
+        super::listeners()
+    }
+}
+
+/// Whether an address belongs to one device only and can be nobody's service.
+pub(super) fn is_link_local_v6(addr: &IpAddr) -> bool {
+    matches!(addr, IpAddr::V6(v6) if v6.is_unicast_link_local())
+}
