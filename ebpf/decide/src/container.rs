@@ -6,7 +6,7 @@ use crate::deliver::{home, to_endpoint};
 use crate::egress::to_world;
 use crate::service::virtual_address;
 use crate::tables::{Table, Tables};
-use crate::track::{Side, touch};
+use crate::track::{Side, forget_ended, touch};
 use crate::work::{Decision, Verdict, Work};
 
 /// Decides over an IPv4 packet that came in through `port`.
@@ -27,12 +27,11 @@ pub fn from_container<T: Tables>(t: &T, c: &Config, w: &mut Work, port: &Port) -
         return decision;
     }
     if let Some(decision) = to_endpoint(t, c, w, port.vni) {
-        let isolated = port.flags & PORT_INGRESS_ONLY != 0;
-        return if isolated {
-            Err(DropReason::IngressIsolated)
-        } else {
-            decision
-        };
+        if port.flags & PORT_INGRESS_ONLY != 0 {
+            return Err(DropReason::IngressIsolated);
+        }
+        forget_ended(t, w, port.vni);
+        return decision;
     }
     to_world(t, c, w, port)
 }

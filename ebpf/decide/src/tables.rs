@@ -51,6 +51,8 @@ pub trait Tables {
     fn create(&self, table: Table, key: &FlowKey, flow: &Flow) -> Created;
     /// Insert or overwrite a flow record; false when the table refused.
     fn replace(&self, table: Table, key: &FlowKey, flow: &Flow) -> bool;
+    /// Forget a flow record.
+    fn remove(&self, table: Table, key: &FlowKey);
     /// Add state bits to a record, if it is there, and set its stamp.
     fn note(&self, table: Table, key: &FlowKey, bits: u8, now: u32);
     /// Ports of a datagram's first fragment.

@@ -83,14 +83,14 @@ pub(crate) enum Known {
     Ended,
     /// No record, or one that this packet may replace.
     No,
-    /// Its backend is gone.
+    /// Its backend is gone, and this packet (a later fragment, an ICMP error) cannot open another flow.
     Gone,
 }
 
 /// Looks up `w.key` in the forward table and, if the flow goes on, translates `w.to`.
 ///
-/// A SYN is served anew when the old connection has ended or its backend drains; any packet that
-/// may open a flow is when the backend is gone.
+/// A SYN is served anew when the old connection has ended or its backend drains; any packet is when
+/// the backend is gone: another backend resets an open connection, which beats silence.
 #[inline(always)]
 pub(crate) fn resume<T: Tables>(t: &T, w: &mut Work) -> Known {
     let Some(flow) = t.flow(Table::Ct, &w.key) else {
@@ -100,8 +100,7 @@ pub(crate) fn resume<T: Tables>(t: &T, w: &mut Work) -> Known {
         b.addr == flow.to.dst && b.port == flow.to.dport && b.vni == flow.scope && b.proto == flow.to.proto
     });
     let Some(backend) = backend else {
-        let anew = w.packet.may_open() && !w.packet.continues();
-        return if anew { Known::No } else { Known::Gone };
+        return if w.packet.may_open() { Known::No } else { Known::Gone };
     };
     if w.packet.is_syn() && (flow.is_closed() || backend.flags & BACKEND_DRAINING != 0) {
         return Known::No;
@@ -168,4 +167,19 @@ fn claim<T: Tables>(t: &T, w: &mut Work, answers: Table, now: u32) -> Result<boo
         };
     }
     Ok(false)
+}
+
+/// Before a connection is made directly to an endpoint: forgets the answers' record of an earlier one between the
+/// same ports through a virtual address, which has ended. It would still rewrite the answers.
+#[inline(always)]
+pub(crate) fn forget_ended<T: Tables>(t: &T, w: &mut Work, vni: u32) {
+    if !w.packet.is_syn() {
+        return;
+    }
+    w.partner.tuple = w.to.reversed();
+    w.partner.scope = vni;
+    w.partner.via = Be32::from_raw(0);
+    if t.flow(Table::Rev, &w.partner).is_some_and(Flow::is_closed) {
+        t.remove(Table::Rev, &w.partner);
+    }
 }

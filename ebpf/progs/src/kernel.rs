@@ -89,6 +89,11 @@ impl Tables for Kernel {
         table(t).insert(key, flow, 0).is_ok()
     }
     #[inline(always)]
+    fn remove(&self, t: Table, key: &FlowKey) {
+        // Not there any more: just as well.
+        let _ = table(t).remove(key);
+    }
+    #[inline(always)]
     fn note(&self, t: Table, key: &FlowKey, bits: u8, now: u32) {
         if let Some(flow) = table(t).get_ptr_mut(key) {
             // SAFETY: a live element; a race with another CPU loses a bit or a stamp, and both are

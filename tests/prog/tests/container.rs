@@ -2,7 +2,7 @@
 
 use abi::*;
 use prog::node::{Entry, NEXT, Node, REDIRECT};
-use prog::packet::{ACK, Body, FIN, SYN, arp, ip, tcp, udp};
+use prog::packet::{ACK, Body, FIN, RST, SYN, arp, ip, tcp, udp};
 use prog::*;
 
 fn from(a: std::net::Ipv4Addr) -> Entry {
@@ -139,7 +139,7 @@ fn a_draining_backend_keeps_its_flows_and_gets_no_new_ones() {
 }
 
 #[test]
-fn a_flow_of_a_gone_backend_is_dropped_and_a_new_one_is_served_by_another() {
+fn a_flow_of_a_gone_backend_goes_to_another_one_to_be_reset_there() {
     let mut n = node();
     n.vip_to(B);
     n.send(from(A), &tcp(A, 4000, VIP, 80, SYN).from_mac(mac(A)));
@@ -147,9 +147,13 @@ fn a_flow_of_a_gone_backend_is_dropped_and_a_new_one_is_served_by_another() {
     n.frontend(Some(VIP), 80, IPPROTO_TCP, 9, 3, 0);
     n.remove::<u32, Backend>(map::BACKEND, 1);
     let r = n.send(from(A), &tcp(A, 4000, VIP, 80, ACK).from_mac(mac(A)));
-    assert_eq!(r.dropped(), Some("backend-gone"));
-    let r = n.send(from(A), &tcp(A, 4000, VIP, 80, SYN).from_mac(mac(A)));
     assert!(r.did(Event::Remote) && r.did(Event::NewFlow), "{r:?}");
+    let r = n.send(Entry::Overlay(VNI, NODE2), &tcp(C, 8080, A, 4000, RST));
+    assert_eq!(
+        r.frame().ends().0,
+        format!("{VIP}:80"),
+        "the reset looks like the service's"
+    );
 }
 
 #[test]
@@ -159,7 +163,18 @@ fn a_backend_id_given_anew_does_not_take_over_old_flows() {
     n.send(from(A), &tcp(A, 4000, VIP, 80, SYN).from_mac(mac(A)));
     n.backend(1, C, 8080, IPPROTO_TCP, 0);
     let r = n.send(from(A), &tcp(A, 4000, VIP, 80, ACK).from_mac(mac(A)));
-    assert_eq!(r.dropped(), Some("backend-gone"));
+    assert!(r.did(Event::NewFlow), "{r:?}");
+}
+
+#[test]
+fn an_ended_connection_through_a_virtual_address_does_not_rewrite_a_direct_one() {
+    let mut n = node();
+    n.vip_to(B);
+    n.send(from(A), &tcp(A, 4000, VIP, 80, SYN).from_mac(mac(A)));
+    n.send(from(A), &tcp(A, 4000, VIP, 80, RST).from_mac(mac(A)));
+    n.send(from(A), &tcp(A, 4000, B, 8080, SYN).from_mac(mac(A)));
+    let r = n.send(from(B), &tcp(B, 8080, A, 4000, SYN | ACK).from_mac(mac(B)));
+    assert_eq!(r.frame().ends().0, format!("{B}:8080"));
 }
 
 #[test]
