@@ -7,5 +7,6 @@ pub mod identity;
 pub mod link;
 pub mod network;
 pub mod plugin;
+pub mod reconcile;
 pub mod runtime;
 pub mod worker;

@@ -1,0 +1,136 @@
+//! The loop of the network thread: one call, one piece of news, or one sweep at a time.
+
+use std::sync::Arc;
+
+use model::NodeView;
+use tokio::{
+    sync::mpsc,
+    time::{self, MissedTickBehavior},
+};
+
+use super::{
+    Call, Outlets, SWEEP,
+    pass::{Owner, Scope},
+};
+use crate::{
+    datapath::Datapath,
+    link::{LinkEvents, Links},
+    network::NetworkError,
+};
+
+/// News of links come in bursts; one pass serves those that come within this time.
+const SETTLE: time::Duration = time::Duration::from_millis(20);
+
+/// The thread's state.
+pub(super) struct Actor<L, D> {
+    owner: Owner<L, D>,
+    outlets: Outlets,
+    view: Option<Arc<NodeView>>,
+}
+
+impl<L: Links, D: Datapath> Actor<L, D> {
+    pub(super) fn new(owner: Owner<L, D>, outlets: Outlets) -> Self {
+        Self {
+            owner,
+            outlets,
+            view: None,
+        }
+    }
+
+    /// Works until the last handle goes or everything has been taken down.
+    pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Call>, mut events: LinkEvents) {
+        let mut sweep = time::interval(SWEEP);
+        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut news = true;
+        loop {
+            tokio::select! {
+                biased;
+                call = queue.recv() => match call {
+                    Some(Call::Detach(reply)) => {
+                        let result = self.owner.detach_all().await;
+                        let done = result.is_ok();
+                        let _ = reply.send(result);
+                        if done {
+                            return;
+                        }
+                    }
+                    Some(call) => self.serve(call).await,
+                    None => return,
+                },
+                event = events.recv(), if news => {
+                    news = event.is_some();
+                    time::sleep(SETTLE).await;
+                    let _ = events.try_recv();
+                    self.pass_alone(Scope::Links).await;
+                }
+                _ = sweep.tick() => self.pass_alone(Scope::Everything).await,
+            }
+        }
+    }
+
+    async fn serve(&mut self, call: Call) {
+        match call {
+            Call::Reconcile(view, reply) => {
+                self.view = Some(view);
+                let _ = reply.send(self.pass(Scope::View).await);
+            }
+            Call::Ensure(endpoint, reply) => {
+                let result = match &self.view {
+                    Some(view) => self.owner.prepare_endpoint(view, &endpoint).await,
+                    None => Err(NetworkError(
+                        "this node has not been told of any network yet".to_owned(),
+                    )),
+                };
+                let result = match result {
+                    Ok(peer) => self.pass(Scope::Links).await.and_then(|()| {
+                        self.owner.check_endpoint(endpoint.task, endpoint.network)?;
+                        Ok(peer)
+                    }),
+                    Err(error) => Err(error),
+                };
+                let _ = reply.send(result);
+            }
+            Call::Remove(task, network, reply) => {
+                let result = self.owner.remove_endpoint(task, network).await;
+                let _ = reply.send(match result {
+                    Ok(()) => self.pass(Scope::Links).await,
+                    Err(error) => Err(error),
+                });
+            }
+            Call::Counts(reply) => drop(reply.send(self.owner.counts().await)),
+            // Taken by the loop.
+            Call::Detach(_) => {}
+        }
+    }
+
+    /// A pass that nobody waits for.
+    async fn pass_alone(&mut self, scope: Scope) {
+        if let Err(error) = self.pass(scope).await {
+            tracing::warn!(%error, "the node's network is not as it should be; trying again");
+        }
+    }
+
+    async fn pass(&mut self, scope: Scope) -> Result<(), NetworkError> {
+        let Some(view) = &self.view else {
+            return Ok(());
+        };
+        let result = self.owner.pass(view, scope).await;
+        let clients = self.owner.dns_clients(view);
+        self.outlets.dns_clients.send_if_modified(|old| {
+            let changed = **old != clients;
+            if changed {
+                *old = Arc::new(clients);
+            }
+            changed
+        });
+        self.outlets.report.send_if_modified(|old| {
+            let mut new = self.owner.report();
+            new.applied = if result.is_ok() { Some(view.seq) } else { old.applied };
+            new.problems.extend(result.as_ref().err().map(ToString::to_string));
+            let changed = *old != new;
+            *old = new;
+            changed
+        });
+        result
+    }
+}
