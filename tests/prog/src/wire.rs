@@ -1,12 +1,13 @@
-//! Two nodes, containers and a client in namespaces joined by veths, with the programs attached: real sockets
+//! Three nodes, containers and a client in namespaces joined by veths, with the programs attached: real sockets
 //! through the real kernel paths that a test run cannot show (redirects, tunnel device, checksums).
 //!
-//! Node i (1, 2): underlay 192.168.7.i, client leg 172.16.i.1, containers A or C (network 5000) and E or G
-//! (ingress network). The client is 203.0.113.9 on both legs. Nothing outlives the process.
+//! Node i (1 to 3): underlay 192.168.7.i over a switch, client leg 172.16.i.1, containers A, C or D (network 5000)
+//! and E, G or H (ingress network). The client is 203.0.113.9 on both legs. Nothing outlives the process.
 
 use std::fs::File;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::os::fd::AsRawFd as _;
+use std::process::Command;
 
 use abi::*;
 use anyhow::{Context as _, Result};
@@ -78,8 +79,11 @@ pub struct Wire {
     pub one: WireNode,
     /// Node 2.
     pub two: WireNode,
+    /// Node 3.
+    pub three: WireNode,
     /// The client.
     pub client: Ns,
+    switch: Ns,
 }
 
 impl Wire {
@@ -88,54 +92,79 @@ impl Wire {
     /// # Errors
     /// No root, no object, no `ip`.
     pub fn new() -> Result<Self> {
-        let mut one = WireNode::new(1, A, E)?;
-        let mut two = WireNode::new(2, C, G)?;
-        let client = Ns::new()?;
-        one.host.ip(&format!(
-            "link add wire type veth peer name wire netns {}",
-            two.host.path()
-        ))?;
+        let (client, switch) = (Ns::new()?, Ns::new()?);
         client.ip("addr add 203.0.113.9/32 dev lo")?;
-        for n in [&one, &two] {
-            let i = n.number;
-            n.host.ip(&format!(
-                "addr add 192.168.7.{i}/24 dev wire
-                 link set dev wire up mtu 1550
-                 link add leg type veth peer name leg{i} netns {}
-                 addr add 172.16.{i}.1/24 dev leg
-                 link set dev leg up
-                 route add 203.0.113.9/32 via 172.16.{i}.9",
-                client.path()
-            ))?;
-            client.ip(&format!("addr add 172.16.{i}.9/24 dev leg{i}\nlink set dev leg{i} up\nroute add 192.168.7.{i}/32 via 172.16.{i}.1"))?;
+        switch.ip("link add name sw type bridge\nlink set dev sw up")?;
+        let one = WireNode::new(1, A, E)?;
+        let two = WireNode::new(2, C, G)?;
+        let three = WireNode::new(3, D, H)?;
+        let mut wire = Self {
+            one,
+            two,
+            three,
+            client,
+            switch,
+        };
+        for i in 0..3 {
+            wire.plug(i)?;
         }
-        for n in [&mut one, &mut two] {
-            n.configure()?;
-            n.attach()?;
-            n.node.endpoint_on(A, VNI, NODE1, n.number == 1, 0);
-            n.node.endpoint_on(C, VNI, NODE2, n.number == 2, 0);
-            n.node
-                .endpoint_on(E, VNI_FIRST, NODE1, n.number == 1, PORT_INGRESS_ONLY);
-            n.node
-                .endpoint_on(G, VNI_FIRST, NODE2, n.number == 2, PORT_INGRESS_ONLY);
+        Ok(wire)
+    }
+
+    /// The nodes in order.
+    pub fn nodes(&mut self) -> [&mut WireNode; 3] {
+        [&mut self.one, &mut self.two, &mut self.three]
+    }
+
+    /// Joins a node to switch and client, fills its tables and attaches the programs.
+    fn plug(&mut self, index: usize) -> Result<()> {
+        let (client, switch) = (self.client.path(), self.switch.path());
+        let n = &mut *self.nodes()[index];
+        let i = n.number;
+        n.host.ip(&format!(
+            "link add name wire type veth peer name port{i} netns {switch}
+             addr add 192.168.7.{i}/24 dev wire
+             link set dev wire up mtu 1550
+             link add name leg type veth peer name leg{i} netns {client}
+             addr add 172.16.{i}.1/24 dev leg
+             link set dev leg up
+             route add 203.0.113.9/32 via 172.16.{i}.9"
+        ))?;
+        n.configure()?;
+        n.attach()?;
+        let members = [
+            (A, VNI, 1),
+            (C, VNI, 2),
+            (D, VNI, 3),
+            (E, VNI_FIRST, 1),
+            (G, VNI_FIRST, 2),
+            (H, VNI_FIRST, 3),
+        ];
+        for (addr, vni, home) in members {
+            let flags = if vni == VNI_FIRST { PORT_INGRESS_ONLY } else { 0 };
+            let netns = if home == i { n.netns_id(addr)? } else { 0 };
+            let ifindex = if home == i { veth_index(addr) } else { 0 };
+            let e = Endpoint {
+                vtep: underlay(home).into(),
+                ifindex,
+                netns,
+                mac: mac(addr),
+                flags,
+            };
+            n.node.put(map::ENDPOINT, EndpointKey { vni, addr: addr.into() }, e);
         }
-        Ok(Self { one, two, client })
+        self.switch.ip(&format!("link set dev port{i} mtu 1550 master sw up"))?;
+        self.client.ip(&format!(
+            "addr add 172.16.{i}.9/24 dev leg{i}
+             link set dev leg{i} up
+             route add 192.168.7.{i}/32 via 172.16.{i}.1"
+        ))
     }
 }
 
-impl Node {
-    /// A row of `ENDPOINT` as either node sees it. The host veth of 10.x.y.z has ifindex 100 + z.
-    fn endpoint_on(&mut self, addr: Ipv4Addr, vni: u32, node: Ipv4Addr, here: bool, flags: u16) {
-        let ifindex = if here { veth_index(addr) } else { 0 };
-        let e = Endpoint {
-            vtep: node.into(),
-            ifindex,
-            netns: 0,
-            mac: mac(addr),
-            flags,
-        };
-        self.put(map::ENDPOINT, EndpointKey { vni, addr: addr.into() }, e);
-    }
+/// Underlay address of a node.
+fn underlay(number: u8) -> Ipv4Addr {
+    Ipv4Addr::new(192, 168, 7, number)
 }
 
 fn veth_index(addr: Ipv4Addr) -> u32 {
@@ -211,7 +240,7 @@ impl WireNode {
     }
 
     fn configure(&mut self) -> Result<()> {
-        let own = Ipv4Addr::new(192, 168, 7, self.number);
+        let own = underlay(self.number);
         self.host
             .ip(&format!("route replace {HOST_GATEWAY}/32 dev ntl-host src {own}"))?;
         let cookie = self.host.run(|| -> Result<u64> {
@@ -236,7 +265,7 @@ impl WireNode {
         for a in [own, Ipv4Addr::new(172, 16, self.number, 1)] {
             self.node.put(map::HOST_ADDR, Addr::from(a), 0u32);
         }
-        for node in [NODE1, NODE2] {
+        for node in [NODE1, NODE2, NODE3] {
             self.node.put(map::PEER, Addr::from(node), 0u32);
         }
         Ok(())
@@ -256,7 +285,7 @@ impl WireNode {
             at(program::FROM_UPLINK, "wire")?;
             at(program::FROM_UPLINK, "leg")
         })?;
-        let local = if self.number == 1 { [A, E] } else { [C, G] };
+        let local = [[A, E], [C, G], [D, H]][usize::from(self.number) - 1];
         for addr in local {
             host.run(|| -> Result<()> {
                 let p: &mut SchedClassifier = node.program(program::FROM_CONTAINER)?.try_into()?;
@@ -265,6 +294,20 @@ impl WireNode {
             })?;
         }
         Ok(())
+    }
+
+    /// Id of a container's namespace as the host sees it, plus one.
+    fn netns_id(&self, addr: Ipv4Addr) -> Result<u32> {
+        let device = format!("ntl{}", veth_index(addr));
+        let out = self
+            .host
+            .run(|| Command::new("ip").args(["link", "show", "dev", &device]).output())?;
+        let text = String::from_utf8_lossy(&out.stdout).into_owned();
+        let id = text
+            .split("link-netnsid ")
+            .nth(1)
+            .and_then(|t| t.split_whitespace().next()?.parse::<u32>().ok());
+        Ok(id.with_context(|| format!("no link-netnsid in {text}"))? + 1)
     }
 
     /// Attaches the socket hooks at the cgroup2 root; they act in this node's namespace only.

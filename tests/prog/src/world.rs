@@ -24,12 +24,16 @@ pub const A: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 10);
 pub const B: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 11);
 /// Endpoint on node 2.
 pub const C: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 12);
+/// Endpoint on node 3.
+pub const D: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 13);
 /// Ingress endpoint on this node.
 pub const E: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 5);
 /// Ingress endpoint on this node.
 pub const F: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 6);
 /// Ingress endpoint on node 2.
 pub const G: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 7);
+/// Ingress endpoint on node 3.
+pub const H: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 8);
 /// Virtual address in the network.
 pub const VIP: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 2);
 /// A client outside of the cluster.
