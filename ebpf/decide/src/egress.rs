@@ -89,3 +89,52 @@ fn masquerade<T: Tables>(t: &T, c: &Config, w: &mut Work, vni: u32, source: Addr
         _ => DropReason::SnatExhausted,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Memory, addr, config, segment};
+    use crate::work::TCP_SYN;
+
+    #[test]
+    fn subnets_are_compared_by_their_prefix() {
+        let a = |o| Addr::from_v4_octets(o);
+        assert!(same_subnet(&a([10, 1, 0, 9]), &a([10, 1, 0, 200]), 120));
+        assert!(!same_subnet(&a([10, 1, 1, 9]), &a([10, 1, 0, 200]), 120));
+        assert!(same_subnet(&a([1, 2, 3, 4]), &a([200, 2, 3, 4]), 96));
+        assert!(!same_subnet(&a([10, 1, 0, 9]), &a([10, 1, 0, 8]), 128));
+        assert!(
+            !same_subnet(&a([10, 1, 0, 9]), &a([10, 1, 0, 9]), 24),
+            "not a prefix of the 16 bytes"
+        );
+    }
+
+    #[test]
+    fn many_flows_to_one_server_get_different_ports_of_the_nodes_range() {
+        let m = Memory::default();
+        let mut ports = std::collections::BTreeSet::new();
+        for sport in 1000..2500 {
+            let mut w = segment(2, sport, 99, 443, TCP_SYN);
+            masquerade(&m, &config(), &mut w, 7, addr(1)).unwrap();
+            assert!(w.to.sport.get() >= SNAT_PORT_MIN);
+            assert!(ports.insert(w.to.sport), "{:?} twice", w.to.sport);
+        }
+    }
+
+    #[test]
+    fn a_full_range_is_told_and_silence_frees_it() {
+        let mut m = Memory::default();
+        let c = Config {
+            snat_port_max: SNAT_PORT_MIN,
+            ..config()
+        };
+        let open = |m: &Memory, sport| {
+            let mut w = segment(2, sport, 99, 443, TCP_SYN);
+            masquerade(m, &c, &mut w, 7, addr(1))
+        };
+        assert_eq!(open(&m, 1000), Ok(()));
+        assert_eq!(open(&m, 1001), Err(DropReason::SnatExhausted));
+        m.now = 9000;
+        assert_eq!(open(&m, 1001), Ok(()));
+    }
+}

@@ -24,6 +24,8 @@ mod published;
 mod service;
 mod socket;
 mod tables;
+#[cfg(test)]
+mod testing;
 mod track;
 mod uplink;
 mod work;

@@ -187,3 +187,102 @@ fn previous_owner<'t, T: Tables>(t: &'t T, f: &Frontend, hash: u32) -> Option<&'
     let id = slot(t, f, hash)?.earlier[0];
     if id == 0 { None } else { t.backend(id) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Memory, addr, backend, config, segment};
+    use crate::work::{TCP_ACK, TCP_SYN};
+
+    /// Port 8080 published with one slot; backends 1 on this node (10.0.0.1), 2 on node 2, 3 on node 3.
+    fn mesh(owner: u32, previous: u32) -> Memory {
+        let mut m = Memory::default();
+        m.ring.push(Slot {
+            owner,
+            earlier: [previous, 0, 0],
+        });
+        for node in [1, 2, 3] {
+            m.backends.insert(u32::from(node), backend(10 + node, node, 0));
+        }
+        let here = Endpoint {
+            vtep: addr(1),
+            ifindex: 50,
+            netns: 1,
+            ..Endpoint::default()
+        };
+        m.endpoints.insert(EndpointKey { vni: 7, addr: addr(11) }, here);
+        let key = FrontendKey {
+            scope: SCOPE_PUBLISHED,
+            port: Be16::new(8080),
+            proto: IPPROTO_TCP,
+            ..FrontendKey::default()
+        };
+        m.frontends.insert(
+            key,
+            Frontend {
+                ring_slots: 1,
+                ..Frontend::default()
+            },
+        );
+        m
+    }
+
+    fn send(m: &Memory, place: Place, flags: u8, previous: u8) -> (Decision, Work) {
+        let mut w = segment(200, 1000, 1, 8080, flags);
+        if previous != 0 {
+            w.previous = addr(previous).low();
+        }
+        let decision = published(m, &config(), &mut w, place).expect("a frontend");
+        (decision, w)
+    }
+
+    #[test]
+    fn the_ingress_node_keeps_nothing_about_flows_of_other_nodes() {
+        let m = mesh(2, 3);
+        let (decision, w) = send(&m, Place::Ingress, TCP_SYN, 0);
+        assert_eq!(decision, Ok(Verdict::MeshRequest));
+        assert_eq!(
+            (w.out.vtep, w.out.previous, w.out.ingress),
+            (addr(2), addr(3).low(), addr(1).low())
+        );
+        assert_eq!(w.to, w.packet.tuple);
+        assert!(m.flows.borrow().is_empty());
+    }
+
+    #[test]
+    fn this_node_is_never_named_as_previous_owner() {
+        let m = mesh(2, 1);
+        assert_eq!(send(&m, Place::Ingress, TCP_SYN, 0).1.out.previous.raw(), 0);
+    }
+
+    #[test]
+    fn a_record_without_a_live_socket_yields_to_the_previous_owner() {
+        let mut m = mesh(1, 3);
+        assert_eq!(send(&m, Place::Owner, TCP_SYN, 3).0, Ok(Verdict::Local));
+        m.connected = Some(true);
+        assert_eq!(send(&m, Place::Owner, TCP_ACK, 3).0, Ok(Verdict::Local));
+        m.connected = Some(false);
+        let (decision, w) = send(&m, Place::Owner, TCP_ACK, 3);
+        assert_eq!(
+            (decision, w.out.vtep, w.out.handed_on),
+            (Ok(Verdict::MeshRequest), addr(3), 1)
+        );
+        assert_eq!(w.to, w.packet.tuple, "handed on as it came");
+        m.connected = None;
+        assert_eq!(
+            send(&m, Place::Owner, TCP_ACK, 3).0,
+            Ok(Verdict::Local),
+            "the record decides"
+        );
+    }
+
+    #[test]
+    fn without_any_owner_an_open_connection_still_finds_its_previous_one() {
+        let mut m = mesh(9, 2);
+        let (decision, w) = send(&m, Place::Ingress, TCP_ACK, 0);
+        assert_eq!((decision, w.out.vtep), (Ok(Verdict::MeshRequest), addr(2)));
+        assert_eq!(send(&m, Place::Ingress, TCP_SYN, 0).0, Err(DropReason::NoBackend));
+        m.backends.clear();
+        assert_eq!(send(&m, Place::Ingress, TCP_ACK, 0).0, Err(DropReason::NoBackend));
+    }
+}

@@ -104,3 +104,154 @@ pub(crate) fn admit<T: Tables>(t: &T, w: &mut Work, id: u32, b: &Backend, kind: 
         _ => DropReason::CollisionExhausted,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Memory, addr, backend, config, segment};
+    use crate::work::{TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN, Verdict};
+
+    const VIP: u8 = 100;
+
+    /// VIP 10.0.0.100:80 in network 7 over the given backends (ids from 1), all endpoints on this node.
+    fn service(backends: &[Backend]) -> Memory {
+        let mut m = Memory::default();
+        for (i, b) in backends.iter().enumerate() {
+            m.backends.insert(i as u32 + 1, *b);
+            m.ring.push(Slot {
+                owner: i as u32 + 1,
+                earlier: [0; 3],
+            });
+            let e = Endpoint {
+                vtep: addr(1),
+                ifindex: 50 + i as u32,
+                ..Endpoint::default()
+            };
+            m.endpoints.insert(EndpointKey { vni: 7, addr: b.addr }, e);
+        }
+        let key = FrontendKey {
+            scope: 7,
+            addr: addr(VIP),
+            port: Be16::new(80),
+            proto: IPPROTO_TCP,
+            reserved: 0,
+        };
+        let ring_slots = backends.len() as u32;
+        m.frontends.insert(
+            key,
+            Frontend {
+                ring_base: 0,
+                ring_slots,
+                service: 1,
+                flags: 0,
+            },
+        );
+        m
+    }
+
+    fn send(m: &Memory, sport: u16, flags: u8) -> (Option<Decision>, Work) {
+        let mut w = segment(2, sport, VIP, 80, flags);
+        (virtual_address(m, &config(), &mut w, 7), w)
+    }
+
+    #[test]
+    fn every_backend_gets_a_share_of_new_flows() {
+        let m = service(&[backend(11, 1, 0), backend(12, 1, 0), backend(13, 1, 0)]);
+        let mut hits = [0; 3];
+        for sport in 1000..1300 {
+            let (_, w) = send(&m, sport, TCP_SYN);
+            hits[w.to.dst.octets()[15] as usize - 11] += 1;
+        }
+        assert!(hits.iter().all(|h| *h > 60), "{hits:?}");
+    }
+
+    #[test]
+    fn a_flow_stays_with_its_backend_when_the_ring_changes() {
+        let mut m = service(&[backend(11, 1, 0), backend(12, 1, 0)]);
+        let (_, first) = send(&m, 1000, TCP_SYN);
+        m.ring.reverse();
+        let (_, second) = send(&m, 1000, TCP_ACK);
+        assert_eq!(first.to, second.to);
+    }
+
+    #[test]
+    fn a_draining_owner_is_passed_over_for_new_flows() {
+        let m = service(&[backend(11, 1, BACKEND_DRAINING), backend(12, 1, 0)]);
+        let served = (1000..1100)
+            .filter(|p| send(&m, *p, TCP_SYN).1.to.dst == addr(12))
+            .count();
+        assert!(
+            served > 85,
+            "{served} of 100; the rest met the draining slot four times"
+        );
+        assert!((1000..1100).all(|p| send(&m, p, TCP_SYN).1.to.dst != addr(11)));
+    }
+
+    #[test]
+    fn a_service_without_backends_says_so() {
+        let m = service(&[]);
+        assert_eq!(send(&m, 1000, TCP_SYN).0, Some(Err(DropReason::NoBackend)));
+    }
+
+    #[test]
+    fn an_address_that_is_no_frontend_is_somebody_elses() {
+        let m = service(&[backend(11, 1, 0)]);
+        let mut w = segment(2, 1000, VIP, 81, TCP_SYN);
+        assert_eq!(virtual_address(&m, &config(), &mut w, 7), None);
+    }
+
+    #[test]
+    fn both_records_learn_of_the_end_of_a_connection() {
+        let m = service(&[backend(11, 1, 0)]);
+        send(&m, 1000, TCP_SYN);
+        send(&m, 1000, TCP_FIN | TCP_ACK);
+        let states: Vec<u8> = m.flows.borrow().values().map(|f| f.state).collect();
+        assert_eq!(states, [STATE_FIN_CLIENT; 2]);
+        send(&m, 1000, TCP_RST);
+        assert!(m.flows.borrow().values().all(Flow::is_closed));
+    }
+
+    #[test]
+    fn a_taken_tuple_gets_another_port_until_the_table_of_ports_is_exhausted() {
+        let m = service(&[backend(11, 1, 0)]);
+        send(&m, 1000, TCP_SYN);
+        let mut w = segment(2, 1000, VIP, 80, TCP_SYN);
+        w.key.tuple = w.to;
+        w.key.scope = 8;
+        admit(&m, &mut w, 1, &backend(11, 1, 0), FLOW_VIRTUAL).unwrap();
+        assert_ne!(w.to.sport, Be16::new(1000));
+        assert!(m.counted.borrow().contains(&Event::PortRemapped));
+    }
+
+    #[test]
+    fn a_place_of_a_connection_that_ended_a_minute_ago_is_given_away() {
+        let mut m = service(&[backend(11, 1, 0)]);
+        send(&m, 1000, TCP_SYN);
+        send(&m, 1000, TCP_RST);
+        m.now = 100;
+        let mut w = segment(2, 1000, VIP, 80, TCP_SYN);
+        w.key.tuple = w.to;
+        w.key.scope = 8;
+        admit(&m, &mut w, 1, &backend(11, 1, 0), FLOW_VIRTUAL).unwrap();
+        assert_eq!(w.to.sport, Be16::new(1000));
+    }
+
+    #[test]
+    fn an_icmp_error_opens_no_flow() {
+        let m = service(&[backend(11, 1, 0)]);
+        let mut w = segment(2, 1000, VIP, 80, 0);
+        w.packet.kind = crate::work::Kind::Error;
+        assert_eq!(
+            virtual_address(&m, &config(), &mut w, 7),
+            Some(Err(DropReason::IcmpUnrelated))
+        );
+        assert!(m.flows.borrow().is_empty());
+    }
+
+    #[test]
+    fn the_packet_goes_where_the_endpoint_is() {
+        let m = service(&[backend(11, 1, 0)]);
+        let (decision, w) = send(&m, 1000, TCP_SYN);
+        assert_eq!((decision, w.out.ifindex), (Some(Ok(Verdict::Local)), 50));
+    }
+}

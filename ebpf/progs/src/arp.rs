@@ -1,6 +1,6 @@
 //! Turns an ARP request into its answer: the gateway MAC, whoever was asked for.
 
-use abi::{DropReason, Event, EVENT_BASE, GATEWAY_MAC, Mac};
+use abi::{DropReason, EVENT_BASE, Event, GATEWAY_MAC, Mac};
 use aya_ebpf::bindings::__sk_buff;
 use aya_ebpf::helpers::generated::bpf_redirect;
 use decide::ArpRequest;

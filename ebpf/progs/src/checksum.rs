@@ -40,7 +40,11 @@ pub fn rewrite(skb: *mut __sk_buff, p: &Packet, to: &Tuple) -> Result<(), DropRe
         (_, Kind::Udp) => (p.l4 + 6, MARK_MANGLED_0),
         (_, Kind::EchoRequest | Kind::EchoReply) => (p.l4 + 2, 0),
     };
-    let pseudo = if matches!(p.kind, Kind::Tcp | Kind::Udp) { sum } else { 0 };
+    let pseudo = if matches!(p.kind, Kind::Tcp | Kind::Udp) {
+        sum
+    } else {
+        0
+    };
     address(skb, SRC, &p.tuple.src, &to.src, pseudo, flags)?;
     address(skb, DST, &p.tuple.dst, &to.dst, pseudo, flags)?;
     if sum == 0 {
@@ -64,7 +68,13 @@ fn address(skb: *mut __sk_buff, field: u32, old: &Addr, new: &Addr, sum: u32, fl
     // SAFETY: offsets lie in headers that the parser has read; the helpers check them once more.
     unsafe {
         if sum != 0 {
-            check(bpf_l4_csum_replace(skb, sum, old as u64, new as u64, flags | PSEUDO_HDR | 4))?;
+            check(bpf_l4_csum_replace(
+                skb,
+                sum,
+                old as u64,
+                new as u64,
+                flags | PSEUDO_HDR | 4,
+            ))?;
         }
         check(bpf_l3_csum_replace(skb, ETH + IP_SUM, old as u64, new as u64, 4))?;
     }

@@ -30,7 +30,11 @@ fn run(skb: *mut __sk_buff) -> Result<i32, DropReason> {
         Frame::Arp => {
             // Announcements of the own address and answers need none; both are dropped with the forged ones.
             let answered = parse::arp(skb, &mut s.arp)? && decide::arp_target_is_answered(port, &s.arp) == Some(true);
-            return if answered { arp::answer(skb, &s.arp) } else { Err(DropReason::SpoofedArp) };
+            return if answered {
+                arp::answer(skb, &s.arp)
+            } else {
+                Err(DropReason::SpoofedArp)
+            };
         }
     }
     let w: &mut Work = &mut s.work;

@@ -31,7 +31,11 @@ fn run(skb: *mut __sk_buff) -> Result<i32, DropReason> {
         Frame::Other => return Err(DropReason::UnknownEthertype),
         Frame::Arp => {
             let request = parse::arp(skb, &mut s.arp)?;
-            return if request { arp::answer(skb, &s.arp) } else { Err(DropReason::SpoofedArp) };
+            return if request {
+                arp::answer(skb, &s.arp)
+            } else {
+                Err(DropReason::SpoofedArp)
+            };
         }
     }
     let w = &mut s.work;

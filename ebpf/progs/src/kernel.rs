@@ -158,7 +158,10 @@ pub fn tally(row: u32, bytes: u32) {
 /// The node's configuration, if there is one of this version.
 #[inline(always)]
 pub fn config() -> Result<&'static Config, DropReason> {
-    CONFIG.get(0).filter(|c| c.abi_version == ABI_VERSION).ok_or(DropReason::NoConfig)
+    CONFIG
+        .get(0)
+        .filter(|c| c.abi_version == ABI_VERSION)
+        .ok_or(DropReason::NoConfig)
 }
 
 /// This CPU's room for the packet at hand.

@@ -123,7 +123,11 @@ fn layer4(skb: *mut __sk_buff, p: &mut Packet) -> Result<(), DropReason> {
     p.kind = Kind::Other;
     match p.tuple.proto {
         IPPROTO_TCP | IPPROTO_UDP => {
-            p.kind = if p.tuple.proto == IPPROTO_TCP { Kind::Tcp } else { Kind::Udp };
+            p.kind = if p.tuple.proto == IPPROTO_TCP {
+                Kind::Tcp
+            } else {
+                Kind::Udp
+            };
             if later {
                 return Ok(());
             }

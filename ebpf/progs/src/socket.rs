@@ -48,7 +48,11 @@ fn node(ctx: &SockAddrContext) -> Option<&'static Config> {
 fn sock_key(ctx: &SockAddrContext, port: Be16) -> SockKey {
     // SAFETY: valid context.
     let cookie = unsafe { bpf_get_socket_cookie(ctx.as_ptr()) };
-    SockKey { cookie, port, reserved: [0; 6] }
+    SockKey {
+        cookie,
+        port,
+        reserved: [0; 6],
+    }
 }
 
 #[inline(always)]
@@ -58,7 +62,9 @@ fn outgoing(ctx: &SockAddrContext) -> i32 {
     // SAFETY: valid context; reads of the fields that the hook may read.
     let (ip, port, proto) = unsafe { ((*a).user_ip4, (*a).user_port as u16, (*a).protocol as u8) };
     let (dst, port) = (Addr::v4(Be32::from_raw(ip)), Be16::from_raw(port));
-    let k = Kernel { skb: core::ptr::null_mut() };
+    let k = Kernel {
+        skb: core::ptr::null_mut(),
+    };
     match outgoing_socket(&k, c, &dst, port, proto) {
         SocketVerdict::Leave => ALLOW,
         SocketVerdict::Refuse => {

@@ -1,4 +1,5 @@
 //! What containers send: ARP, spoofing, endpoints, virtual addresses and the answers, hairpin, collisions.
+#![allow(clippy::unwrap_used)]
 
 use abi::*;
 use prog::node::{Entry, NEXT, Node, REDIRECT};

@@ -1,4 +1,5 @@
 //! Published ports on their ingress node and on the backend's, the way home, egress, DNS, the host.
+#![allow(clippy::unwrap_used)]
 
 use abi::*;
 use prog::node::{Entry, NEXT, Node, SHOT};

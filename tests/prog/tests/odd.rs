@@ -1,4 +1,5 @@
 //! Fragments, ICMP errors, broken and random frames.
+#![allow(clippy::unwrap_used)]
 
 use abi::*;
 use prog::node::{Entry, NEXT, Node, REDIRECT, SHOT};
