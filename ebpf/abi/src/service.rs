@@ -17,7 +17,7 @@ pub struct FrontendKey {
     pub scope: u32,
     /// The virtual address; [`Addr::NONE`] for a published port (any address of the node).
     pub addr: Addr,
-    /// Port that clients use.
+    /// Port that clients use; 0 with `proto` 0: every TCP and UDP port of a virtual address.
     pub port: Be16,
     /// IP protocol.
     pub proto: u8,
@@ -75,9 +75,9 @@ pub struct Backend {
     pub vni: u32,
     /// `BACKEND_*` bits.
     pub flags: u32,
-    /// Port the task listens on.
+    /// Port the task listens on; 0 = the one that the client asked for.
     pub port: Be16,
-    /// IP protocol.
+    /// IP protocol; 0 = the client's.
     pub proto: u8,
     /// Must be zero.
     pub reserved: u8,

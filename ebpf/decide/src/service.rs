@@ -27,7 +27,10 @@ pub(crate) fn virtual_address<T: Tables>(t: &T, c: &Config, w: &mut Work, vni: u
     w.frontend.addr = w.to.dst;
     w.frontend.port = w.to.dport;
     w.frontend.proto = w.to.proto;
-    let frontend = t.frontend(&w.frontend)?;
+    let frontend = match t.frontend(&w.frontend) {
+        Some(frontend) => frontend,
+        None => every_port(t, w)?,
+    };
     w.key.tuple = w.to;
     w.key.scope = vni;
     w.key.via = Be32::from_raw(0);
@@ -41,6 +44,14 @@ pub(crate) fn virtual_address<T: Tables>(t: &T, c: &Config, w: &mut Work, vni: u
         }
     }
     Some(to_endpoint(t, c, w, vni).unwrap_or(Err(DropReason::NoEndpoint)))
+}
+
+/// The frontend that stands for every TCP and UDP port of its address: port and protocol 0.
+#[inline(always)]
+fn every_port<'t, T: Tables>(t: &'t T, w: &mut Work) -> Option<&'t Frontend> {
+    w.frontend.port = Be16::from_raw(0);
+    w.frontend.proto = 0;
+    t.frontend(&w.frontend)
 }
 
 #[inline(always)]
@@ -91,7 +102,7 @@ pub(crate) fn admit<T: Tables>(t: &T, w: &mut Work, id: u32, b: &Backend, kind: 
     w.flow.state = 0;
     w.partner.tuple.src = b.addr;
     w.partner.tuple.dst = if hairpin { w.key.tuple.dst } else { w.key.tuple.src };
-    w.partner.tuple.sport = b.port;
+    w.partner.tuple.sport = if b.port.raw() == 0 { w.key.tuple.dport } else { b.port };
     w.partner.tuple.dport = w.key.tuple.sport;
     w.partner.tuple.proto = w.key.tuple.proto;
     w.partner.scope = b.vni;

@@ -97,7 +97,10 @@ pub(crate) fn resume<T: Tables>(t: &T, w: &mut Work) -> Known {
         return Known::No;
     };
     let backend = t.backend(flow.backend).filter(|b| {
-        b.addr == flow.to.dst && b.port == flow.to.dport && b.vni == flow.scope && b.proto == flow.to.proto
+        b.addr == flow.to.dst
+            && (b.port.raw() == 0 || b.port == flow.to.dport)
+            && (b.proto == 0 || b.proto == flow.to.proto)
+            && b.vni == flow.scope
     });
     let Some(backend) = backend else {
         return if w.packet.may_open() { Known::No } else { Known::Gone };
