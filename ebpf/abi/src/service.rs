@@ -9,7 +9,8 @@ use crate::{Addr, Be16};
 /// [`FrontendKey::scope`] of published ports.
 pub const SCOPE_PUBLISHED: u32 = 0;
 
-/// Key of `FRONTEND`.
+/// Key of `FRONTEND`. A row with a virtual address, port 0 and protocol ICMP makes that address answer
+/// ping; its value is not used.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct FrontendKey {

@@ -123,6 +123,8 @@ numbered! {
         Fragment = 14 "fragment",
         /// The hooks sent a host socket to a published port.
         SocketRedirected = 15 "socket-redirected",
+        /// A ping of a virtual address was answered.
+        EchoAnswered = 16 "echo-answered",
     }
 }
 

@@ -7,11 +7,11 @@ use crate::egress::to_world;
 use crate::service::virtual_address;
 use crate::tables::{Table, Tables};
 use crate::track::{Side, forget_ended, touch};
-use crate::work::{Decision, Verdict, Work};
+use crate::work::{Decision, Fragment, Kind, Verdict, Work};
 
-/// Decides over an IPv4 packet that came in through `port`.
+/// Decides over an IPv4 packet that came in through `port`, the row of `ifindex`.
 #[inline(always)]
-pub fn from_container<T: Tables>(t: &T, c: &Config, w: &mut Work, port: &Port) -> Decision {
+pub fn from_container<T: Tables>(t: &T, c: &Config, w: &mut Work, port: &Port, ifindex: u32) -> Decision {
     check_sender(t, c, w, port)?;
     w.to = w.packet.tuple;
     w.via = Be32::from_raw(0);
@@ -22,6 +22,9 @@ pub fn from_container<T: Tables>(t: &T, c: &Config, w: &mut Work, port: &Port) -
     }
     if let Some(decision) = answer(t, c, w, port.vni) {
         return decision;
+    }
+    if is_ping_of_virtual_address(t, w, port.vni) {
+        return echo_back(w, port, ifindex);
     }
     if let Some(decision) = virtual_address(t, c, w, port.vni) {
         return decision;
@@ -97,4 +100,26 @@ fn answer<T: Tables>(t: &T, c: &Config, w: &mut Work, vni: u32) -> Option<Decisi
     }
     w.out.vtep = Addr::v4(via);
     Some(Ok(Verdict::MeshReply))
+}
+
+/// A virtual address is nobody's, yet people ping it: its row with port 0 says that the datapath answers.
+#[inline(always)]
+fn is_ping_of_virtual_address<T: Tables>(t: &T, w: &mut Work, vni: u32) -> bool {
+    if w.packet.kind != Kind::EchoRequest || w.packet.fragment != Fragment::Whole {
+        return false;
+    }
+    w.frontend.scope = vni;
+    w.frontend.addr = w.to.dst;
+    w.frontend.port = Be16::from_raw(0);
+    w.frontend.proto = IPPROTO_ICMP;
+    t.frontend(&w.frontend).is_some()
+}
+
+#[inline(always)]
+fn echo_back(w: &mut Work, port: &Port, ifindex: u32) -> Decision {
+    w.to.src = w.packet.tuple.dst;
+    w.to.dst = w.packet.tuple.src;
+    w.out.ifindex = ifindex;
+    w.out.mac = port.mac;
+    Ok(Verdict::EchoBack)
 }

@@ -144,11 +144,12 @@ fn route<T: Tables>(t: &T, c: &Config, w: &mut Work, f: &Frontend, hash: u32, pl
     not_owner(t, c, w, f, hash, owner)
 }
 
-/// Forwarded here although the ring of this node names another owner: the sender's ring is older or
-/// newer, or this is the last hop of an open connection.
+/// Forwarded here although the ring of this node names another owner. First hop: the sender's ring is older
+/// than ours, so the packet goes on to the owner. Last hop: an open connection of before, which the
+/// task's own stack resets if it does not know it.
 #[inline(always)]
 fn not_owner<T: Tables>(t: &T, c: &Config, w: &mut Work, f: &Frontend, hash: u32, owner: &Backend) -> Decision {
-    if w.handed_on == 0 && !w.packet.continues() {
+    if w.handed_on == 0 {
         w.out.vtep = owner.vtep;
         w.out.previous = Be32::from_raw(0);
         return mesh_request(c, w, 1);

@@ -140,6 +140,8 @@ pub enum Verdict {
     Host = 6,
     /// Out of the uplink the routes name.
     Uplink = 7,
+    /// Back into the namespace it came from, an echo request made its own reply.
+    EchoBack = 8,
 }
 
 /// A verdict, or why the packet is dropped.

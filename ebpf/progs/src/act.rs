@@ -5,7 +5,7 @@ use aya_ebpf::bindings::{__sk_buff, bpf_fib_lookup, bpf_redir_neigh, bpf_tunnel_
 use aya_ebpf::helpers::generated as helper;
 use decide::{Decision, Fragment, Verdict, Work};
 
-use crate::checksum::{rewrite, write};
+use crate::checksum::{make_echo_reply, rewrite, write};
 use crate::kernel::tally;
 
 /// Next program of the chain, then the stack: the packet is not ours.
@@ -52,6 +52,10 @@ pub fn perform(skb: *mut __sk_buff, c: &Config, w: &mut Work, decision: Decision
         Verdict::Remote => (Event::Remote, remote(skb, c, w)?),
         Verdict::MeshRequest => (Event::MeshRequest, mesh_request(skb, c, w)?),
         Verdict::MeshReply => (Event::MeshReply, mesh_reply(skb, c, w)?),
+        Verdict::EchoBack => {
+            make_echo_reply(skb, &w.packet)?;
+            (Event::EchoAnswered, local(skb, w)?)
+        }
         Verdict::Host => (Event::Host, host(skb, c)?),
         Verdict::Uplink | Verdict::Pass => (Event::Uplink, uplink(skb, c, w)?),
     };

@@ -91,6 +91,15 @@ fn port(skb: *mut __sk_buff, at: u32, old: Be16, new: Be16, sum: u32, flags: u64
     write(skb, at, &new.raw())
 }
 
+/// Makes an echo request a reply.
+#[inline(always)]
+pub fn make_echo_reply(skb: *mut __sk_buff, p: &Packet) -> Result<(), DropReason> {
+    let request = 0x0800_u16.to_be();
+    // SAFETY: the parser has read the ICMP header.
+    check(unsafe { bpf_l4_csum_replace(skb, p.l4 + 2, request as u64, 0, 2) })?;
+    write(skb, p.l4, &0_u16)
+}
+
 /// An ICMP error: its own header, and the header it quotes, which runs the other way. The quoted
 /// transport checksum is left alone: nobody checks it, and often it is cut off.
 #[inline(always)]

@@ -22,7 +22,8 @@ fn run(skb: *mut __sk_buff) -> Result<i32, DropReason> {
     let s = scratch()?;
     let k = Kernel { skb };
     // SAFETY: valid context.
-    let port = k.port(unsafe { (*skb).ifindex }).ok_or(DropReason::UnknownPort)?;
+    let ifindex = unsafe { (*skb).ifindex };
+    let port = k.port(ifindex).ok_or(DropReason::UnknownPort)?;
     match parse::frame(skb, &mut s.work.packet)? {
         Frame::Ipv4 => {}
         Frame::Ipv6 => return Err(DropReason::Ipv6),
@@ -42,7 +43,7 @@ fn run(skb: *mut __sk_buff) -> Result<i32, DropReason> {
     if w.packet.fragment == Fragment::Later && !decide::restore_ports(&k, w, vni, none) {
         return Err(DropReason::FragmentUnknown);
     }
-    let decision = decide::from_container(&k, c, w, port);
+    let decision = decide::from_container(&k, c, w, port, ifindex);
     if w.packet.fragment == Fragment::First && decision.is_ok() {
         decide::remember_ports(&k, w, vni, none);
     }

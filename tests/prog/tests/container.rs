@@ -207,6 +207,19 @@ fn ping_between_endpoints_passes_unchanged() {
 }
 
 #[test]
+fn a_virtual_address_with_a_row_for_it_answers_ping() {
+    let mut n = node();
+    let ping = ip(A, VIP, Body::Echo(8, 77, vec![1; 20])).from_mac(mac(A));
+    assert_eq!(n.send(from(A), &ping).dropped(), Some("no-endpoint"));
+    n.frontend(Some(VIP), 0, IPPROTO_ICMP, 9, 0, 0);
+    let r = n.send(from(A), &ping);
+    assert!(r.did(Event::EchoAnswered), "{r:?}");
+    let f = r.frame();
+    assert_eq!((f.src, f.dst, f.dst_mac), (VIP, A, mac(A)));
+    assert_eq!(f.body, Body::Echo(0, 77, vec![1; 20]));
+}
+
+#[test]
 fn without_configuration_containers_are_cut_off_and_uplinks_left_alone() {
     let mut n = node();
     n.set(map::CONFIG, 0, Config::default());
