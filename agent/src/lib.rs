@@ -1,5 +1,6 @@
 //! The agent: what runs on every node. Keeps a session with the managers, its containers and the kernel in step.
 
+mod agent;
 pub mod datapath;
 pub mod dns;
 mod durable;
@@ -9,4 +10,7 @@ pub mod network;
 pub mod plugin;
 pub mod reconcile;
 pub mod runtime;
+pub mod session;
 pub mod worker;
+
+pub use agent::{Agent, AgentConfig, AgentError, AgentHandle, AgentStatus};
