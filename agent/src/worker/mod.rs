@@ -6,6 +6,8 @@
 //! that died takes no more traffic even before the managers know.
 
 mod engine;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod known;
 mod overlay;
 #[cfg(test)]

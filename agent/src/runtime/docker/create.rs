@@ -38,19 +38,19 @@ impl DockerRuntime {
 
     /// A container of this name can only be a half-made one of the same task: the name holds the task id.
     async fn create_or_replace(&self, request: &ContainerRequest) -> Result<String, RuntimeError> {
-        match self.create_once(request).await {
+        let docker = self.docker().await?;
+        let create = || {
+            let options = CreateContainerOptionsBuilder::default().name(&request.name).build();
+            docker.create_container(Some(options), body(request))
+        };
+        let made = match create().await {
             Err(Error::DockerResponseServerError { status_code: 409, .. }) => {
                 self.remove_forced(&request.name).await?;
-                self.create_once(request).await.map_err(|e| self.fault(e))
+                create().await
             }
-            other => other.map_err(|e| self.fault(e)),
-        }
-    }
-
-    async fn create_once(&self, request: &ContainerRequest) -> Result<String, Error> {
-        let options = CreateContainerOptionsBuilder::default().name(&request.name).build();
-        let made = self.docker.create_container(Some(options), body(request)).await?;
-        Ok(made.id)
+            other => other,
+        };
+        Ok(made.map_err(|e| self.fault(e))?.id)
     }
 
     async fn attach(&self, id: &str, task: TaskId, endpoint: &EndpointRequest) -> Result<(), RuntimeError> {
@@ -59,14 +59,19 @@ impl DockerRuntime {
             endpoint_config: Some(settings(task, endpoint)),
         };
         let name = network_name(endpoint.network);
-        let connected = self.docker.connect_network(&name, connect).await;
+        let connected = self.docker().await?.connect_network(&name, connect).await;
         connected.map_err(|e| self.fault(e))
     }
 
     async fn ensure_network(&self, network: NetworkId) -> Result<(), RuntimeError> {
         let _turn = self.networks.acquire().await;
         let name = network_name(network);
-        match self.docker.inspect_network(&name, None::<InspectNetworkOptions>).await {
+        match self
+            .docker()
+            .await?
+            .inspect_network(&name, None::<InspectNetworkOptions>)
+            .await
+        {
             Ok(_) => return Ok(()),
             Err(Error::DockerResponseServerError { status_code: 404, .. }) => {}
             Err(error) => return Err(self.fault(error)),
@@ -85,7 +90,7 @@ impl DockerRuntime {
             )])),
             ..NetworkCreateRequest::default()
         };
-        match self.docker.create_network(request).await {
+        match self.docker().await?.create_network(request).await {
             Ok(_) => Ok(()),
             Err(error) => Err(self.fault(error)),
         }

@@ -5,12 +5,12 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use bollard::{Docker, models::EventMessage, query_parameters::EventsOptionsBuilder};
+use bollard::{models::EventMessage, query_parameters::EventsOptionsBuilder};
 use futures::StreamExt;
 use plan::container::{ContainerState, TASK_LABEL};
 use tokio::sync::mpsc;
 
-use super::RuntimeEvent;
+use super::{DockerRuntime, RuntimeEvent};
 
 /// Between attempts to reach the engine again.
 const RETRY: Duration = Duration::from_millis(500);
@@ -18,11 +18,11 @@ const RETRY: Duration = Duration::from_millis(500);
 const BACKLOG: usize = 256;
 
 /// Follows for as long as the receiver lives.
-pub(super) fn follow(docker: Docker) -> mpsc::Receiver<RuntimeEvent> {
+pub(super) fn follow(engine: DockerRuntime) -> mpsc::Receiver<RuntimeEvent> {
     let (sender, receiver) = mpsc::channel(BACKLOG);
     tokio::spawn(async move {
         while !sender.is_closed() {
-            if follow_once(&docker, &sender).await.is_none() {
+            if follow_once(&engine, &sender).await.is_none() {
                 return;
             }
             tokio::time::sleep(RETRY).await;
@@ -32,7 +32,10 @@ pub(super) fn follow(docker: Docker) -> mpsc::Receiver<RuntimeEvent> {
 }
 
 /// One connection. `None`: nobody listens any more.
-async fn follow_once(docker: &Docker, sender: &mpsc::Sender<RuntimeEvent>) -> Option<()> {
+async fn follow_once(engine: &DockerRuntime, sender: &mpsc::Sender<RuntimeEvent>) -> Option<()> {
+    let Ok(docker) = engine.docker().await else {
+        return Some(());
+    };
     let filters = HashMap::from([("type", vec!["container"]), ("label", vec![TASK_LABEL])]);
     // The stream begins where the list that Relist asks for was surely not yet made: no change falls in between.
     let since = SystemTime::now()

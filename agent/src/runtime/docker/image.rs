@@ -12,7 +12,7 @@ use super::{DockerRuntime, RuntimeError};
 impl DockerRuntime {
     /// An image that is here is used as it is; a missing one is pulled.
     pub(super) async fn ensure_image(&self, image: &str, auth: Option<&str>) -> Result<(), RuntimeError> {
-        match self.docker.inspect_image(image).await {
+        match self.docker().await?.inspect_image(image).await {
             Ok(_) => return Ok(()),
             Err(Error::DockerResponseServerError { status_code: 404, .. }) => {}
             Err(error) => return Err(self.fault(error)),
@@ -20,7 +20,8 @@ impl DockerRuntime {
         let (name, tag) = pull_reference(image);
         let options = CreateImageOptionsBuilder::default().from_image(name).tag(tag).build();
         let pull = self
-            .docker
+            .docker()
+            .await?
             .create_image(Some(options), None, auth.and_then(credentials));
         pull.try_for_each(|_| async { Ok(()) })
             .await

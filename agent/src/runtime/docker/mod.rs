@@ -19,7 +19,7 @@ use bollard::{
 use futures::{FutureExt, future::BoxFuture};
 use model::{HeldPort, NetworkId};
 use plan::container::ContainerRequest;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OnceCell, Semaphore, mpsc};
 
 use super::{EngineFacts, Listed, Runtime, RuntimeError, RuntimeEvent};
 
@@ -28,29 +28,34 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Prefix of the engine's name of a network of ours; the rest is the network id.
 const NETWORK_PREFIX: &str = "ntl-";
 
-/// A connection to a Docker Engine.
+/// A Docker Engine. It need not answer yet: the first call that reaches it agrees on an API version.
 #[derive(Clone)]
 pub struct DockerRuntime {
-    docker: Docker,
+    connection: Arc<OnceCell<Docker>>,
     host: Arc<str>,
     /// One permit: who holds it may make or remove engine networks.
     networks: Arc<Semaphore>,
 }
 
 impl DockerRuntime {
-    /// Connects to `host` (`unix://` and a path) and agrees on an API version.
-    pub async fn connect(host: &str) -> Result<Self, RuntimeError> {
-        let unreachable = |_: Error| RuntimeError::Unreachable { host: host.to_owned() };
-        let docker = Docker::connect_with_unix(host, PATIENCE.as_secs(), API_DEFAULT_VERSION)
-            .map_err(unreachable)?
-            .negotiate_version()
-            .await
-            .map_err(unreachable)?;
-        Ok(Self {
-            docker,
+    /// The engine at `host` (`unix://` and a path).
+    pub fn new(host: &str) -> Self {
+        Self {
+            connection: Arc::default(),
             host: host.into(),
             networks: Arc::new(Semaphore::new(1)),
-        })
+        }
+    }
+
+    async fn docker(&self) -> Result<&Docker, RuntimeError> {
+        let unreachable = |_: Error| RuntimeError::Unreachable {
+            host: self.host.to_string(),
+        };
+        let connect = || async {
+            let docker = Docker::connect_with_unix(&self.host, PATIENCE.as_secs(), API_DEFAULT_VERSION)?;
+            docker.negotiate_version().await
+        };
+        self.connection.get_or_try_init(connect).await.map_err(unreachable)
     }
 
     /// The engine's words for an error; a broken connection becomes docker's own sentence.
@@ -71,7 +76,7 @@ impl DockerRuntime {
     }
 
     async fn read_facts(&self) -> Result<EngineFacts, RuntimeError> {
-        let info = self.docker.info().await.map_err(|e| self.fault(e))?;
+        let info = self.docker().await?.info().await.map_err(|e| self.fault(e))?;
         let labels = info.labels.unwrap_or_default();
         let split = |label: String| match label.split_once('=') {
             Some((name, value)) => (name.to_owned(), value.to_owned()),
@@ -93,7 +98,7 @@ impl DockerRuntime {
     async fn stop_within(&self, container: &str, grace: Duration) -> Result<i64, RuntimeError> {
         let seconds = i32::try_from(grace.as_secs_f64().ceil() as i64).unwrap_or(i32::MAX);
         let options = StopContainerOptionsBuilder::default().t(seconds).build();
-        let patient = self.docker.clone().with_timeout(grace + PATIENCE);
+        let patient = self.docker().await?.clone().with_timeout(grace + PATIENCE);
         match patient.stop_container(container, Some(options)).await {
             Ok(()) => {}
             // 304: it has ended already.
@@ -109,7 +114,7 @@ impl DockerRuntime {
 
     async fn remove_forced(&self, container: &str) -> Result<(), RuntimeError> {
         let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
-        match self.docker.remove_container(container, Some(options)).await {
+        match self.docker().await?.remove_container(container, Some(options)).await {
             // 409: a removal is in progress already.
             Err(Error::DockerResponseServerError {
                 status_code: 404 | 409, ..
@@ -122,12 +127,12 @@ impl DockerRuntime {
         let _turn = self.networks.acquire().await;
         let filters = HashMap::from([("name", vec![NETWORK_PREFIX]), ("driver", vec![crate::plugin::DRIVER])]);
         let options = ListNetworksOptionsBuilder::default().filters(&filters).build();
-        let networks = self.docker.list_networks(Some(options)).await;
+        let networks = self.docker().await?.list_networks(Some(options)).await;
         for name in networks.map_err(|e| self.fault(e))?.into_iter().filter_map(|n| n.name) {
             let id = name.strip_prefix(NETWORK_PREFIX).and_then(|id| id.parse().ok());
             if id.is_some_and(|id| !needed.contains(&id)) {
                 // One that still has endpoints is refused, and tried again after the next removal.
-                if let Err(error) = self.docker.remove_network(&name).await {
+                if let Err(error) = self.docker().await?.remove_network(&name).await {
                     tracing::debug!(%name, %error, "engine network stays");
                 }
             }
@@ -156,7 +161,7 @@ impl Runtime for DockerRuntime {
     fn start<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<(), RuntimeError>> {
         let options = None::<bollard::query_parameters::StartContainerOptions>;
         async move {
-            let started = self.docker.start_container(container, options).await;
+            let started = self.docker().await?.start_container(container, options).await;
             started.map_err(|e| self.fault(e))
         }
         .boxed()
@@ -175,7 +180,7 @@ impl Runtime for DockerRuntime {
     }
 
     fn events(&self) -> mpsc::Receiver<RuntimeEvent> {
-        events::follow(self.docker.clone())
+        events::follow(self.clone())
     }
 }
 

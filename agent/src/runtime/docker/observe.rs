@@ -21,7 +21,7 @@ impl DockerRuntime {
             .all(true)
             .filters(&filters)
             .build();
-        let summaries = self.docker.list_containers(Some(options)).await;
+        let summaries = self.docker().await?.list_containers(Some(options)).await;
         let mut listed = Vec::new();
         for summary in summaries.map_err(|e| self.fault(e))? {
             if let Some(found) = self.listed(summary).await? {
@@ -50,7 +50,8 @@ impl DockerRuntime {
 
     pub(super) async fn inspect_state(&self, container: &str) -> Result<ContainerState, RuntimeError> {
         let inspected = self
-            .docker
+            .docker()
+            .await?
             .inspect_container(container, None::<InspectContainerOptions>)
             .await;
         let state = inspected.map_err(|e| self.fault(e))?.state.unwrap_or_default();
@@ -59,7 +60,8 @@ impl DockerRuntime {
 
     pub(super) async fn list_published(&self) -> Result<Vec<HeldPort>, RuntimeError> {
         let summaries = self
-            .docker
+            .docker()
+            .await?
             .list_containers(None::<bollard::query_parameters::ListContainersOptions>)
             .await;
         let summaries = summaries.map_err(|e| self.fault(e))?;

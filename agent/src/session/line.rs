@@ -1,0 +1,160 @@
+//! One open session: what goes up and what comes down until it breaks.
+
+use std::{convert::Infallible, time::Duration};
+
+use tokio::{
+    sync::watch,
+    time::{Instant, Interval, MissedTickBehavior, interval_at},
+};
+use wire::pb::{self, session_down, session_up::Message};
+
+use super::{Down, Ended, Manager, Ports, SessionState, Up, WELCOME, checked, message};
+use crate::worker::{CurrentView, Statuses};
+
+/// Until the manager has said how often to beat.
+const FIRST_BEAT: Duration = Duration::from_millis(800);
+
+/// An open session.
+pub struct Line<'a> {
+    ports: &'a Ports,
+    addr: &'a str,
+    up: Up,
+    down: Down,
+    beat: Interval,
+    welcomed: bool,
+    /// What this manager has been told; a new session tells everything anew.
+    told: Statuses,
+}
+
+impl<'a> Line<'a> {
+    pub fn new(ports: &'a Ports, addr: &'a str, up: Up, down: Down) -> Self {
+        Self {
+            ports,
+            addr,
+            up,
+            down,
+            beat: every(FIRST_BEAT),
+            welcomed: false,
+            told: Statuses::new(),
+        }
+    }
+
+    /// Runs until the session breaks.
+    pub async fn run(mut self) -> Result<Infallible, Ended> {
+        let reason = self.talk().await.unwrap_or_else(|reason| reason);
+        Err(Ended {
+            welcomed: self.welcomed,
+            reason,
+        })
+    }
+
+    async fn talk(&mut self) -> Result<String, String> {
+        let mut statuses = self.ports.statuses.clone();
+        let mut applied = self.ports.applied.clone();
+        let mut description = self.ports.description.clone();
+        description.mark_unchanged();
+        let deadline = Instant::now() + WELCOME;
+        let known = statuses.borrow_and_update().clone();
+        self.report(known).await?;
+        loop {
+            tokio::select! {
+                received = self.down.message() => match received {
+                    Ok(Some(down)) => self.take(down)?,
+                    Ok(None) => return Ok("the manager closed the session".to_owned()),
+                    Err(status) => return Ok(status.message().to_owned()),
+                },
+                _ = self.beat.tick() => {
+                    let beat = heartbeat(&mut applied);
+                    self.send(beat).await?;
+                }
+                Ok(()) = applied.changed() => {
+                    let beat = heartbeat(&mut applied);
+                    self.send(beat).await?;
+                }
+                Ok(()) = statuses.changed() => {
+                    let now = statuses.borrow_and_update().clone();
+                    self.report(now).await?;
+                }
+                Ok(()) = description.changed() => {
+                    let changed = description.borrow_and_update().clone();
+                    if let Some(changed) = changed {
+                        self.send(Message::Description(changed.into())).await?;
+                    }
+                }
+                () = tokio::time::sleep_until(deadline), if !self.welcomed => {
+                    return Ok("the manager does not answer".to_owned());
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, down: pb::SessionDown) -> Result<(), String> {
+        match down.message {
+            Some(session_down::Message::Welcome(welcome)) => {
+                self.welcomed = true;
+                self.beat = every(Duration::from_millis(u64::from(welcome.heartbeat_ms.max(50))));
+                tracing::info!(manager = self.addr, session = welcome.session, "session");
+                self.ports.state.send_replace(SessionState {
+                    manager: Some(self.addr.to_owned()),
+                    error: String::new(),
+                });
+            }
+            Some(session_down::Message::View(view)) => {
+                let view = checked(view, &self.ports.identity)?;
+                tracing::debug!(seq = view.seq, tasks = view.tasks.len(), "view");
+                let confirmed = true;
+                self.ports.views.send_replace(Some(CurrentView { view, confirmed }));
+            }
+            Some(session_down::Message::Managers(list)) => self.take_managers(list),
+            // From a newer manager.
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn take_managers(&self, list: pb::Managers) {
+        let managers: Vec<_> = list
+            .managers
+            .into_iter()
+            .map(|m| Manager {
+                addr: m.addr,
+                leader: m.leader,
+            })
+            .collect();
+        // An empty list would leave the node with nobody to ask.
+        if !managers.is_empty() {
+            self.ports.managers.send_replace(managers);
+        }
+    }
+
+    async fn report(&mut self, now: Statuses) -> Result<(), String> {
+        let changed = now.iter().filter(|(task, status)| self.told.get(*task) != Some(status));
+        let reports: Vec<_> = changed
+            .map(|(task, status)| pb::TaskReport {
+                task: task.to_string(),
+                status: Some(status.clone().into()),
+            })
+            .collect();
+        self.told = now;
+        if reports.is_empty() {
+            return Ok(());
+        }
+        self.send(Message::Statuses(pb::StatusBatch { reports })).await
+    }
+
+    async fn send(&self, up: Message) -> Result<(), String> {
+        let sent = self.up.send(message(up)).await;
+        sent.map_err(|_| "the connection is gone".to_owned())
+    }
+}
+
+fn heartbeat(applied: &mut watch::Receiver<u64>) -> Message {
+    let applied_seq = *applied.borrow_and_update();
+    Message::Heartbeat(pb::Heartbeat { applied_seq })
+}
+
+fn every(period: Duration) -> Interval {
+    let mut interval = interval_at(Instant::now() + period, period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}

@@ -1,0 +1,121 @@
+//! The last view and the known managers on the node's disk: `<data-root>/agent/view`.
+//!
+//! With them a node that boots alone comes back serving. Writes go to a file of their own first, and only the latest is
+//! written; a file of another format, or a broken one, counts as none.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use model::NodeView;
+use serde::{Deserialize, Serialize};
+use tokio::{sync::watch, task::JoinHandle};
+
+use super::Manager;
+use crate::{durable, worker::CurrentView};
+
+const FORMAT: u32 = 1;
+/// Least span between two writes.
+const REST: Duration = Duration::from_millis(200);
+
+/// What is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Saved {
+    format: u32,
+    /// Which boot of the machine wrote it.
+    pub boot: String,
+    /// Managers, `HOST:PORT`.
+    pub managers: Vec<String>,
+    /// The view.
+    pub view: NodeView,
+}
+
+/// Where it is kept.
+pub fn path(data_root: &Path) -> PathBuf {
+    data_root.join("agent").join("view")
+}
+
+/// Reads what was kept.
+pub fn load(path: &Path) -> Option<Saved> {
+    let content = durable::read(path).ok().flatten()?;
+    match ciborium::from_reader::<Saved, _>(content.as_slice()) {
+        Ok(saved) if saved.format == FORMAT => Some(saved),
+        Ok(other) => {
+            tracing::warn!(path = %path.display(), format = other.format, "saved view of another version is not used");
+            None
+        }
+        Err(error) => {
+            tracing::warn!(path = %path.display(), %error, "saved view is not readable");
+            None
+        }
+    }
+}
+
+/// Writes the latest view that the managers have confirmed, until the handle is aborted.
+pub fn keep(
+    path: PathBuf,
+    mut views: watch::Receiver<Option<CurrentView>>,
+    managers: watch::Receiver<Vec<Manager>>,
+) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        while views.changed().await.is_ok() {
+            let current = views.borrow_and_update().clone();
+            let Some(current) = current.filter(|c| c.confirmed) else {
+                continue;
+            };
+            let managers = managers.borrow().iter().map(|m| m.addr.clone()).collect();
+            let saved = Saved {
+                format: FORMAT,
+                boot: boot_id(),
+                managers,
+                view: NodeView::clone(&current.view),
+            };
+            let target = path.clone();
+            let written = tokio::task::spawn_blocking(move || save(&target, &saved)).await;
+            if let Ok(Err(error)) = written {
+                tracing::error!(path = %path.display(), %error, "cannot save the view");
+            }
+            tokio::time::sleep(REST).await;
+        }
+    })
+}
+
+fn save(path: &Path, saved: &Saved) -> io::Result<()> {
+    let mut content = Vec::new();
+    ciborium::into_writer(saved, &mut content).map_err(io::Error::other)?;
+    // Specs hold credentials of registries.
+    durable::replace(path, 0o600, &content)
+}
+
+/// Identifies the machine's present boot.
+pub fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::worker::fixture;
+
+    #[test]
+    fn a_saved_view_comes_back_and_other_formats_do_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = path(folder.path());
+        assert_eq!(load(&path), None);
+        let mut saved = Saved {
+            format: FORMAT,
+            boot: boot_id(),
+            managers: vec!["192.0.2.1:2377".to_owned()],
+            view: fixture::view(&[1]),
+        };
+        save(&path, &saved).unwrap();
+        assert_eq!(load(&path).as_ref(), Some(&saved));
+        saved.format = FORMAT + 1;
+        save(&path, &saved).unwrap();
+        assert_eq!(load(&path), None);
+        std::fs::write(&path, b"\xff\x00").unwrap();
+        assert_eq!(load(&path), None);
+    }
+}

@@ -1,0 +1,74 @@
+//! A node's view with tasks of one service, for tests.
+
+use std::num::NonZeroU32;
+
+use model::{
+    Attachment, ClusterId, ContainerSpec, DesiredState, EndpointView, NetworkId, NetworkView, NodeId, NodeView,
+    ServiceId, Task, TaskId, TaskState, TaskStatus, Timestamp, Vni,
+};
+
+/// Task `number`, slot `number`, on network 1.
+pub fn task(number: u32) -> Task {
+    Task {
+        id: TaskId::from_bits(number.into()),
+        version: 1,
+        created_at: Timestamp(0),
+        updated_at: Timestamp(0),
+        service: ServiceId::from_bits(1),
+        service_name: "web".parse().unwrap(),
+        slot: NonZeroU32::new(number).unwrap(),
+        spec_version: 1,
+        container: ContainerSpec::of("busybox"),
+        node: Some(NodeId::from_bits(1)),
+        attachments: vec![Attachment {
+            network: NetworkId::from_bits(1),
+            addr: format!("10.1.0.{}", number + 4).parse().unwrap(),
+            aliases: vec![],
+        }],
+        desired: DesiredState::Running,
+        not_before: None,
+        status: TaskStatus {
+            state: TaskState::Assigned,
+            at: Timestamp(0),
+            message: String::new(),
+            err: String::new(),
+            container: None,
+            exit_code: None,
+        },
+    }
+}
+
+/// A view with these tasks, all serving.
+pub fn view(tasks: &[u32]) -> NodeView {
+    let tasks: Vec<Task> = tasks.iter().copied().map(task).collect();
+    let endpoints = tasks.iter().map(|task| EndpointView {
+        task: task.id,
+        service: task.service,
+        slot: task.slot,
+        network: task.attachments[0].network,
+        addr: task.attachments[0].addr,
+        node: NodeId::from_bits(1),
+        gateway: true,
+        serving: true,
+    });
+    NodeView {
+        seq: 1,
+        cluster: ClusterId::from_bits(1),
+        node: NodeId::from_bits(1),
+        data_port: 4789,
+        container_mtu: 1450,
+        peers: vec![],
+        networks: vec![NetworkView {
+            id: NetworkId::from_bits(1),
+            name: "blue".parse().unwrap(),
+            vni: Vni::try_from(4097).unwrap(),
+            subnet: "10.1.0.0/24".parse().unwrap(),
+            gateway: "10.1.0.1".parse().unwrap(),
+            internal: false,
+            ingress: false,
+        }],
+        endpoints: endpoints.collect(),
+        services: vec![],
+        tasks,
+    }
+}
