@@ -47,6 +47,13 @@ impl DockerRuntime {
         }
     }
 
+    /// The engine at `host`, which must answer now.
+    pub async fn connect(host: &str) -> Result<Self, RuntimeError> {
+        let engine = Self::new(host);
+        engine.docker().await?;
+        Ok(engine)
+    }
+
     async fn docker(&self) -> Result<&Docker, RuntimeError> {
         let unreachable = |_: Error| RuntimeError::Unreachable {
             host: self.host.to_string(),
