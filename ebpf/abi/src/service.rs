@@ -9,8 +9,8 @@ use crate::{Addr, Be16};
 /// [`FrontendKey::scope`] of published ports.
 pub const SCOPE_PUBLISHED: u32 = 0;
 
-/// Key of `FRONTEND`. A row with a virtual address, port 0 and protocol ICMP makes that address answer
-/// ping; its value is not used.
+/// Key of `FRONTEND`. A virtual address has one row, with port and protocol 0: it serves every TCP and
+/// UDP port and answers ping.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct FrontendKey {
@@ -18,9 +18,9 @@ pub struct FrontendKey {
     pub scope: u32,
     /// The virtual address; [`Addr::NONE`] for a published port (any address of the node).
     pub addr: Addr,
-    /// Port that clients use; 0 with `proto` 0: every TCP and UDP port of a virtual address.
+    /// Published port; 0 for a virtual address.
     pub port: Be16,
-    /// IP protocol.
+    /// IP protocol of the published port; 0 for a virtual address.
     pub proto: u8,
     /// Must be zero.
     pub reserved: u8,

@@ -4,7 +4,7 @@ use abi::*;
 
 use crate::deliver::{home, to_endpoint};
 use crate::egress::to_world;
-use crate::service::virtual_address;
+use crate::service::{find_virtual, virtual_address};
 use crate::tables::{Table, Tables};
 use crate::track::{Side, forget_ended, touch};
 use crate::work::{Decision, Fragment, Kind, Verdict, Work};
@@ -102,17 +102,10 @@ fn answer<T: Tables>(t: &T, c: &Config, w: &mut Work, vni: u32) -> Option<Decisi
     Some(Ok(Verdict::MeshReply))
 }
 
-/// A virtual address is nobody's, yet people ping it: its row with port 0 says that the datapath answers.
+/// A virtual address is nobody's, yet people ping it: the datapath answers.
 #[inline(always)]
 fn is_ping_of_virtual_address<T: Tables>(t: &T, w: &mut Work, vni: u32) -> bool {
-    if w.packet.kind != Kind::EchoRequest || w.packet.fragment != Fragment::Whole {
-        return false;
-    }
-    w.frontend.scope = vni;
-    w.frontend.addr = w.to.dst;
-    w.frontend.port = Be16::from_raw(0);
-    w.frontend.proto = IPPROTO_ICMP;
-    t.frontend(&w.frontend).is_some()
+    w.packet.kind == Kind::EchoRequest && w.packet.fragment == Fragment::Whole && find_virtual(t, w, vni).is_some()
 }
 
 #[inline(always)]

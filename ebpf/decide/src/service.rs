@@ -23,14 +23,7 @@ pub(crate) fn virtual_address<T: Tables>(t: &T, c: &Config, w: &mut Work, vni: u
     if !w.packet.has_service_ports() {
         return None;
     }
-    w.frontend.scope = vni;
-    w.frontend.addr = w.to.dst;
-    w.frontend.port = w.to.dport;
-    w.frontend.proto = w.to.proto;
-    let frontend = match t.frontend(&w.frontend) {
-        Some(frontend) => frontend,
-        None => every_port(t, w)?,
-    };
+    let frontend = find_virtual(t, w, vni)?;
     w.key.tuple = w.to;
     w.key.scope = vni;
     w.key.via = Be32::from_raw(0);
@@ -46,9 +39,11 @@ pub(crate) fn virtual_address<T: Tables>(t: &T, c: &Config, w: &mut Work, vni: u
     Some(to_endpoint(t, c, w, vni).unwrap_or(Err(DropReason::NoEndpoint)))
 }
 
-/// The frontend that stands for every TCP and UDP port of its address: port and protocol 0.
+/// The frontend of the virtual address that the packet is for.
 #[inline(always)]
-fn every_port<'t, T: Tables>(t: &'t T, w: &mut Work) -> Option<&'t Frontend> {
+pub(crate) fn find_virtual<'t, T: Tables>(t: &'t T, w: &mut Work, vni: u32) -> Option<&'t Frontend> {
+    w.frontend.scope = vni;
+    w.frontend.addr = w.to.dst;
     w.frontend.port = Be16::from_raw(0);
     w.frontend.proto = 0;
     t.frontend(&w.frontend)
@@ -143,9 +138,7 @@ mod tests {
         let key = FrontendKey {
             scope: 7,
             addr: addr(VIP),
-            port: Be16::new(80),
-            proto: IPPROTO_TCP,
-            reserved: 0,
+            ..FrontendKey::default()
         };
         let ring_slots = backends.len() as u32;
         m.frontends.insert(
@@ -207,7 +200,7 @@ mod tests {
     #[test]
     fn an_address_that_is_no_frontend_is_somebody_elses() {
         let m = service(&[backend(11, 1, 0)]);
-        let mut w = segment(2, 1000, VIP, 81, TCP_SYN);
+        let mut w = segment(2, 1000, VIP + 1, 80, TCP_SYN);
         assert_eq!(virtual_address(&m, &config(), &mut w, 7), None);
     }
 

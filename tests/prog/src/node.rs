@@ -1,13 +1,14 @@
 //! One node: the real object loaded in a network namespace of its own, tables filled by hand.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use abi::*;
 use anyhow::{Context as _, Result, bail, ensure};
 use aya::maps::{Array, HashMap, MapData, PerCpuArray, ProgramArray};
-use aya::programs::{Program, SchedClassifier, TestRun as _, TestRunOptions};
+use aya::programs::{Program, ProgramError, SchedClassifier, TestRun as _, TestRunOptions};
 use aya::{Ebpf, EbpfLoader};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
@@ -124,11 +125,10 @@ impl Node {
         let mut bpf = load(&object()?)?;
         let mut programs = ProgramArray::try_from(bpf.take_map("PROBED").context("no map PROBED")?)?;
         for (index, name) in PROGRAMS.iter().enumerate() {
-            let p = classifier(&mut bpf, name)?;
-            p.load().with_context(|| format!("verifier on {name}"))?;
+            let p = verify(&mut bpf, name)?;
             programs.set(index as u32, p.fd()?, 0)?;
         }
-        classifier(&mut bpf, "probe")?.load().context("verifier on probe")?;
+        verify(&mut bpf, "probe")?;
         Ok(Self { bpf, programs })
     }
 
@@ -287,6 +287,21 @@ fn classifier<'a>(bpf: &'a mut Ebpf, name: &str) -> Result<&'a mut SchedClassifi
         .program_mut(name)
         .with_context(|| format!("no program {name}"))?
         .try_into()?)
+}
+
+/// Loads a program. The verifier gives up with EAGAIN when a signal comes (a child's end, say): once more then.
+fn verify<'a>(bpf: &'a mut Ebpf, name: &str) -> Result<&'a mut SchedClassifier> {
+    let p = classifier(bpf, name)?;
+    let mut result = p.load();
+    for _ in 0..10 {
+        match &result {
+            Err(ProgramError::LoadError { io_error, .. }) if io_error.kind() == ErrorKind::WouldBlock => {}
+            _ => break,
+        }
+        result = p.load();
+    }
+    result.with_context(|| format!("verifier on {name}"))?;
+    Ok(p)
 }
 
 fn object() -> Result<Vec<u8>> {

@@ -179,8 +179,8 @@ impl Node {
         );
     }
 
-    /// A frontend with one slot: `owner`, `previous`. Slots are taken from `base`.
-    pub fn frontend(&mut self, vip: Option<Ipv4Addr>, port: u16, proto: u8, base: u32, owner: u32, previous: u32) {
+    /// A published port with one slot: `owner`, `previous`, at `base` of the ring.
+    pub fn frontend(&mut self, port: u16, proto: u8, base: u32, owner: u32, previous: u32) {
         self.set(
             map::RING,
             base,
@@ -190,11 +190,9 @@ impl Node {
             },
         );
         let key = FrontendKey {
-            scope: if vip.is_some() { VNI } else { SCOPE_PUBLISHED },
-            addr: vip.map_or(Addr::NONE, Addr::from),
             port: Be16::new(port),
             proto,
-            reserved: 0,
+            ..FrontendKey::default()
         };
         self.put(
             map::FRONTEND,
@@ -208,19 +206,37 @@ impl Node {
         );
     }
 
-    /// Virtual address `VIP:80` (TCP and UDP) with this one backend at port 8080.
+    /// A virtual address with one slot at `base` of the ring.
+    pub fn virtual_address(&mut self, vip: Ipv4Addr, base: u32, owner: u32) {
+        self.set(map::RING, base, Slot { owner, earlier: [0; 3] });
+        let key = FrontendKey {
+            scope: VNI,
+            addr: vip.into(),
+            ..FrontendKey::default()
+        };
+        self.put(
+            map::FRONTEND,
+            key,
+            Frontend {
+                ring_base: base,
+                ring_slots: 1,
+                service: 1,
+                flags: 0,
+            },
+        );
+    }
+
+    /// `VIP` with this one backend, id 1, whose port is always 8080.
     pub fn vip_to(&mut self, backend: Ipv4Addr) {
-        for (id, proto) in [(1, IPPROTO_TCP), (2, IPPROTO_UDP)] {
-            self.backend(id, backend, 8080, proto, 0);
-            self.frontend(Some(VIP), 80, proto, id, id, 0);
-        }
+        self.backend(1, backend, 8080, 0, 0);
+        self.virtual_address(VIP, 1, 1);
     }
 
     /// Published port 8080 (TCP and UDP) with this one backend at port 80.
     pub fn published_to(&mut self, backend: Ipv4Addr) {
         for (id, proto) in [(11, IPPROTO_TCP), (12, IPPROTO_UDP)] {
             self.backend(id, backend, 80, proto, 0);
-            self.frontend(None, 8080, proto, id, id, 0);
+            self.frontend(8080, proto, id, id, 0);
         }
     }
 }

@@ -87,6 +87,21 @@ fn a_virtual_address_becomes_its_backend_and_the_answer_becomes_the_virtual_addr
 }
 
 #[test]
+fn a_virtual_address_serves_every_port() {
+    let mut n = node();
+    n.backend(1, B, 0, 0, 0);
+    n.virtual_address(VIP, 1, 1);
+    for port in [80, 443] {
+        let r = n.send(from(A), &tcp(A, 4000, VIP, port, SYN).from_mac(mac(A)));
+        assert_eq!(r.frame().ends().1, format!("{B}:{port}"));
+        let r = n.send(from(A), &tcp(A, 4000, VIP, port, ACK).from_mac(mac(A)));
+        assert!(r.did(Event::Local) && !r.did(Event::NewFlow), "{r:?}");
+        let r = n.send(from(B), &tcp(B, port, A, 4000, SYN | ACK).from_mac(mac(B)));
+        assert_eq!(r.frame().ends().0, format!("{VIP}:{port}"));
+    }
+}
+
+#[test]
 fn a_remote_backend_answers_through_the_tunnel() {
     let mut n = node();
     n.vip_to(C);
@@ -115,7 +130,7 @@ fn two_virtual_addresses_over_one_task_get_different_source_ports() {
     let mut n = node();
     n.vip_to(B);
     let second = std::net::Ipv4Addr::new(10, 1, 0, 3);
-    n.frontend(Some(second), 80, IPPROTO_TCP, 5, 1, 0);
+    n.virtual_address(second, 5, 1);
     n.send(from(A), &tcp(A, 4000, VIP, 80, SYN).from_mac(mac(A)));
     let r = n.send(from(A), &tcp(A, 4000, second, 80, SYN).from_mac(mac(A)));
     assert!(r.did(Event::PortRemapped), "{r:?}");
@@ -132,7 +147,7 @@ fn a_draining_backend_keeps_its_flows_and_gets_no_new_ones() {
     let mut n = node();
     n.vip_to(B);
     n.send(from(A), &tcp(A, 4000, VIP, 80, SYN).from_mac(mac(A)));
-    n.backend(1, B, 8080, IPPROTO_TCP, BACKEND_DRAINING);
+    n.backend(1, B, 8080, 0, BACKEND_DRAINING);
     let r = n.send(from(A), &tcp(A, 4000, VIP, 80, ACK).from_mac(mac(A)));
     assert!(r.did(Event::Local), "{r:?}");
     let r = n.send(from(A), &tcp(A, 4001, VIP, 80, SYN).from_mac(mac(A)));
@@ -144,8 +159,8 @@ fn a_flow_of_a_gone_backend_goes_to_another_one_to_be_reset_there() {
     let mut n = node();
     n.vip_to(B);
     n.send(from(A), &tcp(A, 4000, VIP, 80, SYN).from_mac(mac(A)));
-    n.backend(3, C, 8080, IPPROTO_TCP, 0);
-    n.frontend(Some(VIP), 80, IPPROTO_TCP, 9, 3, 0);
+    n.backend(3, C, 8080, 0, 0);
+    n.virtual_address(VIP, 9, 3);
     n.remove::<u32, Backend>(map::BACKEND, 1);
     let r = n.send(from(A), &tcp(A, 4000, VIP, 80, ACK).from_mac(mac(A)));
     assert!(r.did(Event::Remote) && r.did(Event::NewFlow), "{r:?}");
@@ -162,7 +177,7 @@ fn a_backend_id_given_anew_does_not_take_over_old_flows() {
     let mut n = node();
     n.vip_to(B);
     n.send(from(A), &tcp(A, 4000, VIP, 80, SYN).from_mac(mac(A)));
-    n.backend(1, C, 8080, IPPROTO_TCP, 0);
+    n.backend(1, C, 8080, 0, 0);
     let r = n.send(from(A), &tcp(A, 4000, VIP, 80, ACK).from_mac(mac(A)));
     assert!(r.did(Event::NewFlow), "{r:?}");
 }
@@ -185,8 +200,8 @@ fn a_closed_connections_port_can_be_used_again() {
     n.send(from(A), &tcp(A, 4000, VIP, 80, SYN).from_mac(mac(A)));
     n.send(from(A), &tcp(A, 4000, VIP, 80, FIN).from_mac(mac(A)));
     n.send(from(B), &tcp(B, 8080, A, 4000, FIN).from_mac(mac(B)));
-    n.backend(3, C, 8080, IPPROTO_TCP, 0);
-    n.frontend(Some(VIP), 80, IPPROTO_TCP, 9, 3, 0);
+    n.backend(3, C, 8080, 0, 0);
+    n.virtual_address(VIP, 9, 3);
     let r = n.send(from(A), &tcp(A, 4000, VIP, 80, ACK).from_mac(mac(A)));
     assert_eq!(
         r.frame().ends().1,
@@ -207,11 +222,11 @@ fn ping_between_endpoints_passes_unchanged() {
 }
 
 #[test]
-fn a_virtual_address_with_a_row_for_it_answers_ping() {
+fn a_virtual_address_answers_ping() {
     let mut n = node();
     let ping = ip(A, VIP, Body::Echo(8, 77, vec![1; 20])).from_mac(mac(A));
     assert_eq!(n.send(from(A), &ping).dropped(), Some("no-endpoint"));
-    n.frontend(Some(VIP), 0, IPPROTO_ICMP, 9, 0, 0);
+    n.vip_to(B);
     let r = n.send(from(A), &ping);
     assert!(r.did(Event::EchoAnswered), "{r:?}");
     let f = r.frame();

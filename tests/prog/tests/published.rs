@@ -176,7 +176,7 @@ fn the_previous_owner_keeps_its_connections_after_the_ring_moved_away() {
     n.published_to(E);
     n.send(MESH, &request(NOBODY, 0, tcp(CLIENT, 4000, NODE2, 8080, SYN)));
     n.backend(13, G, 80, IPPROTO_TCP, 0);
-    n.frontend(None, 8080, IPPROTO_TCP, 11, 13, 11);
+    n.frontend(8080, IPPROTO_TCP, 11, 13, 11);
     let r = n.send(MESH, &request(NOBODY, 1, tcp(CLIENT, 4000, NODE2, 8080, ACK)));
     assert!(r.did(Event::Local), "{r:?}");
     let r = n.send(MESH, &request(NOBODY, 1, tcp(CLIENT, 4001, NODE2, 8080, ACK)));
@@ -192,7 +192,7 @@ fn on_the_ingress_node_itself_a_moved_slot_keeps_old_connections() {
     n.published_to(E);
     n.send(Entry::Uplink, &tcp(CLIENT, 4000, NODE1, 8080, SYN));
     n.backend(13, G, 80, IPPROTO_TCP, 0);
-    n.frontend(None, 8080, IPPROTO_TCP, 11, 13, 11);
+    n.frontend(8080, IPPROTO_TCP, 11, 13, 11);
     assert!(
         n.send(Entry::Uplink, &tcp(CLIENT, 4000, NODE1, 8080, ACK))
             .did(Event::Local),
@@ -201,7 +201,7 @@ fn on_the_ingress_node_itself_a_moved_slot_keeps_old_connections() {
     let r = n.send(Entry::Uplink, &tcp(CLIENT, 4001, NODE1, 8080, SYN));
     assert!(r.did(Event::MeshRequest), "new ones move: {r:?}");
     // And the other way round: owner here, previous on node 2.
-    n.frontend(None, 8080, IPPROTO_TCP, 11, 11, 13);
+    n.frontend(8080, IPPROTO_TCP, 11, 11, 13);
     let r = n.send(Entry::Uplink, &tcp(CLIENT, 4001, NODE1, 8080, ACK));
     assert!(r.did(Event::MeshRequest), "node 2's: {r:?}");
 }

@@ -94,7 +94,7 @@ fn a_published_port_answers_on_both_nodes_with_the_clients_own_address() {
     let mut w = wire();
     for n in w.nodes().map(|n| &mut n.node) {
         n.backend_on(11, G, NODE2, 80, IPPROTO_TCP, 0);
-        n.frontend(None, 8080, IPPROTO_TCP, 11, 11, 0);
+        n.frontend(8080, IPPROTO_TCP, 11, 11, 0);
     }
     for i in [1, 2, 3] {
         let seen = echo(&w.two.task, 80);
@@ -118,7 +118,7 @@ fn a_container_reaches_its_node_and_published_ports_of_both_nodes() {
     let mut w = wire();
     for n in w.nodes().map(|n| &mut n.node) {
         n.backend_on(11, G, NODE2, 80, IPPROTO_TCP, 0);
-        n.frontend(None, 8080, IPPROTO_TCP, 11, 11, 0);
+        n.frontend(8080, IPPROTO_TCP, 11, 11, 0);
     }
     let seen = echo(&w.one.host, 2222);
     exchange(&w.one.member, (NODE1, 2222));
@@ -161,8 +161,8 @@ fn processes_of_the_host_reach_published_ports_by_localhost_and_by_own_address()
     for n in w.nodes().map(|n| &mut n.node) {
         n.backend_on(11, G, NODE2, 80, IPPROTO_TCP, 0);
         n.backend_on(12, G, NODE2, 80, IPPROTO_UDP, 0);
-        n.frontend(None, 8080, IPPROTO_TCP, 11, 11, 0);
-        n.frontend(None, 8080, IPPROTO_UDP, 12, 12, 0);
+        n.frontend(8080, IPPROTO_TCP, 11, 11, 0);
+        n.frontend(8080, IPPROTO_UDP, 12, 12, 0);
     }
     w.one.hook().unwrap();
     w.two.hook().unwrap();
@@ -230,7 +230,7 @@ fn dial(w: &Wire, count: usize) -> Vec<TcpStream> {
 /// Gives the published port's only slot to `owner` with `previous` on every node.
 fn swap(w: &mut Wire, owner: u32, previous: u32) {
     for n in w.nodes() {
-        n.node.frontend(None, 8080, IPPROTO_TCP, owner, owner, previous);
+        n.node.frontend(8080, IPPROTO_TCP, owner, owner, previous);
     }
 }
 
