@@ -5,6 +5,7 @@
 mod agenda;
 mod check;
 mod dice;
+mod kernel;
 mod manager;
 mod node;
 mod user;

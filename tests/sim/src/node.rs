@@ -7,6 +7,8 @@ use model::{NodeId, NodeView, Task, TaskId, TaskState, TaskStatus, Timestamp};
 use plan::container::{Container, ContainerState, Local, Step, next, next_unassigned};
 use store::StatusReport;
 
+use crate::{check::Checked, kernel::Kernel};
+
 /// An operation of the engine, done after a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
@@ -40,6 +42,10 @@ pub struct Machine {
     /// The engine's containers; they outlive the agent.
     pub engine: BTreeMap<TaskId, ContainerState>,
     locals: BTreeMap<TaskId, Local>,
+    /// Links and map rows; they outlive the agent.
+    pub kernel: Kernel,
+    /// The kernel is going to be brought in line.
+    pub programming: bool,
     /// The managers have been heard in this run of the agent.
     confirmed: bool,
 }
@@ -57,6 +63,8 @@ impl Machine {
             view: None,
             engine: BTreeMap::new(),
             locals: BTreeMap::new(),
+            kernel: Kernel::default(),
+            programming: false,
             confirmed: false,
         }
     }
@@ -112,6 +120,7 @@ impl Machine {
     /// All processes end.
     pub fn power_off(&mut self) {
         self.up = false;
+        self.kernel = Kernel::default();
         for state in self.engine.values_mut() {
             if *state == ContainerState::Running {
                 *state = ContainerState::Exited {
@@ -119,6 +128,14 @@ impl Machine {
                     error: String::new(),
                 };
             }
+        }
+    }
+
+    /// Brings the kernel in line with the view, or dies after `survives` steps.
+    pub fn program(&mut self, survives: usize) -> Checked {
+        match &self.view {
+            Some(view) => self.kernel.reconcile(view, &self.engine, survives),
+            None => Ok(()),
         }
     }
 

@@ -9,7 +9,7 @@ mod quorum;
 use std::{collections::BTreeMap, time::Duration};
 
 use manager::raft::{MemoryDisk, Replica};
-use model::{Node, NodeId, NodeView, TaskId, Timestamp};
+use model::{Node, NodeId, NodeView, RequestId, TaskId, Timestamp};
 use store::{Entry, State, StatusReport};
 
 use crate::{
@@ -58,6 +58,8 @@ enum Happening {
         task: TaskId,
         operation: Operation,
     },
+    /// An agent brings its kernel in line.
+    Program(NodeId),
     /// A new machine tries to join.
     Join(Box<Node>),
     /// The user does something, or looks what came of it.
@@ -93,8 +95,12 @@ pub struct World {
     /// What the user has asked for and does not know the outcome of.
     pending: Option<Entry>,
     calm: bool,
+    /// Kernels are programmed too; rings take time, so only some seeds do.
+    kernels: bool,
     /// The states that some manager had, by index; all must have the same.
     history: BTreeMap<u64, State>,
+    /// How each request ended when it was first applied: so it ends whenever it is applied again.
+    outcomes: BTreeMap<RequestId, bool>,
     trace: u64,
 }
 
@@ -131,7 +137,9 @@ impl World {
             machines: Vec::new(),
             pending: None,
             calm: false,
+            kernels: seed % 8 == 0,
             history: BTreeMap::new(),
+            outcomes: BTreeMap::new(),
             trace: 0xcbf2_9ce4_8422_2325,
         };
         for member in 1..=managers {
@@ -175,6 +183,7 @@ impl World {
                 seq,
                 reports,
             } => return self.heard(manager, node, seq, reports),
+            Happening::Program(node) => return self.program(node),
             Happening::Join(node) => return self.join(*node),
             Happening::User => return self.user(),
             Happening::Recovered(manager) => return self.recover(manager),
@@ -203,7 +212,12 @@ impl World {
                 return Err(format!("manager {} has another state than the leader", manager.member));
             }
         }
-        check::converged(&state, &self.machines, self.agenda.now)
+        check::converged(&state, &self.machines, self.agenda.now)?;
+        if self.kernels {
+            check::kernels(&state, &self.machines)
+        } else {
+            Ok(())
+        }
     }
 
     /// For whoever reads of a failure.

@@ -104,11 +104,12 @@ impl World {
     }
 
     /// SIGKILL of the agent alone: containers go on.
-    fn restart_agent(&mut self, id: NodeId) {
+    pub(super) fn restart_agent(&mut self, id: NodeId) {
         if let Some(machine) = self.machine(id).filter(|machine| machine.up) {
             machine.restart_agent(false);
             let run = machine.run;
             self.agenda.after(ms(10), Happening::Beat { node: id, run });
+            self.program_soon(id);
         }
     }
 

@@ -107,6 +107,7 @@ impl World {
         if let Some(machine) = self.running(id) {
             machine.take_view(view);
             self.work(id);
+            self.program_soon(id);
         }
     }
 
@@ -137,11 +138,40 @@ impl World {
         }
     }
 
+    pub(super) fn program_soon(&mut self, id: NodeId) {
+        let (kernels, delay) = (self.kernels, self.dice.between(50, 1000));
+        if let Some(machine) = self.running(id).filter(|machine| kernels && !machine.programming) {
+            machine.programming = true;
+            self.agenda.after(ms(delay), Happening::Program(id));
+        }
+    }
+
+    /// Now and then the agent dies in the middle of it.
+    pub(super) fn program(&mut self, id: NodeId) -> check::Checked {
+        let dies = !self.calm && self.dice.chance(100);
+        let survives = if dies {
+            self.dice.between(0, 30) as usize
+        } else {
+            usize::MAX
+        };
+        let Some(machine) = self.machine(id) else { return Ok(()) };
+        machine.programming = false;
+        if !machine.up {
+            return Ok(());
+        }
+        machine.program(survives)?;
+        if dies {
+            self.restart_agent(id);
+        }
+        Ok(())
+    }
+
     pub(super) fn done(&mut self, id: NodeId, run: u32, task: TaskId, operation: Operation) {
         let (now, well) = (self.agenda.now, self.calm || !self.dice.chance(20));
         if let Some(machine) = self.running(id).filter(|machine| machine.run == run) {
             machine.done(task, operation, well, now);
             self.work(id);
+            self.program_soon(id);
         }
     }
 
@@ -156,6 +186,7 @@ impl World {
             machine.restart_agent(true);
             let run = machine.run;
             self.agenda.after(ms(10), Happening::Beat { node: id, run });
+            self.program_soon(id);
         }
     }
 }

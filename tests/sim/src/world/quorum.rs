@@ -72,6 +72,11 @@ impl World {
                     outcome,
                 } => {
                     self.note(m, index, request);
+                    if *self.outcomes.entry(request).or_insert(outcome.is_ok()) != outcome.is_ok() {
+                        return Err(format!(
+                            "request {request} ends differently the second time: {outcome:?}"
+                        ));
+                    }
                     self.managers[m].applied(request, &outcome);
                     events.extend(outcome.into_iter().flatten());
                 }
