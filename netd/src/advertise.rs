@@ -88,6 +88,29 @@ pub fn choose(option: &'static str, text: &str, host: &[HostAddr]) -> Result<Soc
     }
 }
 
+/// The address for `--listen-addr TEXT`: every address of the host if it is empty.
+pub fn listen(option: &'static str, text: &str, host: &[HostAddr]) -> Result<SocketAddr, ChoiceError> {
+    let all = IpAddr::from([0, 0, 0, 0]);
+    match split_port(text) {
+        _ if text.is_empty() => Ok(SocketAddr::new(all, CONTROL_PORT)),
+        ("0.0.0.0", port) => Ok(SocketAddr::new(all, port)),
+        _ => choose(option, text, host),
+    }
+}
+
+/// The addresses of all devices of this host.
+pub fn of_this_host() -> nix::Result<Vec<HostAddr>> {
+    let addrs = nix::ifaddrs::getifaddrs()?.filter_map(|entry| {
+        let address = entry.address?;
+        let v4 = address.as_sockaddr_in().map(|a| IpAddr::V4(a.ip()));
+        let v6 = || address.as_sockaddr_in6().map(|a| IpAddr::V6(a.ip()));
+        let addr = v4.or_else(v6)?;
+        let device = entry.interface_name;
+        Some(HostAddr { device, addr })
+    });
+    Ok(addrs.collect())
+}
+
 fn unknown(option: &'static str, text: &str, candidates: &[&HostAddr]) -> ChoiceError {
     ChoiceError::Unknown {
         option,

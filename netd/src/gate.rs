@@ -12,8 +12,10 @@ use tonic::{
     Status,
     body::Body,
     codegen::{Service, http},
+    server::NamedService,
     service::Routes,
 };
+use wire::pb::control_server::SERVICE_NAME;
 
 /// What docker says on a node that is in no swarm.
 pub const INACTIVE: &str = "This node is not a swarm manager. Use \"netctl swarm init\" or \"netctl swarm join\" to \
@@ -40,6 +42,10 @@ impl Gate {
     pub fn new(door: watch::Receiver<Door>) -> Self {
         Self(door)
     }
+}
+
+impl NamedService for Gate {
+    const NAME: &'static str = SERVICE_NAME;
 }
 
 impl Service<http::Request<Body>> for Gate {

@@ -1,9 +1,41 @@
-//! The netctl daemon.
+//! The netctl daemon, one per node: answers `netctl` on a unix socket, runs the node's agent and, while the node's role
+//! says so, the manager. It keeps no state but where the node is (`state`); manager and agent keep theirs.
+//!
+//! On SIGTERM it ends and leaves containers and datapath running, as it does when it is killed.
 
 mod advertise;
+mod assembly;
 mod config;
 mod gate;
+mod local;
+mod node;
+mod parts;
+mod preflight;
+mod refusal;
+mod serve;
 mod socket;
 mod state;
 
-fn main() {}
+use std::process::ExitCode;
+
+use tracing_subscriber::EnvFilter;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    let outcome = match config::Config::load() {
+        Ok(config) => serve::run(config).await,
+        Err(error) => Err(error),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("netd: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

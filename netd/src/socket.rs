@@ -4,7 +4,10 @@
 use std::{fs, io, os::unix::fs::PermissionsExt, path::Path};
 
 use anyhow::{Context, Result, bail};
-use nix::unistd::{Group, chown};
+use nix::{
+    sys::stat::{Mode, umask},
+    unistd::{Group, chown},
+};
 use tokio::net::{UnixListener, UnixStream};
 
 /// Binds the socket; one that a dead daemon left is replaced, a live daemon's is not.
@@ -20,7 +23,11 @@ pub async fn bind(path: &Path) -> Result<UnixListener> {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let listener = UnixListener::bind(path)?;
+        // Nobody else may connect before the mode is set.
+        let before = umask(Mode::from_bits_truncate(0o177));
+        let listener = UnixListener::bind(path);
+        umask(before);
+        let listener = listener?;
         fs::set_permissions(path, fs::Permissions::from_mode(0o660))?;
         if let Some(group) = Group::from_name("netctl")? {
             chown(path, None, Some(group.gid))?;
@@ -28,4 +35,21 @@ pub async fn bind(path: &Path) -> Result<UnixListener> {
         Ok(listener)
     };
     bound().with_context(|| format!("cannot listen on {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_dead_daemons_socket_is_replaced_and_a_live_ones_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run/netctl.sock");
+        let first = bind(&path).await.unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o660);
+        let error = bind(&path).await.unwrap_err().to_string();
+        assert!(error.contains("already running"), "{error}");
+        drop(first);
+        bind(&path).await.unwrap();
+    }
 }

@@ -88,6 +88,59 @@ impl NodeState {
     }
 }
 
+/// Forgets all that a cluster left under `data_root`, what is said here first. Other files there are not ours.
+pub fn sweep(data_root: &Path) -> Result<()> {
+    NodeState::remove(data_root)?;
+    for folder in ["identity", "raft", "agent"] {
+        let folder = data_root.join(folder);
+        match fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("cannot remove {}", folder.display()));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 fn path(data_root: &Path) -> PathBuf {
     data_root.join("node.json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state() -> NodeState {
+        let addr: SocketAddr = "192.0.2.1:2377".parse().unwrap();
+        NodeState::new(addr, "0.0.0.0:2377".parse().unwrap(), addr.ip())
+    }
+
+    #[test]
+    fn a_place_survives_on_disk_until_it_is_swept() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("netctl");
+        assert_eq!(NodeState::load(&root).unwrap(), None);
+        state().save(&root).unwrap();
+        fs::create_dir(root.join("raft")).unwrap();
+        fs::write(root.join("notes"), "the operator's own").unwrap();
+        assert_eq!(NodeState::load(&root).unwrap(), Some(state()));
+        sweep(&root).unwrap();
+        assert_eq!(NodeState::load(&root).unwrap(), None);
+        assert_eq!(fs::read_dir(&root).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_later_format_and_damage_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        for text in ["{", "{\"format\":1}"] {
+            fs::write(path(folder.path()), text).unwrap();
+            assert!(NodeState::load(folder.path()).is_err(), "{text}");
+        }
+        let mut later = state();
+        later.format = FORMAT + 1;
+        later.save(folder.path()).unwrap();
+        let error = NodeState::load(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("upgrade netd"), "{error}");
+    }
 }

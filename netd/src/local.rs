@@ -1,0 +1,149 @@
+//! The service that every daemon answers on its socket: how this node is, and the orders to enter and leave a cluster.
+
+use std::{sync::Arc, time::Duration};
+
+use agent::runtime::EngineFacts;
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::timeout,
+};
+use tonic::{Request, Response, Status};
+use wire::pb::{self, local_server::Local};
+
+use crate::{
+    node::{Member, Order, Standing},
+    parts::Parts,
+    preflight,
+    refusal::Outcome,
+};
+
+/// How long `info` waits for the engine.
+const ENGINE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// See the module.
+pub struct LocalService {
+    parts: Arc<dyn Parts>,
+    orders: mpsc::Sender<Order>,
+    standing: watch::Receiver<Standing>,
+}
+
+impl LocalService {
+    /// Gives orders to the node's owner and reads what it publishes.
+    pub fn new(parts: Arc<dyn Parts>, orders: mpsc::Sender<Order>, standing: watch::Receiver<Standing>) -> Self {
+        Self {
+            parts,
+            orders,
+            standing,
+        }
+    }
+
+    async fn order<T>(&self, order: impl FnOnce(oneshot::Sender<Outcome<T>>) -> Order) -> Result<Response<T>, Status> {
+        let stopping = || Status::unavailable("netd is stopping");
+        let (reply, outcome) = oneshot::channel();
+        self.orders.send(order(reply)).await.map_err(|_| stopping())?;
+        let outcome = outcome.await.map_err(|_| stopping())?;
+        Ok(Response::new(outcome?))
+    }
+
+    async fn engine(&self, warnings: &mut Vec<String>) -> EngineFacts {
+        match timeout(ENGINE_PATIENCE, self.parts.engine()).await {
+            Ok(Ok(facts)) => facts,
+            Ok(Err(error)) => {
+                warnings.push(format!("{error:#}"));
+                EngineFacts::default()
+            }
+            Err(_) => {
+                warnings.push(format!(
+                    "the container engine does not answer within {ENGINE_PATIENCE:?}"
+                ));
+                EngineFacts::default()
+            }
+        }
+    }
+}
+
+/// Fills in what only a node of a cluster has.
+fn member_info(info: &mut pb::InfoResponse, member: &Member) {
+    let status = member.agent.status();
+    info.node = member.identity.node.to_string();
+    info.cluster = member.identity.cluster.to_string();
+    info.node_addr = member.place.advertise_addr.ip().to_string();
+    info.error = status.error;
+    info.manager_addrs = status.managers;
+    info.warnings.extend(status.warnings);
+    if let Some(manager) = &member.manager {
+        let summary = manager.summary();
+        info.manager = true;
+        info.nodes = summary.nodes;
+        info.managers = summary.managers;
+        info.address_pools = summary.address_pools;
+        info.manager_addrs = summary.manager_addrs;
+        info.data_port = summary.data_port.into();
+    }
+}
+
+fn hostname() -> String {
+    let name = nix::unistd::gethostname();
+    name.map_or_else(|_| String::new(), |name| name.to_string_lossy().into_owned())
+}
+
+#[tonic::async_trait]
+impl Local for LocalService {
+    async fn info(&self, _: Request<pb::InfoRequest>) -> Result<Response<pb::InfoResponse>, Status> {
+        let mut warnings = Vec::new();
+        let engine = self.engine(&mut warnings).await;
+        let mut info = pb::InfoResponse {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            hostname: hostname(),
+            engine_version: engine.version,
+            kernel_version: preflight::release(),
+            warnings,
+            ..Default::default()
+        };
+        let standing = self.standing.borrow().clone();
+        info.state = match standing {
+            Standing::Inactive => "inactive",
+            Standing::Pending => "pending",
+            Standing::Active(member) => {
+                member_info(&mut info, &member);
+                "active"
+            }
+            Standing::Failed(why) => {
+                info.error = why;
+                "error"
+            }
+        }
+        .to_owned();
+        Ok(Response::new(info))
+    }
+
+    async fn init(&self, request: Request<pb::InitRequest>) -> Result<Response<pb::InitResponse>, Status> {
+        self.order(|reply| Order::Init(request.into_inner(), reply)).await
+    }
+
+    async fn join(&self, request: Request<pb::JoinRequest>) -> Result<Response<pb::JoinResponse>, Status> {
+        self.order(|reply| Order::Join(request.into_inner(), reply)).await
+    }
+
+    async fn leave(&self, request: Request<pb::LeaveRequest>) -> Result<Response<pb::LeaveResponse>, Status> {
+        self.order(|reply| Order::Leave(request.into_inner(), reply)).await?;
+        Ok(Response::new(pb::LeaveResponse {}))
+    }
+
+    async fn dump_datapath(
+        &self,
+        _: Request<pb::DumpDatapathRequest>,
+    ) -> Result<Response<pb::DumpDatapathResponse>, Status> {
+        let standing = self.standing.borrow().clone();
+        let Standing::Active(member) = standing else {
+            // Nothing of ours is in the kernel of a node that is in no cluster.
+            return Ok(Response::new(pb::DumpDatapathResponse::default()));
+        };
+        let counts = member.agent.counts().await;
+        let counts = counts.map_err(|error| Status::unavailable(format!("{error:#}")))?;
+        let counts = counts.into_iter().map(|(name, value)| pb::Count { name, value });
+        Ok(Response::new(pb::DumpDatapathResponse {
+            counts: counts.collect(),
+        }))
+    }
+}

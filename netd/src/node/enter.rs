@@ -1,0 +1,257 @@
+//! How a node gets into a cluster: by making one, by joining one, or by having been in one when the daemon ended.
+//!
+//! Either all of it happens or nothing stays: what was started is stopped and what was written is swept away.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use agent::identity::{Identity, JoinRequest};
+use anyhow::{Context, Result};
+use model::{Availability, ClusterSettings, JoinToken, Role};
+use tokio::net::lookup_host;
+use wire::pb;
+
+use super::{Member, Node, Standing};
+use crate::{
+    advertise::{CONTROL_PORT, choose, listen},
+    parts::ManagerPart,
+    preflight,
+    refusal::{Outcome, Refusal},
+    state::{self, NodeState},
+};
+
+const ALREADY: &str =
+    "This node is already part of a swarm. Use \"netctl swarm leave\" to leave this swarm and join another one.";
+const DATA_PORT: u16 = 4789;
+
+impl Node {
+    /// Makes a cluster with this node as its manager.
+    pub(super) async fn init(&mut self, request: &pb::InitRequest) -> Outcome<pb::InitResponse> {
+        if request.force_new_cluster {
+            return Err(Refusal::not_built("--force-new-cluster"));
+        }
+        let settings = settings(request)?;
+        let availability = availability(request.availability())?;
+        let place = self
+            .place(&request.advertise_addr, &request.listen_addr, &request.data_path_addr)
+            .await?;
+        let hint = "choose another with --data-path-port PORT";
+        self.parts.fit(&place, settings.data_port, hint)?;
+        self.standing.send_replace(Standing::Pending);
+        let entered = self.bootstrap(place, settings, availability).await;
+        self.publish();
+        entered
+    }
+
+    async fn bootstrap(
+        &mut self,
+        mut place: NodeState,
+        settings: ClusterSettings,
+        availability: Availability,
+    ) -> Outcome<pb::InitResponse> {
+        state::sweep(&self.data_root)?;
+        let made = self.parts.bootstrap(&place, settings, availability).await;
+        let (manager, identity) = match made {
+            Ok(made) => made,
+            Err(error) => return Err(self.undo(None, error).await),
+        };
+        place.managers = vec![place.advertise_addr];
+        let Some(token) = manager.worker_token() else {
+            let error = anyhow::anyhow!("the new cluster has no join token");
+            return Err(self.undo(Some(manager), error).await);
+        };
+        let (node, manager_addr) = (identity.node.to_string(), place.advertise_addr.to_string());
+        self.settle(place, identity, Some(manager)).await?;
+        Ok(pb::InitResponse {
+            node,
+            worker_token: token,
+            manager_addr,
+        })
+    }
+
+    /// Joins the cluster of a manager.
+    pub(super) async fn join(&mut self, request: &pb::JoinRequest) -> Outcome<pb::JoinResponse> {
+        let token: JoinToken = request.token.parse().map_err(Refusal::of_request)?;
+        let remote = remote(&request.remote_addr).await?;
+        let availability = availability(request.availability())?;
+        let mut place = self
+            .place(&request.advertise_addr, &request.listen_addr, &request.data_path_addr)
+            .await?;
+        let hint = "free it, or give the whole cluster another with \"netctl swarm init --data-path-port\"";
+        self.parts.fit(&place, DATA_PORT, hint)?;
+        self.standing.send_replace(Standing::Pending);
+        let join = JoinRequest {
+            remote: remote.to_string(),
+            token,
+            availability,
+            addr: place.advertise_addr.ip().to_string(),
+        };
+        place.managers = vec![remote];
+        let joined = self.admit(place, &join).await;
+        self.publish();
+        joined
+    }
+
+    async fn admit(&mut self, place: NodeState, join: &JoinRequest) -> Outcome<pb::JoinResponse> {
+        state::sweep(&self.data_root)?;
+        let identity = self.parts.join(join).await?;
+        if identity.role == Role::Manager {
+            return Err(Refusal::not_built(
+                "joining as a manager (use the worker's token: netctl swarm join-token worker)",
+            ));
+        }
+        let (node, role) = (identity.node.to_string(), identity.role);
+        self.settle(place, identity, None).await?;
+        Ok(pb::JoinResponse {
+            node,
+            role: pb::Role::from(role).into(),
+        })
+    }
+
+    /// Keeps the identity, starts the agent, and only then writes that this node is in a cluster.
+    async fn settle(
+        &mut self,
+        mut place: NodeState,
+        identity: Identity,
+        manager: Option<Arc<dyn ManagerPart>>,
+    ) -> Outcome<()> {
+        place.manager = manager.is_some();
+        let started = async {
+            self.parts.keep(&identity)?;
+            let agent = self.parts.agent(&place, &identity).await?;
+            if let Err(error) = place.save(&self.data_root) {
+                // What it has put into the kernel must not outlive it; the error that counts is the first.
+                if let Err(second) = agent.leave().await {
+                    tracing::warn!(error = %second, "taking the agent back");
+                }
+                return Err(error);
+            }
+            Ok(agent)
+        };
+        match started.await {
+            Ok(agent) => {
+                self.member = Some(Member {
+                    place,
+                    identity,
+                    manager,
+                    agent,
+                });
+                Ok(())
+            }
+            Err(error) => Err(self.undo(manager, error).await),
+        }
+    }
+
+    /// Stops what was started and sweeps away what was written; gives the refusal for `error`.
+    async fn undo(&self, manager: Option<Arc<dyn ManagerPart>>, error: anyhow::Error) -> Refusal {
+        if let Some(manager) = manager {
+            manager.stop().await;
+        }
+        if let Err(second) = state::sweep(&self.data_root) {
+            tracing::warn!(error = %second, "sweeping");
+        }
+        error.into()
+    }
+
+    /// Where this node would be, if it is fit for a cluster at all.
+    async fn place(&self, advertise: &str, listen_at: &str, data_path: &str) -> Outcome<NodeState> {
+        if self.member.is_some() || matches!(*self.standing.borrow(), Standing::Failed(_)) {
+            return Err(Refusal::of_state(ALREADY));
+        }
+        preflight::engine(&self.parts.engine().await?)?;
+        let host = self.parts.addresses()?;
+        let listen_addr = listen("--listen-addr", listen_at, &host)?;
+        let mut advertise_addr = choose("--advertise-addr", advertise, &host)?;
+        if advertise_addr.port() == CONTROL_PORT {
+            advertise_addr.set_port(listen_addr.port());
+        }
+        let data_path_addr = match data_path {
+            "" => advertise_addr.ip(),
+            text => choose("--data-path-addr", text, &host)?.ip(),
+        };
+        Ok(NodeState::new(advertise_addr, listen_addr, data_path_addr))
+    }
+
+    /// Starts what the disk says this node is. A node that cannot start says so and stays where it is.
+    pub(super) async fn resume(&mut self) {
+        match self.restart().await {
+            Ok(member) => {
+                self.member = member;
+                self.publish();
+            }
+            Err(error) => {
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    "this node cannot take its place in the cluster"
+                );
+                self.standing.send_replace(Standing::Failed(format!("{error:#}")));
+            }
+        }
+    }
+
+    async fn restart(&self) -> Result<Option<Member>> {
+        let Some(place) = NodeState::load(&self.data_root)? else {
+            return Ok(None);
+        };
+        let identity = self.parts.identity()?;
+        let identity = identity.context("node.json says that this node is in a cluster, but it has no certificate")?;
+        let manager = match place.manager {
+            true => Some(self.parts.manager(&place, &identity).await?),
+            false => None,
+        };
+        let agent = self.parts.agent(&place, &identity).await?;
+        Ok(Some(Member {
+            place,
+            identity,
+            manager,
+            agent,
+        }))
+    }
+}
+
+fn settings(request: &pb::InitRequest) -> Outcome<ClusterSettings> {
+    let mut settings = ClusterSettings::default();
+    if request.data_path_port != 0 {
+        let port = u16::try_from(request.data_path_port).ok();
+        settings.data_port = port
+            .filter(|port| (1024..=49151).contains(port))
+            .ok_or_else(|| Refusal::of_request("the data path port must be between 1024 and 49151"))?;
+    }
+    if !request.default_addr_pool.is_empty() {
+        let pool = |text: &String| {
+            let invalid = || Refusal::of_request(format!("invalid default address pool \"{text}\": use CIDR notation"));
+            text.parse().map_err(|_| invalid())
+        };
+        let pools = request.default_addr_pool.iter().map(pool);
+        settings.address_pools = pools.collect::<Outcome<_>>()?;
+    }
+    if request.default_addr_pool_mask_length != 0 {
+        let prefix = u8::try_from(request.default_addr_pool_mask_length).ok();
+        settings.subnet_prefix = prefix
+            .filter(|prefix| (8..=29).contains(prefix))
+            .ok_or_else(|| Refusal::of_request("the default address pool mask length must be between 8 and 29"))?;
+    }
+    Ok(settings)
+}
+
+fn availability(wire: pb::Availability) -> Outcome<Availability> {
+    match wire {
+        pb::Availability::Unspecified => Ok(Availability::Active),
+        known => Availability::try_from(known).map_err(Refusal::of_request),
+    }
+}
+
+/// `HOST:PORT` of a manager, looked up; the port may be left out.
+async fn remote(text: &str) -> Outcome<SocketAddr> {
+    let (host, port) = text.rsplit_once(':').unwrap_or((text, "2377"));
+    let port: u16 = port.parse().unwrap_or_default();
+    if host.is_empty() || port == 0 {
+        let words = format!("invalid remote address \"{text}\": use HOST:PORT of a manager");
+        return Err(Refusal::of_request(words));
+    }
+    let unknown = |why: String| Refusal::of_request(format!("cannot look up manager \"{host}\": {why}"));
+    let mut found = lookup_host((host, port))
+        .await
+        .map_err(|error| unknown(error.to_string()))?;
+    let first = found.find(SocketAddr::is_ipv4);
+    first.ok_or_else(|| unknown("it has no IPv4 address".into()))
+}

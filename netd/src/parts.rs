@@ -1,0 +1,97 @@
+//! What a node is made of, as the daemon sees it: a seam, so that entering and leaving a cluster are tested without a
+//! kernel, an engine or a disk. `assembly` has the real parts.
+
+use std::sync::Arc;
+
+use agent::{
+    identity::{Identity, JoinRequest},
+    runtime::EngineFacts,
+};
+use anyhow::Result;
+use futures::future::BoxFuture;
+use model::{Availability, ClusterSettings};
+use tonic::service::Routes;
+
+use crate::{advertise::HostAddr, preflight::Unfit, state::NodeState};
+
+/// What the cluster says of itself on a manager.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Nodes.
+    pub nodes: u32,
+    /// Managers among them.
+    pub managers: u32,
+    /// Where managers are reached.
+    pub manager_addrs: Vec<String>,
+    /// Pools that networks get their subnets from.
+    pub address_pools: Vec<String>,
+    /// UDP port of the tunnels.
+    pub data_port: u16,
+}
+
+/// A running manager.
+pub trait ManagerPart: Send + Sync {
+    /// The cluster's API.
+    fn routes(&self) -> Routes;
+    /// What the cluster says of itself.
+    fn summary(&self) -> Summary;
+    /// The whole token that lets workers in.
+    fn worker_token(&self) -> Option<String>;
+    /// Stops it; its state stays on the disk.
+    fn stop(&self) -> BoxFuture<'_, ()>;
+}
+
+/// How a running agent is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AgentStatus {
+    /// Managers that it knows, `HOST:PORT`.
+    pub managers: Vec<String>,
+    /// Why it has no session with one of them; empty if it has.
+    pub error: String,
+    /// What an operator should know of this node.
+    pub warnings: Vec<String>,
+}
+
+/// A running agent.
+pub trait AgentPart: Send + Sync {
+    /// How it is.
+    fn status(&self) -> AgentStatus;
+    /// What the kernel has of ours, by name.
+    fn counts(&self) -> BoxFuture<'_, Result<Vec<(String, u64)>>>;
+    /// Leaves the cluster and ends: tells the managers, removes the node's containers and everything of ours in the
+    /// kernel. Tries all of it, and gives the first error.
+    fn leave(&self) -> BoxFuture<'_, Result<()>>;
+    /// Stops it; containers and datapath go on.
+    fn stop(&self) -> BoxFuture<'_, ()>;
+}
+
+/// The place where a node's parts come from.
+pub trait Parts: Send + Sync + 'static {
+    /// What the engine says of itself.
+    fn engine(&self) -> BoxFuture<'_, Result<EngineFacts>>;
+    /// Addresses of this host.
+    fn addresses(&self) -> Result<Vec<HostAddr>>;
+    /// Whether this host's kernel and ports will do for a node at `place` with tunnels on `data_port`.
+    fn fit(&self, place: &NodeState, data_port: u16, data_port_hint: &'static str) -> Result<(), Unfit>;
+    /// Makes a cluster with this node as its first manager.
+    fn bootstrap<'a>(
+        &'a self,
+        place: &'a NodeState,
+        settings: ClusterSettings,
+        availability: Availability,
+    ) -> BoxFuture<'a, Result<(Arc<dyn ManagerPart>, Identity)>>;
+    /// Joins a cluster; nothing is kept yet.
+    fn join<'a>(&'a self, request: &'a JoinRequest) -> BoxFuture<'a, Result<Identity>>;
+    /// Keeps the identity on the disk.
+    fn keep(&self, identity: &Identity) -> Result<()>;
+    /// The identity on the disk.
+    fn identity(&self) -> Result<Option<Identity>>;
+    /// Starts the manager of a node that was one before.
+    fn manager<'a>(
+        &'a self,
+        place: &'a NodeState,
+        identity: &'a Identity,
+    ) -> BoxFuture<'a, Result<Arc<dyn ManagerPart>>>;
+    /// Starts the agent; an error leaves nothing of it on this host.
+    fn agent<'a>(&'a self, place: &'a NodeState, identity: &'a Identity) -> BoxFuture<'a, Result<Arc<dyn AgentPart>>>;
+}
