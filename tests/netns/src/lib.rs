@@ -1,1 +1,16 @@
-//! To be written.
+//! Two nodes' network halves in namespaces, without managers and containers: real links, real programs, real sockets.
+//!
+//! A test builds a [`Lab`], gives each node a view, lets it make endpoints, and talks through them. Needs root; without
+//! it every test fails and says so. Everything is gone with the value, after a panic too.
+
+mod bpffs;
+mod lab;
+mod ns;
+mod traffic;
+mod view;
+
+pub use bpffs::Bpffs;
+pub use lab::{CLIENT, Container, Lab, Node};
+pub use ns::Ns;
+pub use traffic::{ask, ask_from, open, serve, try_ask};
+pub use view::{BLUE, Cluster, INGRESS, INNER, RED, Task};
