@@ -1,2 +1,321 @@
 //! Entering and leaving over fake parts: nothing half-made stays, and refusals say what helps.
+
+use std::sync::Mutex;
+
+use agent::{identity::JoinRequest, runtime::EngineFacts};
+use anyhow::{Result, bail};
+use futures::future::BoxFuture;
+use model::{Availability, ClusterId, ClusterSettings, NodeId, Role};
+use tempfile::TempDir;
+use tonic::service::Routes;
+
 use super::*;
+use crate::{
+    advertise::HostAddr,
+    parts::{AgentStatus, Summary},
+    preflight::Unfit,
+};
+
+/// What the fakes did, in order.
+type Diary = Arc<Mutex<Vec<&'static str>>>;
+
+/// Parts that do nothing but write it down.
+#[derive(Default)]
+struct Fake {
+    diary: Diary,
+    agent_fails: bool,
+    in_swarm_mode: bool,
+    leave_fails: bool,
+}
+
+struct Running {
+    diary: Diary,
+    leave_fails: bool,
+}
+
+impl Running {
+    fn note(&self, what: &'static str) {
+        self.diary.lock().unwrap().push(what);
+    }
+}
+
+impl ManagerPart for Running {
+    fn routes(&self) -> Routes {
+        Routes::default()
+    }
+    fn summary(&self) -> Summary {
+        Summary {
+            managers: 1,
+            ..Summary::default()
+        }
+    }
+    fn worker_token(&self) -> Option<String> {
+        Some("SWMTKN-1-a-b".into())
+    }
+    fn stop(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async { self.note("manager stops") })
+    }
+}
+
+impl AgentPart for Running {
+    fn status(&self) -> AgentStatus {
+        AgentStatus::default()
+    }
+    fn counts(&self) -> BoxFuture<'_, Result<Vec<(String, u64)>>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+    fn leave(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async {
+            self.note("agent leaves");
+            match self.leave_fails {
+                true => bail!("no engine"),
+                false => Ok(()),
+            }
+        })
+    }
+    fn stop(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async { self.note("agent stops") })
+    }
+}
+
+fn identity(role: Role) -> Identity {
+    Identity {
+        node: NodeId::from_bits(1),
+        cluster: ClusterId::from_bits(2),
+        role,
+        certificate_pem: String::new(),
+        key_pem: String::new(),
+        ca_pem: String::new(),
+    }
+}
+
+impl Fake {
+    fn running(&self, what: &'static str) -> Arc<Running> {
+        self.diary.lock().unwrap().push(what);
+        Arc::new(Running {
+            diary: self.diary.clone(),
+            leave_fails: self.leave_fails,
+        })
+    }
+}
+
+impl Parts for Fake {
+    fn engine(&self) -> BoxFuture<'_, Result<EngineFacts>> {
+        Box::pin(async {
+            Ok(EngineFacts {
+                in_swarm_mode: self.in_swarm_mode,
+                ..EngineFacts::default()
+            })
+        })
+    }
+    fn addresses(&self) -> Result<Vec<HostAddr>> {
+        Ok(vec![HostAddr {
+            device: "eth0".into(),
+            addr: "192.0.2.1".parse()?,
+        }])
+    }
+    fn fit(&self, _: &NodeState, _: u16, _: &'static str) -> Result<(), Unfit> {
+        Ok(())
+    }
+    fn bootstrap<'a>(
+        &'a self,
+        _: &'a NodeState,
+        _: ClusterSettings,
+        _: Availability,
+    ) -> BoxFuture<'a, Result<(Arc<dyn ManagerPart>, Identity)>> {
+        Box::pin(async {
+            let manager: Arc<dyn ManagerPart> = self.running("manager starts");
+            Ok((manager, identity(Role::Manager)))
+        })
+    }
+    fn join<'a>(&'a self, _: &'a JoinRequest) -> BoxFuture<'a, Result<Identity>> {
+        Box::pin(async { Ok(identity(Role::Worker)) })
+    }
+    fn keep(&self, _: &Identity) -> Result<()> {
+        Ok(())
+    }
+    fn identity(&self) -> Result<Option<Identity>> {
+        Ok(Some(identity(Role::Manager)))
+    }
+    fn manager<'a>(&'a self, _: &'a NodeState, _: &'a Identity) -> BoxFuture<'a, Result<Arc<dyn ManagerPart>>> {
+        Box::pin(async {
+            let manager: Arc<dyn ManagerPart> = self.running("manager starts");
+            Ok(manager)
+        })
+    }
+    fn agent<'a>(&'a self, _: &'a NodeState, _: &'a Identity) -> BoxFuture<'a, Result<Arc<dyn AgentPart>>> {
+        Box::pin(async {
+            if self.agent_fails {
+                bail!("the kernel refuses");
+            }
+            let agent: Arc<dyn AgentPart> = self.running("agent starts");
+            Ok(agent)
+        })
+    }
+}
+
+struct Bench {
+    node: Node,
+    door: watch::Receiver<Door>,
+    standing: watch::Receiver<Standing>,
+    diary: Diary,
+    root: TempDir,
+}
+
+fn bench(fake: Fake) -> Bench {
+    let diary = fake.diary.clone();
+    let root = tempfile::tempdir().unwrap();
+    let (door_in, door) = watch::channel(Door::Closed(INACTIVE));
+    let (standing_in, standing) = watch::channel(Standing::default());
+    let node = Node::new(Arc::new(fake), root.path().to_owned(), door_in, standing_in);
+    Bench {
+        node,
+        door,
+        standing,
+        diary,
+        root,
+    }
+}
+
+impl Bench {
+    fn done(&self) -> Vec<&'static str> {
+        std::mem::take(&mut self.diary.lock().unwrap())
+    }
+
+    fn is_inactive(&self) -> bool {
+        matches!(*self.standing.borrow(), Standing::Inactive)
+            && matches!(*self.door.borrow(), Door::Closed(INACTIVE))
+            && NodeState::load(self.root.path()).unwrap().is_none()
+    }
+}
+
+const FORCE: pb::LeaveRequest = pb::LeaveRequest { force: true };
+
+#[tokio::test]
+async fn a_first_node_opens_the_api_and_a_second_init_is_refused() {
+    let mut bench = bench(Fake::default());
+    let answer = bench.node.init(&pb::InitRequest::default()).await.unwrap();
+    assert_eq!(answer.manager_addr, "192.0.2.1:2377");
+    assert_eq!(answer.worker_token, "SWMTKN-1-a-b");
+    assert!(matches!(*bench.door.borrow(), Door::Open(_)));
+    assert!(NodeState::load(bench.root.path()).unwrap().unwrap().manager);
+    let second = bench.node.init(&pb::InitRequest::default()).await.unwrap_err();
+    assert!(second.words.contains("already part of a swarm"), "{}", second.words);
+    assert_eq!(bench.done(), ["manager starts", "agent starts"]);
+}
+
+#[tokio::test]
+async fn an_agent_that_cannot_start_takes_the_manager_with_it() {
+    let mut bench = bench(Fake {
+        agent_fails: true,
+        ..Fake::default()
+    });
+    let refusal = bench.node.init(&pb::InitRequest::default()).await.unwrap_err();
+    assert!(refusal.words.contains("the kernel refuses"), "{}", refusal.words);
+    assert_eq!(bench.done(), ["manager starts", "manager stops"]);
+    assert!(bench.is_inactive());
+}
+
+#[tokio::test]
+async fn an_engine_in_swarm_mode_is_refused_before_anything_is_made() {
+    let mut bench = bench(Fake {
+        in_swarm_mode: true,
+        ..Fake::default()
+    });
+    let refusal = bench.node.init(&pb::InitRequest::default()).await.unwrap_err();
+    assert!(refusal.words.contains("docker swarm leave"), "{}", refusal.words);
+    assert!(bench.done().is_empty() && bench.is_inactive());
+}
+
+#[tokio::test]
+async fn a_manager_leaves_only_by_force_and_forgets() {
+    let mut bench = bench(Fake::default());
+    bench.node.init(&pb::InitRequest::default()).await.unwrap();
+    let refusal = bench.node.leave(&pb::LeaveRequest::default()).await.unwrap_err();
+    assert!(refusal.words.contains("--force"), "{}", refusal.words);
+    bench.done();
+    bench.node.leave(&FORCE).await.unwrap();
+    assert_eq!(bench.done(), ["agent leaves", "manager stops"]);
+    assert!(bench.is_inactive());
+    assert!(
+        bench
+            .node
+            .leave(&FORCE)
+            .await
+            .unwrap_err()
+            .words
+            .contains("not part of a swarm")
+    );
+}
+
+#[tokio::test]
+async fn a_worker_that_cannot_clean_up_stays_unless_forced() {
+    let mut bench = bench(Fake {
+        leave_fails: true,
+        ..Fake::default()
+    });
+    let token = model::JoinToken {
+        digest: [1; 32],
+        secret: [2; 16],
+    };
+    let join = pb::JoinRequest {
+        token: token.to_string(),
+        remote_addr: "192.0.2.9:2377".into(),
+        ..Default::default()
+    };
+    bench.node.join(&join).await.unwrap();
+    assert!(matches!(*bench.door.borrow(), Door::Closed(WORKER)));
+    let refusal = bench.node.leave(&pb::LeaveRequest::default()).await.unwrap_err();
+    assert!(refusal.words.contains("no engine"), "{}", refusal.words);
+    assert!(matches!(*bench.standing.borrow(), Standing::Active(_)));
+    bench.node.leave(&FORCE).await.unwrap();
+    assert!(bench.is_inactive());
+}
+
+#[tokio::test]
+async fn bad_words_are_named() {
+    let mut bench = bench(Fake::default());
+    let join = |token: &str, remote: &str| pb::JoinRequest {
+        token: token.into(),
+        remote_addr: remote.into(),
+        ..Default::default()
+    };
+    let good = model::JoinToken {
+        digest: [1; 32],
+        secret: [2; 16],
+    };
+    let bad_token = bench
+        .node
+        .join(&join("SWMTKN-1-x", "192.0.2.9:2377"))
+        .await
+        .unwrap_err();
+    assert!(bad_token.words.contains("token"), "{}", bad_token.words);
+    let bad_remote = bench
+        .node
+        .join(&join(&good.to_string(), "192.0.2.9:x"))
+        .await
+        .unwrap_err();
+    assert!(bad_remote.words.contains("192.0.2.9:x"), "{}", bad_remote.words);
+    let request = pb::InitRequest {
+        advertise_addr: "198.51.100.7".into(),
+        ..Default::default()
+    };
+    let elsewhere = bench.node.init(&request).await.unwrap_err();
+    assert!(elsewhere.words.contains("198.51.100.7"), "{}", elsewhere.words);
+    assert!(bench.done().is_empty() && bench.is_inactive());
+}
+
+#[tokio::test]
+async fn a_daemon_started_again_takes_its_place() {
+    let mut first = bench(Fake::default());
+    first.node.init(&pb::InitRequest::default()).await.unwrap();
+    first.node.stop().await;
+    let fake = Fake::default();
+    let diary = fake.diary.clone();
+    let (door, _) = watch::channel(Door::Closed(INACTIVE));
+    let (standing_in, standing) = watch::channel(Standing::default());
+    let mut second = Node::new(Arc::new(fake), first.root.path().to_owned(), door, standing_in);
+    second.resume().await;
+    assert!(matches!(*standing.borrow(), Standing::Active(_)));
+    assert_eq!(*diary.lock().unwrap(), ["manager starts", "agent starts"]);
+}
