@@ -8,7 +8,6 @@ mod quorum;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use manager::raft::{MemoryDisk, Replica};
 use model::{Node, NodeId, NodeView, RequestId, TaskId, Timestamp};
 use store::{Entry, State, StatusReport};
 
@@ -137,22 +136,22 @@ impl World {
             machines: Vec::new(),
             pending: None,
             calm: false,
-            kernels: seed % 8 == 0,
+            kernels: seed.is_multiple_of(8),
             history: BTreeMap::new(),
             outcomes: BTreeMap::new(),
             trace: 0xcbf2_9ce4_8422_2325,
         };
-        for member in 1..=managers {
-            let saved = Replica::<MemoryDisk>::first_member(member).map_err(|e| e.to_string())?;
-            let manager = Manager::new(member, MemoryDisk::of(saved)).map_err(|e| e.to_string())?;
-            world.managers.push(manager);
-            world.agenda.after(
-                ms(10 * member),
-                Happening::Tick {
-                    manager: member as usize - 1,
-                    run: 1,
-                },
-            );
+        for (m, disk) in made::disks(managers)
+            .map_err(|e| e.to_string())?
+            .into_iter()
+            .enumerate()
+        {
+            world
+                .managers
+                .push(Manager::new(m as u64 + 1, disk).map_err(|e| e.to_string())?);
+            world
+                .agenda
+                .after(ms(10 * m as u64), Happening::Tick { manager: m, run: 1 });
         }
         world.begin()?;
         world.agenda.after(ms(500), Happening::User);

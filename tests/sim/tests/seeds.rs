@@ -42,9 +42,19 @@ fn clusters_converge_for_seeds_151_to_200() {
 }
 
 #[test]
+fn three_managers_converge_for_seeds_1001_to_1030() {
+    all(1001..1031, 3);
+}
+
+#[test]
+fn three_managers_converge_for_seeds_1031_to_1060() {
+    all(1031..1061, 3);
+}
+
+#[test]
 fn the_same_seed_is_the_same_history() {
-    for seed in [3, 77] {
-        assert_eq!(run(seed, 1), run(seed, 1));
+    for (seed, managers) in [(3, 1), (77, 1), (1003, 3)] {
+        assert_eq!(run(seed, managers), run(seed, managers));
     }
     assert_ne!(
         run(3, 1).map(|report| report.trace),
@@ -54,8 +64,12 @@ fn the_same_seed_is_the_same_history() {
 
 #[test]
 fn one_seed() {
-    let seed = std::env::var("SIM_SEED").ok().and_then(|text| text.parse().ok());
-    if let Err(why) = run(seed.unwrap_or(0), 1) {
+    let seed: u64 = std::env::var("SIM_SEED")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0);
+    // Seeds from 1001 have three managers.
+    if let Err(why) = run(seed, if seed > 1000 { 3 } else { 1 }) {
         panic!("{why}");
     }
 }

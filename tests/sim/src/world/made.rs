@@ -1,11 +1,15 @@
-//! A cluster and its nodes, as they are at the beginning.
+//! A cluster, its nodes and its managers' disks, as they are at the beginning.
 
 use std::{collections::BTreeMap, net::IpAddr};
 
+use manager::raft::{MemoryDisk, Replica, ReplicaError};
 use model::{
     Availability, Cluster, ClusterId, ClusterSecrets, ClusterSettings, Node, NodeDescription, NodeId, NodeSpec,
     NodeState, NodeStatus, Role, Timestamp,
 };
+use protobuf::Message as _;
+use raft::eraftpb::{Message, MessageType, Snapshot};
+use store::State;
 
 /// Machine number `number`, from 1, as a node that nobody has heard yet.
 pub(super) fn node(id: NodeId, number: usize, at: Timestamp) -> Node {
@@ -56,4 +60,38 @@ pub(super) fn cluster(id: u128, at: Timestamp) -> Cluster {
             root_ca_key: String::new(),
         },
     }
+}
+
+/// The disks of so many managers that have been members of one group for a while: each has taken a snapshot with that
+/// membership from a leader of an earlier term.
+pub(super) fn disks(managers: u64) -> Result<Vec<MemoryDisk>, ReplicaError> {
+    let mut disks = Vec::new();
+    for member in 1..=managers {
+        let disk = MemoryDisk::of(Replica::<MemoryDisk>::first_member(member)?);
+        if managers > 1 {
+            let mut replica = Replica::start(disk.clone())?;
+            replica.step(&founding(member, managers)?);
+            replica.advance()?;
+        }
+        disks.push(disk);
+    }
+    Ok(disks)
+}
+
+/// A leader's message with an empty state at index 10 of term 5.
+fn founding(member: u64, managers: u64) -> Result<Vec<u8>, ReplicaError> {
+    let mut state = State::default();
+    state.apply_nothing(10);
+    let mut snapshot = Snapshot::default();
+    snapshot.data = state.encode()?.into();
+    let meta = snapshot.mut_metadata();
+    (meta.index, meta.term) = (10, 5);
+    meta.mut_conf_state().voters = (1..=managers).collect();
+    let mut message = Message::default();
+    message.set_msg_type(MessageType::MsgSnapshot);
+    (message.from, message.to, message.term) = (member % managers + 1, member, 5);
+    message.set_snapshot(snapshot);
+    message
+        .write_to_bytes()
+        .map_err(|why| ReplicaError::Raft(why.to_string()))
 }
