@@ -125,6 +125,8 @@ numbered! {
         SocketRedirected = 15 "socket-redirected",
         /// A ping of a virtual address was answered.
         EchoAnswered = 16 "echo-answered",
+        /// A TCP packet that could not be delivered was answered with a reset (counted beside the drop).
+        ResetSent = 17 "reset-sent",
     }
 }
 

@@ -93,6 +93,20 @@ impl Packet {
     pub fn may_open(&self) -> bool {
         self.kind != Kind::Error && self.fragment != Fragment::Later
     }
+    /// Whether a sender of ours gets a reset for it when it is dropped for `reason`: a service has nobody to
+    /// serve it, or an open connection's other end has gone. A first packet to an address that nobody
+    /// has is met with silence, for the endpoint may be about to appear.
+    #[inline(always)]
+    pub fn deserves_reset(&self, reason: DropReason) -> bool {
+        if self.kind != Kind::Tcp || self.fragment != Fragment::Whole || self.tcp_flags & TCP_RST != 0 {
+            return false;
+        }
+        match reason {
+            DropReason::NoBackend | DropReason::BackendGone => true,
+            DropReason::NoEndpoint => !self.is_syn(),
+            _ => false,
+        }
+    }
     /// Whether it belongs to a TCP connection that must exist somewhere already.
     #[inline(always)]
     pub fn continues(&self) -> bool {

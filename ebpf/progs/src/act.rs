@@ -69,17 +69,22 @@ fn address(skb: *mut __sk_buff, dst: Mac, src: Mac) -> Result<(), DropReason> {
     write(skb, 0, &[dst, src])
 }
 
-/// Into the namespace behind a veth, without a trip through the host's queue. The packet was addressed to another MAC
-/// than the device's, which the stack over there would take for somebody else's.
 #[inline(always)]
 fn local(skb: *mut __sk_buff, w: &Work) -> Result<i32, DropReason> {
     address(skb, w.out.mac, GATEWAY_MAC)?;
+    Ok(into_namespace(skb, w.out.ifindex))
+}
+
+/// Into the namespace behind a veth, without a trip through the host's queue. The packet was addressed to another MAC
+/// than the device's, which the stack over there would take for somebody else's.
+#[inline(always)]
+pub fn into_namespace(skb: *mut __sk_buff, ifindex: u32) -> i32 {
     // SAFETY: valid context.
     unsafe {
         if (*skb).pkt_type != PACKET_HOST {
             helper::bpf_skb_change_type(skb, PACKET_HOST);
         }
-        Ok(helper::bpf_redirect_peer(w.out.ifindex, 0) as i32)
+        helper::bpf_redirect_peer(ifindex, 0) as i32
     }
 }
 

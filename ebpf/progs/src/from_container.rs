@@ -6,9 +6,9 @@ use aya_ebpf::macros::classifier;
 use aya_ebpf::programs::TcContext;
 use decide::{Fragment, Tables, Work};
 
-use crate::kernel::{Kernel, config, scratch};
+use crate::kernel::{Kernel, config, scratch, tally};
 use crate::parse::Frame;
-use crate::{act, arp, parse};
+use crate::{act, arp, parse, reset};
 
 #[classifier]
 pub fn from_container(ctx: TcContext) -> i32 {
@@ -46,6 +46,13 @@ fn run(skb: *mut __sk_buff) -> Result<i32, DropReason> {
     let decision = decide::from_container(&k, c, w, port, ifindex);
     if w.packet.fragment == Fragment::First && decision.is_ok() {
         decide::remember_ports(&k, w, vni, none);
+    }
+    if let Err(reason) = decision
+        && w.packet.deserves_reset(reason)
+    {
+        tally(reason as u32, w.packet.len);
+        reset::make(skb, w, port.mac)?;
+        return Ok(act::into_namespace(skb, ifindex));
     }
     act::perform(skb, c, w, decision)
 }

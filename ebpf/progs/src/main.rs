@@ -31,6 +31,7 @@ mod kernel;
 mod maps;
 mod parse;
 mod probe;
+mod reset;
 mod socket;
 
 #[panic_handler]

@@ -3,6 +3,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use abi::*;
@@ -16,16 +17,20 @@ fn pattern() -> Vec<u8> {
     (0..SIZE).map(|i| (i * 7 + i / 251) as u8).collect()
 }
 
-/// A server that echoes one connection whole and says whom it saw.
-fn echo(ns: &Ns, port: u16) -> std::thread::JoinHandle<SocketAddr> {
+/// A server that echoes every connection whole, one after the other, and says whom it saw.
+fn echo(ns: &Ns, port: u16) -> Receiver<SocketAddr> {
     let listener = ns.run(|| TcpListener::bind(("0.0.0.0", port)).unwrap());
+    let (tell, seen) = channel();
     std::thread::spawn(move || {
-        let (mut s, peer) = listener.accept().unwrap();
-        let mut all = vec![0; SIZE];
-        s.read_exact(&mut all).unwrap();
-        s.write_all(&all).unwrap();
-        peer
-    })
+        for mut s in listener.incoming().flatten() {
+            let mut all = vec![0; SIZE];
+            let whole = s.read_exact(&mut all).and_then(|()| s.write_all(&all));
+            if whole.is_err() || tell.send(s.peer_addr().unwrap()).is_err() {
+                return;
+            }
+        }
+    });
+    seen
 }
 
 /// Sends the pattern and expects it back; the address the connection was made from.
@@ -57,10 +62,9 @@ fn tcp_crosses_the_overlay_directly_and_through_a_virtual_address() {
     w.one.node.vip_to(C);
     let seen = echo(&w.two.member, 8080);
     let (from, _) = exchange(&w.one.member, (C, 8080));
-    assert_eq!(seen.join().unwrap(), from);
-    let seen = echo(&w.two.member, 8080);
+    assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), from);
     let (from, peer) = exchange(&w.one.member, (VIP, 80));
-    assert_eq!(seen.join().unwrap(), from);
+    assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), from);
     assert_eq!(peer.to_string(), format!("{VIP}:80"));
 }
 
@@ -96,10 +100,10 @@ fn a_published_port_answers_on_both_nodes_with_the_clients_own_address() {
         n.backend_on(11, G, NODE2, 80, IPPROTO_TCP, 0);
         n.frontend(8080, IPPROTO_TCP, 11, 11, 0);
     }
+    let seen = echo(&w.two.task, 80);
     for i in [1, 2, 3] {
-        let seen = echo(&w.two.task, 80);
         let (from, _) = exchange(&w.client, (Ipv4Addr::new(172, 16, i, 1), 8080));
-        assert_eq!(seen.join().unwrap(), from, "through node {i}");
+        assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), from, "through node {i}");
     }
 }
 
@@ -108,7 +112,7 @@ fn a_container_reaches_the_world_as_its_node() {
     let w = wire();
     let seen = echo(&w.client, 9000);
     exchange(&w.one.member, (CLIENT, 9000));
-    let seen = seen.join().unwrap();
+    let seen = seen.recv_timeout(PATIENCE).unwrap();
     assert_eq!(seen.ip(), NODE1);
     assert!(seen.port() >= SNAT_PORT_MIN);
 }
@@ -122,16 +126,16 @@ fn a_container_reaches_its_node_and_published_ports_of_both_nodes() {
     }
     let seen = echo(&w.one.host, 2222);
     exchange(&w.one.member, (NODE1, 2222));
-    assert_eq!(seen.join().unwrap().ip(), HOST_GATEWAY);
+    assert_eq!(seen.recv_timeout(PATIENCE).unwrap().ip(), HOST_GATEWAY);
+    let seen = echo(&w.two.task, 80);
     for (ns, node) in [
         (&w.one.member, NODE1),
         (&w.one.member, NODE2),
         (&w.two.member, NODE2),
         (&w.two.task, NODE1),
     ] {
-        let seen = echo(&w.two.task, 80);
         exchange(ns, (node, 8080));
-        seen.join().unwrap();
+        seen.recv_timeout(PATIENCE).unwrap();
     }
 }
 
@@ -166,13 +170,13 @@ fn processes_of_the_host_reach_published_ports_by_localhost_and_by_own_address()
     }
     w.one.hook().unwrap();
     w.two.hook().unwrap();
+    let seen = echo(&w.two.task, 80);
     for host in [&w.one.host, &w.two.host] {
         let own = if std::ptr::eq(host, &w.one.host) { NODE1 } else { NODE2 };
         for dialled in [Ipv4Addr::LOCALHOST, own] {
-            let seen = echo(&w.two.task, 80);
             let (_, peer) = exchange(host, (dialled, 8080));
             assert_eq!(peer.ip(), dialled, "the process sees what it dialled");
-            assert_eq!(seen.join().unwrap().ip(), own);
+            assert_eq!(seen.recv_timeout(PATIENCE).unwrap().ip(), own);
         }
     }
     let server = w.two.task.run(|| UdpSocket::bind("0.0.0.0:80").unwrap());
