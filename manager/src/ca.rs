@@ -85,8 +85,8 @@ impl Root {
 
     /// A certificate, PEM, for the key of a signing request.
     pub(crate) fn sign(&self, csr_pem: &str, subject: Subject, now: Timestamp) -> Result<String, CaError> {
-        let request = CertificateSigningRequestParams::from_pem(csr_pem)
-            .map_err(|why| CaError::Request(why.to_string()))?;
+        let request =
+            CertificateSigningRequestParams::from_pem(csr_pem).map_err(|why| CaError::Request(why.to_string()))?;
         if request.public_key.algorithm() != &PKCS_ECDSA_P256_SHA256 {
             return Err(CaError::Request("the key must be ECDSA P-256".to_owned()));
         }
@@ -108,10 +108,7 @@ fn node_params(subject: Subject, now: Timestamp) -> Result<CertificateParams, Ca
     params.subject_alt_names = vec![SanType::DnsName(subject.node.to_string().try_into()?)];
     params.is_ca = IsCa::ExplicitNoCa;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages = vec![
-        ExtendedKeyUsagePurpose::ServerAuth,
-        ExtendedKeyUsagePurpose::ClientAuth,
-    ];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
     params.not_before = moment(now) - BACKDATE;
     params.not_after = moment(now) + NODE_LIFE;
     Ok(params)

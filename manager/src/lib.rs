@@ -1,8 +1,30 @@
 //! The manager: holds the cluster's state by raft, decides as its leader, serves users and nodes.
+//!
+//! The edge around the pure crates `store` and `control`. The daemon starts it with [`Manager::bootstrap`] (a new
+//! cluster) or [`Manager::start`] (from disk), mounts [`ManagerHandle::local_routes`] on its local socket, and stops it
+//! with [`ManagerHandle::shutdown`]. The manager binds the control port itself; the agent of the same node connects to
+//! it over mTLS like any other.
+//!
+//! A request's way: `api` plans with `control` -> `proposer` -> `raft` (persist, send, apply) -> view and events ->
+//! `leader` (runs `control::pass`, proposes) and `dispatcher` (sends nodes what they should have).
 
+mod access;
+mod api;
 mod ca;
 mod config;
+mod dispatcher;
+mod leader;
+mod listener;
+mod manager;
 mod mint;
+mod peers;
+mod proposer;
 pub mod raft;
 mod tls;
 mod token;
+
+pub use ca::{CaError, Subject};
+pub use config::{InitParams, ManagerConfig, NodeCredentials};
+pub use manager::{Manager, ManagerHandle, StartError};
+pub use proposer::Proposer;
+pub use tls::TlsError;

@@ -130,7 +130,10 @@ pub(crate) fn server_config(root_pem: &str, identity: Arc<ServerIdentity>) -> Re
 /// The side of a manager that calls the manager with id `peer`.
 pub(crate) fn client_config(credentials: &NodeCredentials, peer: NodeId) -> Result<Arc<ClientConfig>, TlsError> {
     let own = chain_of(&credentials.certificate_pem)?;
-    let subject = own.first().and_then(|der| subject_of(der)).ok_or_else(|| unusable("no node's"))?;
+    let subject = own
+        .first()
+        .and_then(|der| subject_of(der))
+        .ok_or_else(|| unusable("no node's"))?;
     let verifier = ManagerVerifier {
         roots: roots_of(&credentials.root_pem)?,
         provider: provider(),

@@ -16,6 +16,14 @@ pub(crate) fn fresh(root_digest: [u8; 32]) -> JoinToken {
     }
 }
 
+/// The whole token that gives `role`.
+pub(crate) fn of_role(cluster: &Cluster, role: Role) -> &str {
+    match role {
+        Role::Worker => &cluster.secrets.worker_token,
+        Role::Manager => &cluster.secrets.manager_token,
+    }
+}
+
 /// The role that a token's text gives in this cluster; `None` if it is not one of the cluster's.
 pub(crate) fn role_of(cluster: &Cluster, text: &str) -> Result<Option<Role>, CaError> {
     let worker = equal(text, &cluster.secrets.worker_token)?;

@@ -218,6 +218,12 @@ impl Driver {
         let _ = self.requests.send(Request::Unreachable(member));
     }
 
+    /// Waits until the thread has ended and its files are closed.
+    pub async fn ended(&self) {
+        let mut failure = self.failure.clone();
+        while failure.changed().await.is_ok() {}
+    }
+
     /// Ends the thread; whatever waits is answered with "stopped".
     pub fn stop(&self) {
         let _ = self.requests.send(Request::Stop);
@@ -287,12 +293,7 @@ impl<D: Disk, T: Transport> Worker<D, T> {
         }
     }
 
-    fn take_proposal(
-        &mut self,
-        id: RequestId,
-        entry: Vec<u8>,
-        reply: oneshot::Sender<Result<Applied, ProposeError>>,
-    ) {
+    fn take_proposal(&mut self, id: RequestId, entry: Vec<u8>, reply: oneshot::Sender<Result<Applied, ProposeError>>) {
         if let Some(waiting) = self.proposals.get_mut(&id) {
             waiting.replies.push(reply);
             return;
@@ -346,9 +347,8 @@ impl<D: Disk, T: Transport> Worker<D, T> {
             view: self.replica.view(),
             standing: self.replica.standing(),
         };
-        let changed = |old: &Published| {
-            old.standing != published.standing || old.view.applied() != published.view.applied()
-        };
+        let changed =
+            |old: &Published| old.standing != published.standing || old.view.applied() != published.view.applied();
         if changed(&self.publish.borrow()) {
             self.publish.send_replace(published.clone());
         }
@@ -359,13 +359,7 @@ impl<D: Disk, T: Transport> Worker<D, T> {
         published
     }
 
-    fn answer(
-        &mut self,
-        id: RequestId,
-        index: u64,
-        outcome: Result<Vec<Event>, Refused>,
-        published: &Published,
-    ) {
+    fn answer(&mut self, id: RequestId, index: u64, outcome: Result<Vec<Event>, Refused>, published: &Published) {
         let Some(proposal) = self.proposals.remove(&id) else {
             return;
         };

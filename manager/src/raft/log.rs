@@ -115,7 +115,11 @@ impl Storage for Log {
     /// of the entry before the first.
     fn first_index(&self) -> raft::Result<u64> {
         let held = self.first_held();
-        Ok(if held == self.snapshot_index() + 1 { held } else { held + 1 })
+        Ok(if held == self.snapshot_index() + 1 {
+            held
+        } else {
+            held + 1
+        })
     }
 
     fn last_index(&self) -> raft::Result<u64> {

@@ -1,0 +1,33 @@
+//! The cluster's API: each method handed to the file of its object. Mounted on the control port for managers and on the
+//! local socket.
+
+use tonic::{Request, Response, Status, async_trait};
+use wire::pb::{self, control_server::Control};
+
+use super::Api;
+
+macro_rules! control {
+    ($($method:ident($request:ident) -> $response:ident;)*) => {
+        #[async_trait]
+        impl Control for Api {
+            $(async fn $method(&self, request: Request<pb::$request>) -> Result<Response<pb::$response>, Status> {
+                Api::$method(self, request.into_inner()).await.map(Response::new)
+            })*
+        }
+    };
+}
+
+control! {
+    create_network(CreateNetworkRequest) -> Network;
+    list_networks(ListNetworksRequest) -> ListNetworksResponse;
+    remove_network(RemoveRequest) -> RemoveResponse;
+    create_service(CreateServiceRequest) -> Service;
+    update_service(UpdateServiceRequest) -> Service;
+    list_services(ListServicesRequest) -> ListServicesResponse;
+    remove_service(RemoveRequest) -> RemoveResponse;
+    list_tasks(ListTasksRequest) -> ListTasksResponse;
+    list_nodes(ListNodesRequest) -> ListNodesResponse;
+    update_node(UpdateNodeRequest) -> Node;
+    remove_node(RemoveRequest) -> RemoveResponse;
+    get_join_token(GetJoinTokenRequest) -> GetJoinTokenResponse;
+}

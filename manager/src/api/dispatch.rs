@@ -1,0 +1,69 @@
+//! What nodes call: sessions, renewals, leaving. The node is the one in the certificate, whatever the message says.
+
+use model::{NodeState, Role};
+use store::Command;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming, async_trait};
+use wire::pb::{self, dispatcher_server};
+
+use super::{Api, admission, refusal};
+use crate::{access::Caller, ca::Subject, mint};
+
+fn caller<T>(request: &Request<T>) -> Result<(Caller, Subject), Status> {
+    let caller = request.extensions().get::<Caller>().copied();
+    let subject = caller.and_then(|caller| caller.subject);
+    caller
+        .zip(subject)
+        .ok_or_else(|| Status::unauthenticated("a certificate of this cluster is needed: join first"))
+}
+
+#[async_trait]
+impl dispatcher_server::Dispatcher for Api {
+    type SessionStream = ReceiverStream<Result<pb::SessionDown, Status>>;
+
+    async fn session(
+        &self,
+        request: Request<Streaming<pb::SessionUp>>,
+    ) -> Result<Response<Self::SessionStream>, Status> {
+        let (caller, subject) = caller(&request)?;
+        let down = self
+            .dispatcher
+            .open(subject.node, caller.from.ip(), request.into_inner());
+        Ok(Response::new(ReceiverStream::new(down)))
+    }
+
+    async fn renew_certificate(
+        &self,
+        request: Request<pb::RenewCertificateRequest>,
+    ) -> Result<Response<pb::IssueCertificateResponse>, Status> {
+        let (_, subject) = caller(&request)?;
+        let view = self.read().await?;
+        let (root, cluster) = Self::root(&view)?;
+        // The role of the state: a demoted manager does not renew itself back.
+        let role = view.node(subject.node).map_or(Role::Worker, |node| node.spec.role);
+        let node = subject.node;
+        let subject = Subject { node, role, cluster };
+        let signed = root.sign(&request.into_inner().csr_pem, subject, mint::now());
+        let certificate_pem = signed.map_err(|why| admission::uncertified(&why))?;
+        Ok(Response::new(admission::issued(certificate_pem, subject)))
+    }
+
+    async fn leave(
+        &self,
+        request: Request<pb::LeaveClusterRequest>,
+    ) -> Result<Response<pb::LeaveClusterResponse>, Status> {
+        let (_, subject) = caller(&request)?;
+        self.dispatcher.close(subject.node);
+        let down = Command::NodeStatus {
+            id: subject.node,
+            at: mint::now(),
+            state: NodeState::Down,
+            message: "left the swarm".to_owned(),
+        };
+        self.proposer
+            .propose(down)
+            .await
+            .map_err(|why| refusal::unproposed(&why))?;
+        Ok(Response::new(pb::LeaveClusterResponse {}))
+    }
+}

@@ -1,0 +1,112 @@
+//! Nodes and join tokens, as users ask for them.
+
+use model::{JoinToken, Node, NodeSpec, Role};
+use store::{Command, Refused, View};
+use tonic::Status;
+use wire::pb;
+
+use super::{Api, refusal, request_id};
+use crate::{mint, token};
+
+impl Api {
+    /// A node by what users call it; "self" is the one that answers.
+    pub(super) fn find_node<'a>(&self, view: &'a View, what: &str) -> Result<&'a Node, Refused> {
+        let own = if what == "self" { view.node(self.node) } else { None };
+        own.map_or_else(|| control::find_node(view, what), Ok)
+    }
+
+    pub(super) async fn list_nodes(&self, request: pb::ListNodesRequest) -> Result<pb::ListNodesResponse, Status> {
+        let view = self.read().await?;
+        let nodes: Vec<Node> = if request.refs.is_empty() {
+            view.nodes().cloned().collect()
+        } else {
+            let found = request.refs.iter().map(|what| self.find_node(&view, what).cloned());
+            found.collect::<Result<_, _>>().map_err(|why| refusal::refused(&why))?
+        };
+        Ok(pb::ListNodesResponse {
+            nodes: nodes.into_iter().map(Into::into).collect(),
+            self_: self.node.to_string(),
+            leader: self.proposer.leader().map(|node| node.to_string()).unwrap_or_default(),
+        })
+    }
+
+    pub(super) async fn update_node(&self, request: pb::UpdateNodeRequest) -> Result<pb::Node, Status> {
+        let request_id = request_id(&request.request)?;
+        let view = self.read().await?;
+        let node = self
+            .find_node(&view, &request.r#ref)
+            .map_err(|why| refusal::refused(&why))?;
+        let spec = NodeSpec::try_from(request.spec.unwrap_or_default()).map_err(|why| refusal::invalid(&why))?;
+        if spec.role != node.spec.role {
+            return Err(Status::unimplemented(
+                "promoting and demoting nodes is not built yet: the node that ran \"swarm init\" is the only manager",
+            ));
+        }
+        let (id, version, at) = (node.id, request.version, mint::now());
+        let plan = |_: &View| {
+            let spec = spec.clone();
+            Ok(Command::UpdateNodeSpec { id, version, at, spec })
+        };
+        let view = self.change(request_id, plan).await?;
+        let found = view.node(id).cloned();
+        found
+            .map(Into::into)
+            .ok_or_else(|| Status::aborted("the node was removed at the same time"))
+    }
+
+    pub(super) async fn remove_node(&self, request: pb::RemoveRequest) -> Result<pb::RemoveResponse, Status> {
+        let request_id = request_id(&request.request)?;
+        let view = self.read().await?;
+        let id = self
+            .find_node(&view, &request.r#ref)
+            .map_err(|why| refusal::refused(&why))?
+            .id;
+        let (at, force) = (mint::now(), request.force);
+        self.change(request_id, |_| Ok(Command::RemoveNode { id, at, force }))
+            .await?;
+        Ok(pb::RemoveResponse { id: id.to_string() })
+    }
+
+    pub(super) async fn get_join_token(
+        &self,
+        request: pb::GetJoinTokenRequest,
+    ) -> Result<pb::GetJoinTokenResponse, Status> {
+        let role = if request.role == i32::from(pb::Role::Manager) {
+            Role::Manager
+        } else {
+            Role::Worker
+        };
+        let mut view = self.read().await?;
+        if request.rotate {
+            let fresh = mint::bits().to_le_bytes();
+            let id = request_id(&request.request)?;
+            view = self.change(id, |view| rotated(view, role, fresh)).await?;
+        }
+        let cluster = view.cluster().ok_or_else(|| refusal::refused(&Refused::NoCluster))?;
+        Ok(pb::GetJoinTokenResponse {
+            token: token::of_role(cluster, role).to_owned(),
+            manager_addr: self.advertise_addr.to_string(),
+        })
+    }
+}
+
+/// New tokens: the one of `role` with another secret, the other as it is.
+fn rotated(view: &View, role: Role, secret: [u8; 16]) -> Result<Command, Refused> {
+    let cluster = view.cluster().ok_or(Refused::NoCluster)?;
+    let old = token::of_role(cluster, role);
+    let digest = old
+        .parse::<JoinToken>()
+        .map_err(|why| Refused::Invalid(why.to_string()))?
+        .digest;
+    let fresh = JoinToken { digest, secret }.to_string();
+    let secrets = &cluster.secrets;
+    let (worker, manager) = match role {
+        Role::Worker => (fresh, secrets.manager_token.clone()),
+        Role::Manager => (secrets.worker_token.clone(), fresh),
+    };
+    Ok(Command::UpdateTokens {
+        version: cluster.version,
+        worker,
+        manager,
+    })
+}

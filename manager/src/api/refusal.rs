@@ -1,0 +1,48 @@
+//! Refusals as gRPC statuses: a code per kind, the text as it is shown to users.
+
+use std::fmt::Display;
+
+use store::Refused;
+use tonic::Status;
+
+use crate::raft::{ProposeError, ReadError};
+
+/// The state says no.
+pub(super) fn refused(why: &Refused) -> Status {
+    let text = why.to_string();
+    match why {
+        Refused::NotFound { .. } => Status::not_found(text),
+        Refused::NameTaken { .. } | Refused::IdTaken { .. } | Refused::ClusterExists | Refused::IngressExists(_) => {
+            Status::already_exists(text)
+        }
+        Refused::Invalid(_)
+        | Refused::Ambiguous { .. }
+        | Refused::PortReserved { .. }
+        | Refused::IngressNamed(_)
+        | Refused::Renamed { .. } => Status::invalid_argument(text),
+        Refused::NoAddress { .. } | Refused::NoPort { .. } | Refused::NoSubnet { .. } | Refused::NoVni(_) => {
+            Status::resource_exhausted(text)
+        }
+        _ => Status::failed_precondition(text),
+    }
+}
+
+/// A proposal did not get through.
+pub(super) fn unproposed(why: &ProposeError) -> Status {
+    match why {
+        ProposeError::Refused(why) => refused(why),
+        ProposeError::Deadline(_) => Status::deadline_exceeded(why.to_string()),
+        ProposeError::Codec(_) => Status::internal(why.to_string()),
+        ProposeError::NoLeader | ProposeError::Busy | ProposeError::Stopped => Status::unavailable(why.to_string()),
+    }
+}
+
+/// A read did not get through.
+pub(super) fn unread(why: &ReadError) -> Status {
+    Status::unavailable(why.to_string())
+}
+
+/// The message makes no sense.
+pub(super) fn invalid(why: &impl Display) -> Status {
+    Status::invalid_argument(why.to_string())
+}

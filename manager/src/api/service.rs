@@ -1,0 +1,83 @@
+//! Services, as users ask for them. Networks come by name, short id or id; the state has ids.
+
+use control::{find_network, find_service, plan_create_service, plan_update_service};
+use model::{Service, ServiceId, ServiceSpec};
+use store::{Command, View};
+use tonic::Status;
+use wire::pb;
+
+use super::{Api, refusal, request_id};
+use crate::mint;
+
+/// The spec with the networks' ids in place of what the user called them.
+fn resolve(view: &View, mut spec: pb::ServiceSpec) -> Result<ServiceSpec, Status> {
+    for attachment in &mut spec.networks {
+        let network = find_network(view, &attachment.network).map_err(|why| refusal::refused(&why))?;
+        attachment.network = network.id.to_string();
+    }
+    ServiceSpec::try_from(spec).map_err(|why| refusal::invalid(&why))
+}
+
+fn found(view: &View, id: ServiceId) -> Result<pb::Service, Status> {
+    let service = view.service(id).cloned();
+    service
+        .map(Into::into)
+        .ok_or_else(|| Status::aborted("the service was removed at the same time"))
+}
+
+impl Api {
+    pub(super) async fn create_service(&self, request: pb::CreateServiceRequest) -> Result<pb::Service, Status> {
+        let id = request_id(&request.request)?;
+        let spec = resolve(&self.read().await?, request.spec.unwrap_or_default())?;
+        let service = ServiceId::from_bits(mint::object_of(id, "service"));
+        let at = mint::now();
+        let view = self
+            .change(id, |view| plan_create_service(view, service, at, spec.clone()))
+            .await?;
+        found(&view, service)
+    }
+
+    pub(super) async fn update_service(&self, request: pb::UpdateServiceRequest) -> Result<pb::Service, Status> {
+        let id = request_id(&request.request)?;
+        let view = self.read().await?;
+        let service = find_service(&view, &request.r#ref)
+            .map_err(|why| refusal::refused(&why))?
+            .id;
+        let spec = resolve(&view, request.spec.unwrap_or_default())?;
+        let (version, at) = (request.version, mint::now());
+        let view = self
+            .change(id, |view| plan_update_service(view, service, version, at, spec.clone()))
+            .await?;
+        found(&view, service)
+    }
+
+    pub(super) async fn list_services(
+        &self,
+        request: pb::ListServicesRequest,
+    ) -> Result<pb::ListServicesResponse, Status> {
+        let view = self.read().await?;
+        let services: Vec<Service> = if request.refs.is_empty() {
+            view.services().cloned().collect()
+        } else {
+            let found = request.refs.iter().map(|what| find_service(&view, what).cloned());
+            found.collect::<Result<_, _>>().map_err(|why| refusal::refused(&why))?
+        };
+        Ok(pb::ListServicesResponse {
+            services: services.into_iter().map(Into::into).collect(),
+        })
+    }
+
+    pub(super) async fn remove_service(&self, request: pb::RemoveRequest) -> Result<pb::RemoveResponse, Status> {
+        let id = request_id(&request.request)?;
+        let view = self.read().await?;
+        let service = find_service(&view, &request.r#ref)
+            .map_err(|why| refusal::refused(&why))?
+            .id;
+        let at = mint::now();
+        self.change(id, |_| Ok(Command::RemoveService { id: service, at }))
+            .await?;
+        Ok(pb::RemoveResponse {
+            id: service.to_string(),
+        })
+    }
+}

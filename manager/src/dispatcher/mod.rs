@@ -1,0 +1,63 @@
+//! Sessions of nodes. `session` tells one node what it should have and takes its reports; `presence` knows which nodes
+//! have a session and which are heard from, and proposes what follows from it. Only the leader holds sessions.
+
+mod presence;
+mod report;
+mod session;
+
+use std::net::IpAddr;
+
+use model::NodeId;
+use tokio::sync::{mpsc, watch};
+use tonic::{Status, Streaming};
+use wire::pb;
+
+use crate::proposer::Proposer;
+use presence::Presence;
+
+/// Messages to a node that may wait in its stream.
+const DOWN_QUEUE: usize = 4;
+
+/// Opens and ends sessions; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Dispatcher {
+    proposer: Proposer,
+    presence: Presence,
+    stopping: watch::Receiver<bool>,
+}
+
+impl Dispatcher {
+    /// Starts the task that watches over presence. Everything ends when `stopping` becomes true.
+    pub(crate) fn start(proposer: Proposer, stopping: watch::Receiver<bool>) -> Self {
+        Self {
+            presence: Presence::start(proposer.clone(), stopping.clone()),
+            proposer,
+            stopping,
+        }
+    }
+
+    /// A session of `node`, whose connection comes from `from`. What the node is told comes out of the receiver.
+    pub(crate) fn open(
+        &self,
+        node: NodeId,
+        from: IpAddr,
+        up: Streaming<pb::SessionUp>,
+    ) -> mpsc::Receiver<Result<pb::SessionDown, Status>> {
+        let (down, receiver) = mpsc::channel(DOWN_QUEUE);
+        let session = session::Session {
+            node,
+            from,
+            proposer: self.proposer.clone(),
+            presence: self.presence.clone(),
+            stopping: self.stopping.clone(),
+            down,
+        };
+        tokio::spawn(session.run(up));
+        receiver
+    }
+
+    /// Ends the session of a node that leaves.
+    pub(crate) fn close(&self, node: NodeId) {
+        self.presence.close(node);
+    }
+}

@@ -1,0 +1,106 @@
+//! What a leader does besides answering: runs `control::pass` whenever events mark something dirty, a deadline comes, or
+//! half a minute has passed, and proposes what it decides. On a manager that does not lead it sleeps.
+//!
+//! What must stay true: a pass sees everything that the one before it decided; a lost event costs time, nothing else.
+
+use std::{sync::Arc, time::Duration};
+
+use control::{Dirty, next_deadline, pass};
+use store::Event;
+use tokio::{
+    sync::{broadcast, watch},
+    time::{Instant, sleep, sleep_until},
+};
+
+use crate::{
+    mint,
+    proposer::Proposer,
+    raft::{ProposeError, Published},
+};
+
+/// Everything is looked at this often, whatever events say.
+const FULL_PASS_EVERY: Duration = Duration::from_secs(30);
+/// After a refusal; the next pass decides on a newer view.
+const AFTER_REFUSAL: Duration = Duration::from_millis(20);
+
+/// Runs until the driver ends.
+pub(crate) async fn run(proposer: Proposer) {
+    let mut published = proposer.published();
+    loop {
+        let Ok(leading) = published.wait_for(|p| p.standing.leads).await.map(|p| p.standing.term) else {
+            return;
+        };
+        tracing::info!(term = leading, "leading");
+        lead(&proposer, &mut published, leading).await;
+        tracing::info!(term = leading, "not leading any more");
+    }
+}
+
+async fn lead(proposer: &Proposer, published: &mut watch::Receiver<Published>, term: u64) {
+    let mut events = proposer.events();
+    let mut dirty = Dirty::all();
+    let mut full_pass = Instant::now() + FULL_PASS_EVERY;
+    loop {
+        drain(&mut events, &mut dirty);
+        let view = {
+            let now = published.borrow_and_update();
+            if !now.standing.leads || now.standing.term != term {
+                return;
+            }
+            now.view.clone()
+        };
+        let commands = pass(&view, &dirty, mint::now(), &mut mint::bits);
+        dirty = Dirty::default();
+        for command in commands {
+            match proposer.propose(command).await {
+                Ok(_) => {}
+                Err(ProposeError::Refused(why)) => {
+                    tracing::debug!(%why, "decided on an old view");
+                    dirty = Dirty::all();
+                    sleep(AFTER_REFUSAL).await;
+                    break;
+                }
+                Err(why) => {
+                    tracing::warn!(%why, "the leader's decisions are not taken");
+                    dirty = Dirty::all();
+                    break;
+                }
+            }
+        }
+        if !dirty.is_empty() {
+            continue;
+        }
+        let now = mint::now();
+        let deadline = next_deadline(&view, now).map_or(full_pass, |at| full_pass.min(Instant::now() + at.since(now)));
+        tokio::select! {
+            event = events.recv() => note(event, &mut dirty),
+            () = sleep_until(deadline) => {}
+            changed = published.wait_for(|p| p.standing.term != term || !p.standing.leads) => {
+                if changed.is_err() {
+                    return;
+                }
+            }
+        }
+        if Instant::now() >= full_pass {
+            dirty = Dirty::all();
+            full_pass = Instant::now() + FULL_PASS_EVERY;
+        }
+    }
+}
+
+fn drain(events: &mut broadcast::Receiver<Arc<[Event]>>, dirty: &mut Dirty) {
+    loop {
+        match events.try_recv() {
+            Ok(batch) => batch.iter().for_each(|event| dirty.note(event)),
+            Err(broadcast::error::TryRecvError::Lagged(_)) => *dirty = Dirty::all(),
+            Err(_) => return,
+        }
+    }
+}
+
+fn note(received: Result<Arc<[Event]>, broadcast::error::RecvError>, dirty: &mut Dirty) {
+    match received {
+        Ok(batch) => batch.iter().for_each(|event| dirty.note(event)),
+        Err(_) => *dirty = Dirty::all(),
+    }
+}

@@ -1,0 +1,70 @@
+//! The only door to raft: commands in, the state that has them out. Used by the API, the leader's loop and the
+//! dispatcher; cheap to clone.
+
+use std::sync::Arc;
+
+use model::{NodeId, RequestId};
+use store::{Command, Entry, Event, View};
+use tokio::sync::{broadcast, watch};
+
+use crate::{
+    mint,
+    raft::{Applied, Driver, ProposeError, Published, ReadError},
+};
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct Proposer {
+    driver: Driver,
+}
+
+impl Proposer {
+    pub(crate) fn new(driver: Driver) -> Self {
+        Self { driver }
+    }
+
+    /// Proposes a command of the manager's own under a fresh request id and waits until it was applied here.
+    pub async fn propose(&self, command: Command) -> Result<Applied, ProposeError> {
+        self.propose_as(mint::request(), command).await
+    }
+
+    /// Proposes a command for a request: repeated with the same id it is carried out once, and the repetition gets the
+    /// first outcome.
+    pub async fn propose_as(&self, request: RequestId, command: Command) -> Result<Applied, ProposeError> {
+        let entry = Entry { request, command }.encode()?;
+        self.driver.propose(request, entry).await
+    }
+
+    /// A view with everything that was acknowledged before the call, by whichever manager.
+    pub async fn read(&self) -> Result<View, ReadError> {
+        self.driver.read(mint::request()).await
+    }
+
+    /// The view of this manager as of now; may be behind the leader's.
+    pub fn view(&self) -> View {
+        self.driver.published().borrow().view.clone()
+    }
+
+    /// Views and leadership as they change.
+    pub fn published(&self) -> watch::Receiver<Published> {
+        self.driver.published()
+    }
+
+    /// Events of what is applied from now on.
+    pub fn events(&self) -> broadcast::Receiver<Arc<[Event]>> {
+        self.driver.events()
+    }
+
+    /// The leader's node, as far as this manager knows.
+    pub fn leader(&self) -> Option<NodeId> {
+        let published = self.driver.published();
+        let published = published.borrow();
+        let leader = published.standing.leader?;
+        let mut nodes = published.view.nodes();
+        nodes.find(|node| node.raft_id == Some(leader)).map(|node| node.id)
+    }
+
+    pub(crate) fn driver(&self) -> &Driver {
+        &self.driver
+    }
+}
