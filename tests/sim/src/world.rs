@@ -136,7 +136,7 @@ impl World {
             machines: Vec::new(),
             pending: None,
             calm: false,
-            kernels: seed.is_multiple_of(8),
+            kernels: seed.is_multiple_of(25),
             history: BTreeMap::new(),
             outcomes: BTreeMap::new(),
             trace: 0xcbf2_9ce4_8422_2325,

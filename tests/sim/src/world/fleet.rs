@@ -139,7 +139,7 @@ impl World {
     }
 
     pub(super) fn program_soon(&mut self, id: NodeId) {
-        let (kernels, delay) = (self.kernels, self.dice.between(50, 1000));
+        let (kernels, delay) = (self.kernels, self.dice.between(200, 2000));
         if let Some(machine) = self.running(id).filter(|machine| kernels && !machine.programming) {
             machine.programming = true;
             self.agenda.after(ms(delay), Happening::Program(id));
