@@ -303,19 +303,26 @@ impl AgentHandle {
         let farewell = tokio::time::timeout(FAREWELL, farewell(&self.config.identity, self.session.borrow().clone()));
         let _ = farewell.await;
         end(self.tasks).await;
-        let ours = self.runtime.list().await?;
-        let removals = ours.iter().map(|found| self.runtime.remove(&found.container.id));
-        futures::future::try_join_all(removals).await?;
-        self.runtime.prune_networks(&[]).await?;
-        self.network.detach_all().await?;
+        // The kernel can be cleaned without an engine, too.
+        let emptied = empty(&*self.runtime).await;
+        let detached = self.network.detach_all().await;
         // Last: the engine calls it while containers and networks go.
         self.plugin.stop();
+        emptied?;
+        detached?;
         let path = self.config.data_root.join("agent");
         match std::fs::remove_dir_all(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(AgentError::State { path, error }),
             _ => Ok(()),
         }
     }
+}
+
+/// Removes all our containers and the engine's side of our networks.
+async fn empty(runtime: &dyn Runtime) -> Result<(), RuntimeError> {
+    let ours = runtime.list().await?;
+    futures::future::try_join_all(ours.iter().map(|found| runtime.remove(&found.container.id))).await?;
+    runtime.prune_networks(&[]).await
 }
 
 async fn end(tasks: Vec<JoinHandle<()>>) {

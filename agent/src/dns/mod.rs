@@ -1,35 +1,92 @@
-//! The node's resolver for containers.
+//! The node's resolver for containers, at [`RESOLVER`] inside the node.
+//!
+//! The datapath gives every endpoint's questions a source address that is unique on the node, so that the caller is
+//! known even where subnets of networks are equal. What a name means is decided by [`answer`], purely, from the view
+//! that the kernel has too; other names go to the host's upstreams, from internal networks nowhere.
 
+mod answer;
+mod forward;
+mod reply;
+mod serve;
 pub mod upstream;
 
-use std::{net::Ipv4Addr, sync::Arc};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
 
-use model::NodeView;
-use tokio::{sync::watch, task::JoinHandle};
+use hickory_proto::op::Message;
+use model::{NodeView, TaskId};
+use tokio::sync::watch;
+
+pub use answer::{Answer, Question, answer};
+pub use serve::serve;
 
 use crate::network::DnsClients;
 
 /// Where containers ask; the address is on `ntl-host`.
 pub const RESOLVER: Ipv4Addr = Ipv4Addr::new(169, 254, 63, 53);
+/// Endpoint with local index `n` asks from this address + `n`.
+const CLIENTS: Ipv4Addr = Ipv4Addr::new(169, 254, 64, 0);
+/// Of [`CLIENTS`].
+const CLIENTS_PREFIX: u32 = 18;
 
-/// stub
+/// How a question came, and so how its answer may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Transport {
+    Udp,
+    Tcp,
+}
+
+/// Answers questions of this node's containers.
+#[derive(Clone)]
 pub struct Resolver {
     view: watch::Receiver<Option<Arc<NodeView>>>,
     clients: watch::Receiver<DnsClients>,
 }
+
 impl Resolver {
-    /// stub
+    /// Over the view that the kernel has, and the endpoints that the network numbered.
     pub fn new(view: watch::Receiver<Option<Arc<NodeView>>>, clients: watch::Receiver<DnsClients>) -> Self {
         Self { view, clients }
     }
+
+    /// The whole answer to a question from `source`; `None`: not worth one (not a question).
+    async fn resolve(&self, packet: &[u8], source: IpAddr, transport: Transport) -> Option<Vec<u8>> {
+        let request = Message::from_vec(packet).ok()?;
+        let question = reply::question(&request)?;
+        let found = match (self.view.borrow().clone(), self.caller(source)) {
+            (Some(view), Some(caller)) => answer(&view, caller, &question),
+            _ => Answer::Refused,
+        };
+        match found {
+            Answer::Elsewhere => match forward::ask(packet, transport).await {
+                Some(response) => Some(response),
+                None => reply::server_failure(&request),
+            },
+            found => reply::encode(&request, &question, found, transport),
+        }
+    }
+
+    fn caller(&self, source: IpAddr) -> Option<TaskId> {
+        let index = client_index(source)?;
+        self.clients.borrow().get(&index).map(|(task, _)| *task)
+    }
 }
-/// stub
-pub fn serve(resolver: Resolver) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        let _ = (resolver.view.has_changed(), resolver.clients.has_changed());
-    })
+
+fn client_index(source: IpAddr) -> Option<u32> {
+    let IpAddr::V4(source) = source else { return None };
+    let offset = source.to_bits().checked_sub(CLIENTS.to_bits())?;
+    (offset < 1 << (32 - CLIENTS_PREFIX)).then_some(offset)
 }
-/// stub
+
+/// What an operator should know of the resolver.
 pub fn warnings() -> Vec<String> {
-    vec![]
+    if upstream::read().is_empty() {
+        return vec!["/etc/resolv.conf names no name server: containers resolve names of the cluster only".to_owned()];
+    }
+    Vec::new()
 }
+
+#[cfg(test)]
+mod tests;

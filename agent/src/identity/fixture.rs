@@ -1,1 +1,155 @@
+//! A small certificate authority and a manager's admission port, for tests.
 
+use std::sync::{Arc, Mutex};
+
+use model::{ClusterId, JoinToken, NodeId, Role};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+};
+use rustls::{
+    ServerConfig,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+};
+use tokio::net::TcpListener;
+use tonic::{Request, Response, Status};
+use wire::pb::{
+    self,
+    admission_server::{Admission, AdmissionServer},
+};
+
+use super::Identity;
+
+/// A cluster's authority.
+pub struct Authority {
+    pub pem: String,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+fn subject(node: u128, role: Role) -> DistinguishedName {
+    let mut name = DistinguishedName::new();
+    name.push(DnType::CommonName, NodeId::from_bits(node).to_string());
+    name.push(DnType::OrganizationalUnitName, role.word());
+    name.push(DnType::OrganizationName, ClusterId::from_bits(1).to_string());
+    name
+}
+
+impl Authority {
+    pub fn new() -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let pem = params.self_signed(&key).unwrap().pem();
+        let issuer = Issuer::new(params, key);
+        Self { pem, issuer }
+    }
+
+    fn params(node: u128, role: Role) -> CertificateParams {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = subject(node, role);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        params
+    }
+
+    /// A node's identity.
+    pub fn identity(&self, node: u128, role: Role) -> Identity {
+        let key = KeyPair::generate().unwrap();
+        let certificate = Self::params(node, role).signed_by(&key, &self.issuer).unwrap();
+        Identity::from_pem(certificate.pem(), key.serialize_pem(), self.pem.clone()).unwrap()
+    }
+
+    fn sign(&self, csr_pem: &str) -> String {
+        let mut request = CertificateSigningRequestParams::from_pem(csr_pem).unwrap();
+        request.params = Self::params(7, Role::Worker);
+        request.signed_by(&self.issuer).unwrap().pem()
+    }
+
+    /// The token that pins this authority.
+    pub fn token(&self) -> JoinToken {
+        let der = CertificateDer::from_pem_slice(self.pem.as_bytes()).unwrap();
+        let digest = ring::digest::digest(&ring::digest::SHA256, &der);
+        JoinToken {
+            digest: digest.as_ref().try_into().unwrap(),
+            secret: [1; 16],
+        }
+    }
+}
+
+/// A server that admits nodes.
+pub struct Server {
+    pub addr: String,
+    /// Tokens that it was shown.
+    pub shown: Arc<Mutex<Vec<String>>>,
+}
+
+struct Desk {
+    authority: Arc<Authority>,
+    shown: Arc<Mutex<Vec<String>>>,
+}
+
+/// Serves with `role` in the server's certificate.
+pub async fn serve(authority: Arc<Authority>, role: Role) -> Server {
+    let identity = authority.identity(2, role);
+    let chain = vec![CertificateDer::from_pem_slice(identity.certificate_pem.as_bytes()).unwrap()];
+    let key = PrivateKeyDer::from_pem_slice(identity.key_pem.as_bytes()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap().to_string();
+    let shown = Arc::new(Mutex::new(Vec::new()));
+    let desk = Arc::new(Desk {
+        authority,
+        shown: shown.clone(),
+    });
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (acceptor, desk) = (acceptor.clone(), desk.clone());
+            tokio::spawn(async move {
+                let Ok(stream) = acceptor.accept(stream).await else {
+                    return;
+                };
+                let service = hyper_util::service::TowerToHyperService::new(AdmissionServer::from_arc(desk));
+                let executor = hyper_util::rt::TokioExecutor::new();
+                let _ = hyper::server::conn::http2::Builder::new(executor)
+                    .serve_connection(hyper_util::rt::TokioIo::new(stream), service)
+                    .await;
+            });
+        }
+    });
+    Server { addr, shown }
+}
+
+#[tonic::async_trait]
+impl Admission for Desk {
+    async fn root_certificate(
+        &self,
+        _request: Request<pb::RootCertificateRequest>,
+    ) -> Result<Response<pb::RootCertificateResponse>, Status> {
+        let pem = self.authority.pem.clone();
+        Ok(Response::new(pb::RootCertificateResponse { pem }))
+    }
+
+    async fn issue_certificate(
+        &self,
+        request: Request<pb::IssueCertificateRequest>,
+    ) -> Result<Response<pb::IssueCertificateResponse>, Status> {
+        let request = request.into_inner();
+        self.shown.lock().unwrap().push(request.token.clone());
+        if request.token != self.authority.token().to_string() {
+            return Err(Status::invalid_argument(
+                "A valid join token is necessary to join this cluster",
+            ));
+        }
+        Ok(Response::new(pb::IssueCertificateResponse {
+            certificate_pem: self.authority.sign(&request.csr_pem),
+            ..Default::default()
+        }))
+    }
+}

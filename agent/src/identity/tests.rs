@@ -1,1 +1,106 @@
+//! Joins against a real TLS server, and identities on disk.
 
+use std::{os::unix::fs::PermissionsExt, sync::Arc};
+
+use model::{Availability, JoinToken};
+
+use super::{
+    fixture::{Authority, Server, serve},
+    *,
+};
+
+fn request(server: &Server, token: JoinToken) -> JoinRequest {
+    JoinRequest {
+        remote: server.addr.clone(),
+        token,
+        availability: Availability::Active,
+        addr: "192.0.2.7".to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn a_valid_token_gives_an_identity_with_a_key_of_its_own() {
+    let authority = Arc::new(Authority::new());
+    let server = serve(authority.clone(), Role::Manager).await;
+    let identity = join(&request(&server, authority.token())).await.unwrap();
+    assert_eq!((identity.node, identity.role), (NodeId::from_bits(7), Role::Worker));
+    assert_eq!(identity.ca_pem, authority.pem);
+}
+
+#[tokio::test]
+async fn a_token_of_another_cluster_is_never_shown_to_the_server() {
+    let server = serve(Arc::new(Authority::new()), Role::Manager).await;
+    let error = join(&request(&server, Authority::new().token())).await.unwrap_err();
+    let words = error.to_string();
+    assert!(
+        words.starts_with("remote CA does not match fingerprint. Expected: "),
+        "{words}"
+    );
+    assert!(server.shown.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_wrong_secret_is_an_invalid_join_token() {
+    let authority = Arc::new(Authority::new());
+    let server = serve(authority.clone(), Role::Manager).await;
+    let mut token = authority.token();
+    token.secret = [2; 16];
+    let error = join(&request(&server, token)).await.unwrap_err();
+    assert_eq!(error.to_string(), "invalid join token");
+}
+
+#[tokio::test]
+async fn a_worker_that_poses_as_a_manager_gets_no_token() {
+    let authority = Arc::new(Authority::new());
+    let server = serve(authority.clone(), Role::Worker).await;
+    let error = join(&request(&server, authority.token())).await.unwrap_err();
+    assert!(matches!(error, JoinError::Connect(_)), "{error}");
+    assert!(server.shown.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn an_unreachable_manager_is_named() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap().to_string();
+    drop(listener);
+    let authority = Authority::new();
+    let mut unreachable = Server {
+        addr: addr.clone(),
+        shown: Arc::default(),
+    };
+    unreachable.addr.clone_from(&addr);
+    let error = join(&request(&unreachable, authority.token())).await.unwrap_err();
+    assert!(error.to_string().contains(&addr), "{error}");
+}
+
+#[test]
+fn an_identity_survives_on_disk_with_its_key_hidden() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(Identity::load(folder.path()).unwrap().is_none());
+    let identity = Authority::new().identity(3, Role::Manager);
+    identity.save(folder.path()).unwrap();
+    let loaded = Identity::load(folder.path()).unwrap().unwrap();
+    assert_eq!((loaded.node, loaded.role), (identity.node, Role::Manager));
+    assert_eq!(loaded.key_pem, identity.key_pem);
+    let key = fs::metadata(folder.path().join("identity/node.key")).unwrap();
+    assert_eq!(key.permissions().mode() & 0o777, 0o600);
+    assert!(!format!("{identity:?}").contains("PRIVATE"));
+    Identity::remove(folder.path()).unwrap();
+    assert!(Identity::load(folder.path()).unwrap().is_none());
+}
+
+#[test]
+fn identities_of_another_format_are_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    Authority::new().identity(3, Role::Worker).save(folder.path()).unwrap();
+    std::fs::write(folder.path().join("identity/format"), "2\n").unwrap();
+    let error = Identity::load(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("upgrade netd"), "{error}");
+}
+
+#[test]
+fn a_key_of_another_certificate_is_refused() {
+    let authority = Authority::new();
+    let (one, other) = (authority.identity(1, Role::Worker), authority.identity(2, Role::Worker));
+    assert!(Identity::from_pem(one.certificate_pem, other.key_pem, one.ca_pem).is_err());
+}

@@ -98,7 +98,7 @@ impl Known {
             entry.networks = listed.as_ref().map(|l| l.networks.clone()).unwrap_or_default();
             entry.local.container = listed.map(|l| l.container);
             let exited = matches!(&entry.local.container, Some(c) if matches!(c.state, ContainerState::Exited { .. }));
-            entry.local.revive = revive && exited;
+            entry.local.revive |= revive && exited;
         }
     }
 

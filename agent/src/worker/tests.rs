@@ -1,1 +1,224 @@
+//! The worker over a fake engine: whole lives of tasks.
 
+use model::{DesiredState, TaskState};
+use plan::container::ContainerState;
+
+use super::*;
+use crate::runtime::fake::FakeRuntime;
+
+struct Bench {
+    runtime: Arc<FakeRuntime>,
+    views: watch::Sender<Option<CurrentView>>,
+    effective: watch::Receiver<Option<Arc<NodeView>>>,
+    statuses: watch::Receiver<Statuses>,
+    worker: JoinHandle<()>,
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        self.worker.abort();
+    }
+}
+
+/// A worker over `runtime`; the kernel has every view at once.
+fn bench(runtime: FakeRuntime, first: Option<CurrentView>, rebooted: bool) -> Bench {
+    let runtime = Arc::new(runtime);
+    let (views, seen) = watch::channel(first);
+    let (effective, effective_seen) = watch::channel(None);
+    let (statuses, statuses_seen) = watch::channel(Statuses::new());
+    let ports = Ports {
+        views: seen,
+        applied: watch::channel(u64::MAX).1,
+        effective,
+        statuses,
+    };
+    Bench {
+        worker: spawn(runtime.clone(), ports, rebooted),
+        runtime,
+        views,
+        effective: effective_seen,
+        statuses: statuses_seen,
+    }
+}
+
+fn current(view: NodeView, confirmed: bool) -> CurrentView {
+    CurrentView {
+        view: Arc::new(view),
+        confirmed,
+    }
+}
+
+fn id(number: u32) -> TaskId {
+    TaskId::from_bits(number.into())
+}
+
+fn engine() -> FakeRuntime {
+    FakeRuntime::with_images(&["busybox"])
+}
+
+impl Bench {
+    fn tell(&self, view: NodeView) {
+        self.views.send_replace(Some(current(view, true)));
+    }
+
+    /// Waits until task `number` is in `state`. Virtual time: it costs nothing.
+    async fn until(&mut self, number: u32, state: TaskState) -> TaskStatus {
+        let reached = self
+            .statuses
+            .wait_for(|s| s.get(&id(number)).is_some_and(|s| s.state == state));
+        let reached = tokio::time::timeout(Duration::from_secs(60), reached).await;
+        let statuses = reached
+            .unwrap_or_else(|_| panic!("task {number} never is {state}"))
+            .unwrap();
+        statuses[&id(number)].clone()
+    }
+
+    /// Waits until the engine's containers are as `wanted` says.
+    async fn settled(&self, wanted: impl Fn(&FakeRuntime) -> bool) {
+        for _ in 0..1000 {
+            if wanted(&self.runtime) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!(
+            "never: {:?} after {:?}",
+            self.runtime.containers(),
+            self.runtime.calls()
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn assigned_tasks_run() {
+    let mut bench = bench(engine(), None, false);
+    bench.tell(fixture::view(&[1, 2]));
+    for number in [1, 2] {
+        let status = bench.until(number, TaskState::Running).await;
+        assert!(status.container.is_some());
+    }
+    assert_eq!(bench.runtime.containers().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missing_image_rejects_the_task_by_name() {
+    let mut bench = bench(FakeRuntime::default(), None, false);
+    bench.tell(fixture::view(&[1]));
+    let status = bench.until(1, TaskState::Rejected).await;
+    assert_eq!(status.err, "No such image: busybox");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_container_that_dies_fails_its_task_and_takes_no_more_traffic() {
+    let mut bench = bench(engine(), None, false);
+    bench.tell(fixture::view(&[1]));
+    bench.until(1, TaskState::Running).await;
+    bench.runtime.exit(id(1), 137);
+    let status = bench.until(1, TaskState::Failed).await;
+    assert_eq!(status.err, "task: non-zero exit (137)");
+    assert_eq!(status.exit_code, Some(137));
+    bench.settled(|r| r.containers().is_empty()).await;
+    let effective = bench.effective.borrow().clone().unwrap();
+    assert!(!effective.endpoints[0].serving, "before the managers know");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_is_shut_down_leaves_nothing() {
+    let mut bench = bench(engine(), None, false);
+    let mut view = fixture::view(&[1]);
+    bench.tell(view.clone());
+    bench.until(1, TaskState::Running).await;
+    view.seq = 2;
+    view.tasks[0].desired = DesiredState::Shutdown;
+    bench.tell(view.clone());
+    bench.until(1, TaskState::Shutdown).await;
+    bench.settled(|r| r.containers().is_empty()).await;
+    view.tasks.clear();
+    bench.tell(view);
+    bench.settled(|r| r.networks().is_empty()).await;
+    bench.settled(|_| bench.statuses.borrow().is_empty()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn running_containers_are_kept_over_a_restart_of_the_agent() {
+    let runtime = engine();
+    let container = runtime.place(id(1), ContainerState::Running);
+    let mut bench = bench(runtime, Some(current(fixture::view(&[1]), false)), false);
+    let status = bench.until(1, TaskState::Running).await;
+    assert_eq!(status.container, Some(container));
+    assert_eq!(bench.runtime.calls(), Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn containers_of_unknown_tasks_go_when_the_managers_have_spoken() {
+    let runtime = engine();
+    runtime.place(id(9), ContainerState::Running);
+    let mut bench = bench(runtime, Some(current(fixture::view(&[1]), false)), false);
+    bench.until(1, TaskState::Running).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(bench.runtime.containers().len(), 2, "a saved view is no reason");
+    bench.tell(fixture::view(&[1]));
+    bench.settled(|r| r.containers().len() == 1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_boot_without_managers_containers_run_again() {
+    let runtime = engine();
+    let state = ContainerState::Exited {
+        code: 255,
+        error: String::new(),
+    };
+    runtime.place(id(1), state);
+    let mut view = fixture::view(&[1]);
+    view.tasks[0].status.state = TaskState::Running;
+    let bench = bench(runtime, Some(current(view, false)), true);
+    bench
+        .settled(|r| {
+            r.containers()
+                .iter()
+                .all(|c| c.container.state == ContainerState::Running)
+        })
+        .await;
+    assert_eq!(bench.runtime.calls(), ["start c1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_with_a_delay_is_made_at_once_and_started_later() {
+    let mut bench = bench(engine(), None, false);
+    let mut view = fixture::view(&[1]);
+    view.tasks[0].desired = DesiredState::Ready;
+    bench.tell(view.clone());
+    bench.until(1, TaskState::Ready).await;
+    assert_eq!(bench.runtime.calls().len(), 1, "created, not started");
+    view.tasks[0].desired = DesiredState::Running;
+    bench.tell(view);
+    bench.until(1, TaskState::Running).await;
+}
+
+#[test]
+fn ports_that_the_engine_publishes_for_others_are_not_captured() {
+    let mut view = fixture::view(&[1]);
+    let port = model::PublishedPort {
+        published: 8080,
+        target: 80,
+        protocol: model::Protocol::Tcp,
+        mode: model::PublishMode::Ingress,
+    };
+    view.services = vec![model::ServiceView {
+        id: model::ServiceId::from_bits(1),
+        name: "web".parse().unwrap(),
+        vips: vec![],
+        aliases: vec![],
+        ports: vec![port],
+    }];
+    let view = Arc::new(view);
+    let untouched = overlay::effective(&view, &Statuses::new(), &[]);
+    assert!(Arc::ptr_eq(&view, &untouched));
+    let held = HeldPort {
+        port: 8080,
+        protocol: model::Protocol::Tcp,
+        holder: "container db".to_owned(),
+    };
+    let effective = overlay::effective(&view, &Statuses::new(), &[held]);
+    assert!(effective.services[0].ports.is_empty());
+}
