@@ -32,8 +32,10 @@ const HANDLE: TcHandle = TcHandle::new(0, 1);
 
 /// How programs hang on devices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mode {
+pub enum Mode {
+    /// Links of Linux 6.6 and later; falls back to the other one when the kernel has none.
     Tcx,
+    /// Filters of the clsact qdisc.
     Clsact,
 }
 
@@ -69,7 +71,7 @@ pub(super) fn with_cause(error: &dyn std::error::Error) -> String {
         .map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
 }
 
-fn program<'a>(object: &'a mut Ebpf, hook: Hook) -> Result<&'a mut SchedClassifier, String> {
+fn program(object: &mut Ebpf, hook: Hook) -> Result<&mut SchedClassifier, String> {
     let program = object
         .program_mut(hook.program())
         .ok_or("no such program in the object")?;
@@ -78,10 +80,10 @@ fn program<'a>(object: &'a mut Ebpf, hook: Hook) -> Result<&'a mut SchedClassifi
 
 impl Hooks {
     /// Adopts the hooks that are pinned in `dir`: each gets this object's program in place of the one it has.
-    pub(super) fn adopt(object: &mut Ebpf, dir: &Path) -> Result<Self, DatapathError> {
+    pub(super) fn adopt(object: &mut Ebpf, dir: &Path, mode: Mode) -> Result<Self, DatapathError> {
         let mut hooks = Self {
             dir: dir.to_owned(),
-            mode: Mode::Tcx,
+            mode,
             attached: BTreeMap::new(),
         };
         let pin_error = |source| DatapathError::Pin {
@@ -157,11 +159,14 @@ impl Hooks {
     /// Takes a program from a device, which may be gone.
     pub(super) fn detach(&mut self, ifindex: u32, hook: Hook) -> Result<(), DatapathError> {
         if self.mode == Mode::Clsact
+            && self.pin(hook, ifindex).exists()
             && let Some(device) = device_name(ifindex)
             && let Ok(link) = SchedClassifierLink::attached(&device, TcAttachType::Ingress, PRIORITY, HANDLE, None)
         {
-            link.detach()
-                .map_err(|error| failed(hook, ifindex, with_cause(&error)))?;
+            match link.detach() {
+                Err(ProgramError::NetlinkError(error)) if error.raw_os_error() == Some(libc::ENOENT) => {}
+                result => result.map_err(|error| failed(hook, ifindex, with_cause(&error)))?,
+            }
         }
         match fs::remove_file(self.pin(hook, ifindex)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(hook, ifindex, error)),

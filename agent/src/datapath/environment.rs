@@ -18,10 +18,9 @@ const BPF_FS_MAGIC: i64 = 0xcafe_4a11;
 const BPFFS: &str = "/sys/fs/bpf";
 /// The oldest kernel that the datapath is tested on.
 const OLDEST_KERNEL: (u32, u32) = (6, 1);
-/// Capabilities that are needed, by bit number (capabilities(7)).
-const CAPABILITIES: [(u32, &str); 2] = [(12, "CAP_NET_ADMIN"), (39, "CAP_BPF")];
-/// `CAP_SYS_ADMIN` includes `CAP_BPF`.
-const CAP_SYS_ADMIN: u32 = 21;
+/// Capabilities that are needed, each with the bits (capabilities(7)) of which one is enough: `CAP_SYS_ADMIN` includes
+/// `CAP_BPF`.
+const CAPABILITIES: [(&str, &[u32]); 2] = [("CAP_NET_ADMIN", &[12]), ("CAP_BPF", &[39, 21])];
 
 /// Checks privileges and kernel. No memory limit needs raising: since 5.11 BPF memory counts for the cgroup.
 pub(super) fn check() -> Result<(), DatapathError> {
@@ -50,11 +49,10 @@ fn check_capabilities(status: &str) -> Result<(), DatapathError> {
     let held = line
         .and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok())
         .unwrap_or(0);
-    let has = |bit: u32| held & (1 << bit) != 0;
     let missing: Vec<&str> = CAPABILITIES
         .into_iter()
-        .filter(|(bit, name)| !has(*bit) && !(*name == "CAP_BPF" && has(CAP_SYS_ADMIN)))
-        .map(|(_, name)| name)
+        .filter(|(_, bits)| !bits.iter().any(|bit| held & (1 << bit) != 0))
+        .map(|(name, _)| name)
         .collect();
     if missing.is_empty() {
         return Ok(());
@@ -83,7 +81,7 @@ pub(super) fn prepare_bpffs(dir: &Path) -> Result<(), DatapathError> {
 }
 
 fn is_bpffs(path: &Path) -> bool {
-    statfs(path).is_ok_and(|stat| stat.filesystem_type().0 as i64 == BPF_FS_MAGIC)
+    statfs(path).is_ok_and(|stat| stat.filesystem_type().0 == BPF_FS_MAGIC)
 }
 
 /// The root of the cgroup2 tree, from the mount table.

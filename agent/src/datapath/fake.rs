@@ -89,3 +89,23 @@ impl Datapath for FakeDatapath {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::*;
+
+    #[test]
+    fn the_fake_has_the_limits_of_the_kernel() {
+        let mut fake = FakeDatapath::default();
+        for number in 0..abi::HOST_ADDR_MAX {
+            fake.apply(&Op::PutHostAddr(IpAddr::from(number.to_be_bytes()).into()))
+                .unwrap();
+        }
+        let error = fake
+            .apply(&Op::PutHostAddr(IpAddr::from([192, 0, 2, 1]).into()))
+            .unwrap_err();
+        assert!(error.to_string().contains("HOST_ADDR is full"), "{error}");
+    }
+}

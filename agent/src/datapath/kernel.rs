@@ -11,7 +11,7 @@ use plan::network::{Hook, Op, Tables};
 
 use super::{
     Counts, Datapath, DatapathError, DatapathPaths,
-    attach::{Hooks, with_cause},
+    attach::{Hooks, Mode, with_cause},
     cgroup, environment,
     flows::FlowMaps,
     maps::AgentMaps,
@@ -53,6 +53,11 @@ impl KernelDatapath {
     /// Loads the programs and adopts what an earlier daemon has pinned: its maps as they are, its hooks with the new
     /// programs in place of the old ones. Nothing new is attached but the socket hooks.
     pub fn open(paths: &DatapathPaths) -> Result<Self, DatapathError> {
+        Self::open_with(paths, Mode::Tcx)
+    }
+
+    /// As [`KernelDatapath::open`], with the way to attach given: tests of the fallback need no old kernel.
+    pub fn open_with(paths: &DatapathPaths, mode: Mode) -> Result<Self, DatapathError> {
         environment::check()?;
         let dirs = Dirs::below(&paths.bpffs);
         environment::prepare_bpffs(&dirs.maps)?;
@@ -61,7 +66,7 @@ impl KernelDatapath {
         let maps = AgentMaps::take(&mut object)?;
         let flows = FlowMaps::take(&mut object)?;
         let stats = Stats::take(&mut object)?;
-        let hooks = Hooks::adopt(&mut object, &dirs.links)?;
+        let hooks = Hooks::adopt(&mut object, &dirs.links, mode)?;
         match &paths.cgroup {
             Some(cgroup) => cgroup::attach(&mut object, cgroup, &dirs.links)?,
             None => tracing::warn!("no cgroup2 tree: published ports do not answer on localhost of this node"),

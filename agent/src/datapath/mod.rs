@@ -15,14 +15,12 @@ mod netns;
 mod ring;
 mod stats;
 
-#[cfg(test)]
-mod contract;
-
 use std::{io, path::PathBuf};
 
 use plan::network::{Op, Tables};
 use thiserror::Error;
 
+pub use attach::Mode;
 pub use environment::cgroup2_mount;
 pub use fake::FakeDatapath;
 pub use kernel::KernelDatapath;

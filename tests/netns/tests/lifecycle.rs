@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use aya::programs::{SchedClassifier, TcAttachType};
 use model::Protocol;
 use netns::{BLUE, INGRESS, Lab, Ns, ask, open, serve};
 
@@ -220,8 +221,9 @@ fn detach_all_leaves_nothing() -> Result<()> {
     lab.detach_all(0)?;
     let links = lab.nodes[0].ns.output("ip -o link")?;
     assert!(!links.contains("ntl"), "{links}");
-    let programs = lab.nodes[0].ns.output("bpftool net show")?;
-    assert!(!programs.contains("from_"), "{programs}");
+    let programs = || Ok(SchedClassifier::query_tcx("eth0", TcAttachType::Ingress)?.1.len());
+    let programs: Result<usize> = lab.nodes[0].ns.run(programs);
+    assert_eq!(programs?, 0, "the uplink is as it was");
     assert!(!lab.nodes[0].pins().exists(), "pins are gone");
     let routes = lab.nodes[0].ns.output("ip route")?;
     assert!(!routes.contains("169.254"), "{routes}");
