@@ -82,8 +82,10 @@ pub(super) fn disks(managers: u64) -> Result<Vec<MemoryDisk>, ReplicaError> {
 fn founding(member: u64, managers: u64) -> Result<Vec<u8>, ReplicaError> {
     let mut state = State::default();
     state.apply_nothing(10);
-    let mut snapshot = Snapshot::default();
-    snapshot.data = state.encode()?.into();
+    let mut snapshot = Snapshot {
+        data: state.encode()?.into(),
+        ..Snapshot::default()
+    };
     let meta = snapshot.mut_metadata();
     (meta.index, meta.term) = (10, 5);
     meta.mut_conf_state().voters = (1..=managers).collect();
