@@ -51,11 +51,18 @@ pub fn spawn(
 
 /// Why a node cannot be described.
 #[derive(Debug, thiserror::Error)]
-enum DescribeError {
+pub enum DescribeError {
+    /// The engine does not say what it is.
     #[error(transparent)]
     Engine(#[from] RuntimeError),
+    /// The kernel does not list its devices.
     #[error(transparent)]
     Links(#[from] LinkError),
+}
+
+/// Looks once; for a node whose agent does not run yet.
+pub async fn now(runtime: &dyn Runtime, vtep: IpAddr) -> Result<NodeDescription, DescribeError> {
+    describe(runtime, vtep, &mut Holders::default()).await
 }
 
 async fn describe(

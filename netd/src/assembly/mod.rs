@@ -1,23 +1,28 @@
 //! The real parts of a node: the manager, the agent over the local engine and kernel, this host's addresses and ports.
 
-use std::sync::{Arc, Mutex, PoisonError};
+mod running;
+
+use std::sync::Arc;
 
 use agent::{
-    Agent, AgentConfig, AgentHandle,
+    Agent, AgentConfig,
     datapath::DatapathPaths,
     identity::{self, Identity, JoinRequest},
     network::Network,
     reconcile,
     runtime::{EngineFacts, Runtime, docker::DockerRuntime},
+    session::describe,
 };
 use anyhow::{Context, Result};
 use futures::future::BoxFuture;
+use manager::{InitParams, Manager, ManagerConfig, NodeCredentials};
 use model::{Availability, ClusterSettings};
 
+use self::running::{RunningAgent, RunningManager};
 use crate::{
     advertise::{self, HostAddr},
     config::Config,
-    parts::{AgentPart, AgentStatus, ManagerPart, Parts},
+    parts::{AgentPart, ManagerPart, Parts},
     preflight::{self, Unfit},
     state::NodeState,
 };
@@ -51,10 +56,52 @@ impl Assembly {
         };
         let network: Arc<dyn Network> = Arc::new(network);
         let handle = Agent::start_with(config, Arc::new(runtime), network.clone()).await?;
-        Ok(Arc::new(RunningAgent {
-            handle: Mutex::new(Some(handle)),
-            network,
-        }))
+        Ok(Arc::new(RunningAgent::new(handle, network)))
+    }
+
+    fn manager_config(&self, place: &NodeState) -> ManagerConfig {
+        ManagerConfig {
+            data_root: self.config.data_root.clone(),
+            listen_addr: place.listen_addr,
+            advertise_addr: place.advertise_addr,
+        }
+    }
+
+    async fn first_manager(
+        &self,
+        place: &NodeState,
+        settings: ClusterSettings,
+        availability: Availability,
+    ) -> Result<(Arc<dyn ManagerPart>, Identity)> {
+        let runtime = DockerRuntime::connect(&self.config.docker_host).await?;
+        let init = InitParams {
+            settings,
+            availability,
+            // No network may overlap what this host routes; the agent could say so only later.
+            description: Some(describe::now(&runtime, place.data_path_addr).await?),
+        };
+        let (handle, credentials) = Manager::bootstrap(self.manager_config(place), init).await?;
+        let manager = RunningManager::new(handle);
+        match Identity::from_pem(credentials.certificate_pem, credentials.key_pem, credentials.root_pem) {
+            Ok(identity) => Ok((Arc::new(manager), identity)),
+            Err(error) => {
+                manager.stop().await;
+                Err(error.into())
+            }
+        }
+    }
+
+    async fn old_manager(&self, place: &NodeState, identity: &Identity) -> Result<Arc<dyn ManagerPart>> {
+        let credentials = NodeCredentials {
+            node: identity.node,
+            cluster: identity.cluster,
+            role: identity.role,
+            certificate_pem: identity.certificate_pem.clone(),
+            key_pem: identity.key_pem.clone(),
+            root_pem: identity.ca_pem.clone(),
+        };
+        let handle = Manager::start(self.manager_config(place), credentials).await?;
+        Ok(Arc::new(RunningManager::new(handle)))
     }
 }
 
@@ -79,11 +126,11 @@ impl Parts for Assembly {
 
     fn bootstrap<'a>(
         &'a self,
-        _place: &'a NodeState,
-        _settings: ClusterSettings,
-        _availability: Availability,
+        place: &'a NodeState,
+        settings: ClusterSettings,
+        availability: Availability,
     ) -> BoxFuture<'a, Result<(Arc<dyn ManagerPart>, Identity)>> {
-        Box::pin(async { anyhow::bail!("not built yet: manager") })
+        Box::pin(self.first_manager(place, settings, availability))
     }
 
     fn join<'a>(&'a self, request: &'a JoinRequest) -> BoxFuture<'a, Result<Identity>> {
@@ -100,63 +147,13 @@ impl Parts for Assembly {
 
     fn manager<'a>(
         &'a self,
-        _place: &'a NodeState,
-        _identity: &'a Identity,
+        place: &'a NodeState,
+        identity: &'a Identity,
     ) -> BoxFuture<'a, Result<Arc<dyn ManagerPart>>> {
-        Box::pin(async { anyhow::bail!("not built yet: manager") })
+        Box::pin(self.old_manager(place, identity))
     }
 
     fn agent<'a>(&'a self, place: &'a NodeState, identity: &'a Identity) -> BoxFuture<'a, Result<Arc<dyn AgentPart>>> {
         Box::pin(self.start_agent(place, identity))
-    }
-}
-
-/// An agent until it is stopped or has left.
-struct RunningAgent {
-    handle: Mutex<Option<AgentHandle>>,
-    network: Arc<dyn Network>,
-}
-
-impl RunningAgent {
-    fn take(&self) -> Option<AgentHandle> {
-        self.handle.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
-
-impl AgentPart for RunningAgent {
-    fn status(&self) -> AgentStatus {
-        let handle = self.handle.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(status) = handle.as_ref().map(AgentHandle::status) else {
-            return AgentStatus::default();
-        };
-        AgentStatus {
-            managers: status.managers.into_iter().map(|manager| manager.addr).collect(),
-            error: status.session.error,
-            warnings: status.warnings,
-        }
-    }
-
-    fn counts(&self) -> BoxFuture<'_, Result<Vec<(String, u64)>>> {
-        Box::pin(async { Ok(self.network.counts().await?) })
-    }
-
-    fn leave(&self) -> BoxFuture<'_, Result<()>> {
-        Box::pin(async {
-            let Some(handle) = self.take() else { return Ok(()) };
-            let left = handle.leave().await;
-            if left.is_err() {
-                // Without an engine the kernel can be cleaned all the same.
-                self.network.detach_all().await?;
-            }
-            Ok(left?)
-        })
-    }
-
-    fn stop(&self) -> BoxFuture<'_, ()> {
-        Box::pin(async {
-            if let Some(handle) = self.take() {
-                handle.shutdown().await;
-            }
-        })
     }
 }

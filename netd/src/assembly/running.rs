@@ -1,0 +1,130 @@
+//! A running manager and a running agent as the node's owner sees them. Both can be ended once; asked afterwards they
+//! have nothing to say.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use agent::{AgentHandle, network::Network};
+use anyhow::Result;
+use futures::future::BoxFuture;
+use manager::ManagerHandle;
+use model::Role;
+use tonic::service::Routes;
+
+use crate::parts::{AgentPart, AgentStatus, ManagerPart, Summary};
+
+/// A manager until it is stopped.
+pub struct RunningManager {
+    handle: Mutex<Option<ManagerHandle>>,
+}
+
+impl RunningManager {
+    /// Wraps what the manager's start gave.
+    pub fn new(handle: ManagerHandle) -> Self {
+        Self {
+            handle: Mutex::new(Some(handle)),
+        }
+    }
+
+    fn with<T>(&self, ask: impl FnOnce(&ManagerHandle) -> T) -> Option<T> {
+        let handle = self.handle.lock().unwrap_or_else(PoisonError::into_inner);
+        handle.as_ref().map(ask)
+    }
+}
+
+fn summary(handle: &ManagerHandle) -> Summary {
+    let view = handle.view();
+    let managers = view.nodes().filter(|node| node.spec.role == Role::Manager);
+    let addrs: Vec<_> = managers.map(|node| node.manager_addr).collect();
+    let settings = view
+        .cluster()
+        .map(|cluster| cluster.settings.clone())
+        .unwrap_or_default();
+    Summary {
+        nodes: u32::try_from(view.nodes().count()).unwrap_or(u32::MAX),
+        managers: u32::try_from(addrs.len()).unwrap_or(u32::MAX),
+        manager_addrs: addrs.iter().flatten().map(ToString::to_string).collect(),
+        address_pools: settings.address_pools.iter().map(ToString::to_string).collect(),
+        data_port: settings.data_port,
+    }
+}
+
+impl ManagerPart for RunningManager {
+    fn routes(&self) -> Routes {
+        self.with(ManagerHandle::local_routes).unwrap_or_default()
+    }
+
+    fn summary(&self) -> Summary {
+        self.with(summary).unwrap_or_default()
+    }
+
+    fn worker_token(&self) -> Option<String> {
+        self.with(|handle| handle.join_token(Role::Worker)).flatten()
+    }
+
+    fn stop(&self) -> BoxFuture<'_, ()> {
+        let handle = self.handle.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Box::pin(async {
+            if let Some(handle) = handle {
+                handle.shutdown().await;
+            }
+        })
+    }
+}
+
+/// An agent until it is stopped or has left.
+pub struct RunningAgent {
+    handle: Mutex<Option<AgentHandle>>,
+    network: Arc<dyn Network>,
+}
+
+impl RunningAgent {
+    /// Wraps what the agent's start gave.
+    pub fn new(handle: AgentHandle, network: Arc<dyn Network>) -> Self {
+        Self {
+            handle: Mutex::new(Some(handle)),
+            network,
+        }
+    }
+
+    fn take(&self) -> Option<AgentHandle> {
+        self.handle.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl AgentPart for RunningAgent {
+    fn status(&self) -> AgentStatus {
+        let handle = self.handle.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(status) = handle.as_ref().map(AgentHandle::status) else {
+            return AgentStatus::default();
+        };
+        AgentStatus {
+            managers: status.managers.into_iter().map(|manager| manager.addr).collect(),
+            error: status.session.error,
+            warnings: status.warnings,
+        }
+    }
+
+    fn counts(&self) -> BoxFuture<'_, Result<Vec<(String, u64)>>> {
+        Box::pin(async { Ok(self.network.counts().await?) })
+    }
+
+    fn leave(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async {
+            let Some(handle) = self.take() else { return Ok(()) };
+            let left = handle.leave().await;
+            if left.is_err() {
+                // Without an engine the kernel can be cleaned all the same.
+                self.network.detach_all().await?;
+            }
+            Ok(left?)
+        })
+    }
+
+    fn stop(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            if let Some(handle) = self.take() {
+                handle.shutdown().await;
+            }
+        })
+    }
+}
