@@ -104,7 +104,7 @@ pub enum Refused {
     )]
     SubnetTaken { subnet: IpNet, with: String },
     #[error(
-        "could not find an available, non-overlapping /{prefix} in the address pools {pools}: name one with --subnet"
+        "could not find an available, non-overlapping /{prefix} in the address pools {pools}: name one with --subnet, or other pools with swarm init --default-addr-pool"
     )]
     NoSubnet { prefix: u8, pools: String },
     #[error("VNI {vni} is already in use by network {network}")]

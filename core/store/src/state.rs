@@ -120,6 +120,14 @@ impl State {
         keys.filter_map(|(_, _, task)| self.task(*task))
     }
 
+    /// The tasks of one slot of a service, the ended ones too.
+    pub fn tasks_in_slot(&self, service: ServiceId, slot: Slot) -> impl Iterator<Item = &Task> {
+        let first = (service, slot, TaskId::from_bits(0));
+        let last = (service, slot, TaskId::from_bits(u128::MAX));
+        let keys = self.indexes.tasks_of_service.range(first..=last);
+        keys.filter_map(|(_, _, task)| self.task(*task))
+    }
+
     /// The tasks on a node, the ended ones too.
     pub fn tasks_on_node(&self, node: NodeId) -> impl Iterator<Item = &Task> {
         let first = (node, TaskId::from_bits(0));

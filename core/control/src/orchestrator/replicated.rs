@@ -72,8 +72,8 @@ fn create(draft: &mut Draft<'_>, service: &Service, slot: Slot, next: Next) {
         Next::At(start) => Some(start),
         Next::Now | Next::Wait | Next::Never => None,
     };
-    let stopping = |task: &Task| task.slot == slot && may_run(&view, task) && task.desired == DesiredState::Shutdown;
-    let waits = delayed.is_some() || view.tasks_of_service(service.id).any(stopping);
+    let stopping = |task: &Task| may_run(&view, task) && task.desired == DesiredState::Shutdown;
+    let waits = delayed.is_some() || view.tasks_in_slot(service.id, slot).any(stopping);
     draft.decide(TaskOp::Create(Box::new(Task {
         id,
         version: 0,

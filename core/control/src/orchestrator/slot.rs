@@ -63,7 +63,7 @@ pub(crate) fn may_run(view: &View, task: &Task) -> bool {
 
 /// The tasks of the same slot that `task` replaces and that may still run.
 pub(crate) fn predecessors<'a>(view: &'a View, task: &'a Task) -> impl Iterator<Item = &'a Task> {
-    view.tasks_of_service(task.service)
-        .filter(move |old| old.slot == task.slot && old.id != task.id)
+    view.tasks_in_slot(task.service, task.slot)
+        .filter(move |old| old.id != task.id)
         .filter(|old| old.desired == DesiredState::Shutdown && may_run(view, old))
 }

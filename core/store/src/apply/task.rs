@@ -75,9 +75,7 @@ impl State {
             });
         }
         // A leader that was replaced may have decided on the same slot: what it proposed late must not count twice.
-        let rival = self
-            .tasks_of_service(task.service)
-            .find(|t| t.slot == task.slot && t.is_live());
+        let rival = self.tasks_in_slot(task.service, task.slot).find(|t| t.is_live());
         if let (Some(rival), true) = (rival, task.is_live()) {
             return Err(Refused::SlotTaken {
                 slot: task.name(),
