@@ -41,12 +41,17 @@ pub fn listeners() -> Vec<Listener> {
     listeners
 }
 
+/// The agent's resolver as these tables write an address: it answers only there, so it holds no port of the host.
+fn own_resolver() -> String {
+    format!("{:08X}", u32::from_ne_bytes(abi::DNS_ADDR.octets()))
+}
+
 fn parse(table: &str, protocol: Protocol, state: &str) -> Vec<Listener> {
     let rows = table.lines().skip(1);
     rows.filter_map(|row| {
         let columns: Vec<&str> = row.split_whitespace().collect();
-        let (_, port) = columns.get(1)?.rsplit_once(':')?;
-        (*columns.get(3)? == state).then_some(())?;
+        let (addr, port) = columns.get(1)?.rsplit_once(':')?;
+        (*columns.get(3)? == state && addr != own_resolver()).then_some(())?;
         Some(Listener {
             port: u16::from_str_radix(port, 16).ok()?,
             protocol,
@@ -83,11 +88,12 @@ mod tests {
     const TABLE: &str =
         "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
    0: 00000000:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 0 100 0 0 10 0
+   2: 353FFEA9:0035 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4713 1 0 100 0 0 10 0
    1: 0100007F:0050 0100007F:9C40 01 00000000:00000000 00:00000000 00000000     0        0 4712 1 0 100 0 0 10 0
 ";
 
     #[test]
-    fn listening_sockets_are_found_and_connections_are_not() {
+    fn listening_sockets_are_found_and_neither_connections_nor_our_resolver() {
         let found = parse(TABLE, Protocol::Tcp, TCP_LISTEN);
         assert_eq!(found.len(), 1);
         assert_eq!((found[0].port, found[0].inode), (8080, 4711));

@@ -101,8 +101,6 @@ impl Lab {
         lab.plug(&lab.client, CLIENT, "client")?;
         for node in &lab.nodes {
             lab.plug(&node.ns, vtep(node.number), &format!("node{}", node.number))?;
-            // As on a host with an engine; the kernel would drop what is not its own otherwise.
-            node.ns.run(|| std::fs::write("/proc/sys/net/ipv4/ip_forward", "1"))?;
         }
         for node in &mut lab.nodes {
             node.start()?;

@@ -9,7 +9,7 @@ use abi::{
     ABI_VERSION, Addr, Be16, Config, Endpoint, EndpointKey, FrontendKey, PORT_GATEWAY, PORT_INGRESS_ONLY,
     PORT_INTERNAL, Port, SNAT_PORT_MAX, SNAT_PORT_MIN,
 };
-use model::{EndpointView, Mac, NetworkId, NetworkView, NodeId, NodeView, PublishedPort};
+use model::{EndpointView, Mac, NetworkId, NetworkView, NodeId, NodeView, PublishedPort, ServiceId};
 use thiserror::Error;
 
 use super::{
@@ -59,11 +59,16 @@ pub fn desired(view: &NodeView, facts: &LocalFacts) -> Result<Desired, Unready> 
     let networks: BTreeMap<NetworkId, &NetworkView> = view.networks.iter().map(|n| (n.id, n)).collect();
     let vteps: BTreeMap<NodeId, Addr> = view.peers.iter().map(|p| (p.node, p.vtep.into())).collect();
     let own = *vteps.get(&view.node).ok_or(Unready::NotAPeer(view.node))?;
+    let mut endpoints: BTreeMap<ServiceId, Vec<&EndpointView>> = BTreeMap::new();
+    for endpoint in &view.endpoints {
+        endpoints.entry(endpoint.service).or_default().push(endpoint);
+    }
     let services = Services::of(&Context {
         view,
         facts,
         networks: &networks,
         vteps: &vteps,
+        endpoints,
     });
     let mut plan = Desired {
         config: config(view, facts, own)?,

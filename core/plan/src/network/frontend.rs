@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use abi::{Addr, Be16, FRONTEND_HELD, FrontendKey, SCOPE_PUBLISHED};
-use model::{EndpointView, NetworkId, NetworkView, NodeView, Protocol, PublishMode, PublishedPort, ServiceView};
+use model::{
+    EndpointView, NetworkId, NetworkView, NodeId, NodeView, Protocol, PublishMode, PublishedPort, ServiceId,
+    ServiceView,
+};
 
 use super::LocalFacts;
 use crate::maglev::{self, Candidate};
@@ -58,7 +61,9 @@ pub(super) struct Context<'a> {
     pub facts: &'a LocalFacts,
     pub networks: &'a BTreeMap<NetworkId, &'a NetworkView>,
     /// Tunnel endpoint by node.
-    pub vteps: &'a BTreeMap<model::NodeId, Addr>,
+    pub vteps: &'a BTreeMap<NodeId, Addr>,
+    /// Endpoints by service.
+    pub endpoints: BTreeMap<ServiceId, Vec<&'a EndpointView>>,
 }
 
 impl Services {
@@ -158,9 +163,9 @@ fn members(
     proto: u8,
     counts: impl Fn(&EndpointView) -> bool,
 ) -> Vec<Member> {
-    let endpoints = context.view.endpoints.iter();
+    let endpoints = context.endpoints.get(&service.id).into_iter().flatten();
     endpoints
-        .filter(|e| e.service == service.id && counts(e))
+        .filter(|e| counts(e))
         .filter_map(|e| {
             Some(Member {
                 key: e.task.bits(),
