@@ -3,23 +3,28 @@
 //! - `disk`: what must survive a cut at any byte, in one redb file.
 //! - `log`: the same in memory, as the raft crate reads it.
 //! - `replica`: one member as a plain state machine without thread, clock or socket: persist, send, apply, in that order.
-//! - `driver`: the thread that owns the replica; requests with ids and deadlines in, published views out.
+//! - `driver`, `worker`: the thread that owns the replica; requests with ids and deadlines in, published views out.
 //! - `transport`: how messages get to other members.
 //!
 //! No type of the raft crate leaves this folder; messages and entries travel as bytes.
 
 mod disk;
 mod driver;
+mod effect;
 mod log;
 mod memory;
 mod replica;
+mod request;
 mod transport;
+mod worker;
 
 #[cfg(test)]
 mod tests;
 
 pub use disk::{Disk, DiskError, DiskWrite, RedbDisk, Saved};
-pub use driver::{Applied, Driver, ProposeError, Published, ReadError, RequestClock};
+pub use driver::{Driver, Published};
+pub use effect::{Effect, ReplicaError, Standing};
 pub use memory::MemoryDisk;
-pub use replica::{Effect, Replica, ReplicaError, Standing};
+pub use replica::Replica;
+pub use request::{Applied, ProposeError, ReadError};
 pub use transport::{Outbound, PeerChannels, Transport};

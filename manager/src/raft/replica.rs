@@ -12,11 +12,11 @@ use raft::{
     Config, RawNode, ReadOnlyOption, StateRole,
     eraftpb::{ConfChange, ConfChangeV2, Entry as LogEntry, EntryType, HardState, Message, Snapshot},
 };
-use store::{CodecError, Entry, Event, Refused, State, View};
-use thiserror::Error;
+use store::{Entry, State, View};
 
 use super::{
-    disk::{Disk, DiskError, DiskWrite, Saved},
+    disk::{Disk, DiskWrite, Saved},
+    effect::{Effect, ReplicaError, Standing, raft_error},
     log::Log,
 };
 
@@ -30,60 +30,6 @@ const SNAPSHOT_EVERY: u64 = 10_000;
 const KEEP_BEFORE_SNAPSHOT: u64 = 1_000;
 /// Bytes per append message.
 const MAX_MESSAGE_BYTES: u64 = 1 << 20;
-
-/// Why a replica cannot go on. It must be dropped: nothing of the failed step was acknowledged.
-#[derive(Debug, Error)]
-pub enum ReplicaError {
-    /// The disk failed.
-    #[error(transparent)]
-    Disk(#[from] DiskError),
-    /// An entry or snapshot cannot be read.
-    #[error(transparent)]
-    Codec(#[from] CodecError),
-    /// The raft crate refused its input or its storage.
-    #[error("raft: {0}")]
-    Raft(String),
-}
-
-fn raft_error(why: impl std::fmt::Display) -> ReplicaError {
-    ReplicaError::Raft(why.to_string())
-}
-
-/// Who leads, as far as this member knows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Standing {
-    /// Raft term.
-    pub term: u64,
-    /// Raft id of the leader; `None` if there is none.
-    pub leader: Option<u64>,
-    /// It is this member.
-    pub leads: bool,
-}
-
-/// What one [`Replica::advance`] did, in order.
-#[derive(Debug)]
-pub enum Effect {
-    /// To be carried to another member.
-    Send {
-        /// Its raft id.
-        to: u64,
-        /// An encoded raft message.
-        message: Vec<u8>,
-    },
-    /// A log entry was applied.
-    Applied {
-        /// Its index.
-        index: u64,
-        /// The request that it carried out.
-        request: RequestId,
-        /// What it touched, or why it changed nothing.
-        outcome: Result<Vec<Event>, Refused>,
-    },
-    /// The read with this id may be answered from the state as it is now.
-    Readable(RequestId),
-    /// The whole state was replaced by a leader's snapshot.
-    Installed,
-}
 
 /// A member.
 pub struct Replica<D> {
@@ -103,7 +49,7 @@ impl<D: Disk> Replica<D> {
         let mut state = State::default();
         state.apply_nothing(1);
         let mut snapshot = Snapshot::default();
-        snapshot.data = state.encode()?.into();
+        snapshot.set_data(state.encode()?.into());
         snapshot.mut_metadata().index = 1;
         snapshot.mut_metadata().term = 1;
         snapshot.mut_metadata().mut_conf_state().voters = vec![member];
@@ -176,13 +122,15 @@ impl<D: Disk> Replica<D> {
         self.state.clone()
     }
 
-    /// Who leads.
+    /// Who leads. A member that has just been elected counts as leader once it has applied an entry of its own term:
+    /// from then on its state has everything that was acknowledged before.
     pub fn standing(&self) -> Standing {
         let raft = &self.node.raft;
+        let caught_up = raft.raft_log.term(self.state.applied()) == Ok(raft.term);
         Standing {
             term: raft.term,
             leader: (raft.leader_id != raft::INVALID_ID).then_some(raft.leader_id),
-            leads: raft.state == StateRole::Leader,
+            leads: raft.state == StateRole::Leader && caught_up,
         }
     }
 
@@ -337,7 +285,7 @@ impl<D: Disk> Replica<D> {
             return Ok(());
         }
         let mut snapshot = Snapshot::default();
-        snapshot.data = self.state.encode()?.into();
+        snapshot.set_data(self.state.encode()?.into());
         let meta = snapshot.mut_metadata();
         meta.index = applied;
         meta.term = self.node.raft.raft_log.term(applied).map_err(raft_error)?;

@@ -1,5 +1,7 @@
 //! A manager in this process, on a free port of the loopback device, with nodes that join over real TLS.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails there")]
+
 mod admission;
 mod node;
 mod rights;

@@ -232,10 +232,9 @@ impl Agent {
     /// The first view that fits.
     pub async fn view(&mut self, fits: impl Fn(&pb::NodeView) -> bool) -> pb::NodeView {
         loop {
-            if let session_down::Message::View(view) = self.next().await.unwrap() {
-                if fits(&view) {
-                    return view;
-                }
+            match self.next().await.unwrap() {
+                session_down::Message::View(view) if fits(&view) => return view,
+                _ => {}
             }
         }
     }

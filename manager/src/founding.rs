@@ -1,0 +1,69 @@
+//! What a new cluster begins with: its authority, its tokens, its first node.
+
+use model::{Cluster, ClusterId, ClusterSecrets, Node, NodeId, NodeSpec, NodeState, NodeStatus, Role};
+
+use crate::{
+    ca::{self, CaError, Root, Subject},
+    config::{InitParams, ManagerConfig, NodeCredentials},
+    mint, token,
+};
+
+/// Raft id of a cluster's first member.
+pub(crate) const FIRST_MEMBER: u64 = 1;
+
+/// The cluster, and the credentials of its first node.
+pub(crate) fn found_cluster(init: &InitParams) -> Result<(Cluster, NodeCredentials), CaError> {
+    let now = mint::now();
+    let root = Root::create(now)?;
+    let digest = root.digest()?;
+    let subject = Subject {
+        node: NodeId::from_bits(mint::bits()),
+        role: Role::Manager,
+        cluster: ClusterId::from_bits(mint::bits()),
+    };
+    let (key_pem, csr_pem) = ca::fresh_request()?;
+    let credentials = NodeCredentials {
+        node: subject.node,
+        cluster: subject.cluster,
+        role: subject.role,
+        certificate_pem: root.sign(&csr_pem, subject, now)?,
+        key_pem,
+        root_pem: root.certificate_pem.clone(),
+    };
+    let cluster = Cluster {
+        id: subject.cluster,
+        version: 0,
+        created_at: now,
+        settings: init.settings.clone(),
+        root_ca: root.certificate_pem,
+        secrets: ClusterSecrets {
+            worker_token: token::fresh(digest).to_string(),
+            manager_token: token::fresh(digest).to_string(),
+            root_ca_key: root.key_pem,
+        },
+    };
+    Ok((cluster, credentials))
+}
+
+/// The first node.
+pub(crate) fn first_node(config: &ManagerConfig, init: &InitParams, cluster: &Cluster, id: NodeId) -> Node {
+    Node {
+        id,
+        version: 0,
+        created_at: cluster.created_at,
+        updated_at: cluster.created_at,
+        spec: NodeSpec {
+            role: Role::Manager,
+            availability: init.availability,
+            labels: std::collections::BTreeMap::new(),
+        },
+        description: init.description.clone(),
+        status: NodeStatus {
+            state: NodeState::Unknown,
+            message: String::new(),
+            addr: config.node_addr(),
+        },
+        manager_addr: Some(config.advertise_addr),
+        raft_id: Some(FIRST_MEMBER),
+    }
+}

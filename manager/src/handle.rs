@@ -1,0 +1,101 @@
+//! What the daemon keeps of a running manager.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use model::{NodeId, Role};
+use store::View;
+use tokio::{sync::watch, task::JoinHandle, time::timeout};
+use tonic::service::Routes;
+
+use crate::{
+    api::Api,
+    config::NodeCredentials,
+    proposer::Proposer,
+    tls::{ServerIdentity, TlsError},
+    token,
+};
+
+/// Open connections get this long to end at shutdown.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// A running manager. Dropping it does not stop it properly: call [`ManagerHandle::shutdown`].
+pub struct ManagerHandle {
+    pub(crate) api: Api,
+    pub(crate) listen_addr: SocketAddr,
+    pub(crate) identity: Arc<ServerIdentity>,
+    pub(crate) credentials: watch::Sender<NodeCredentials>,
+    pub(crate) stop: watch::Sender<bool>,
+    pub(crate) tasks: Vec<JoinHandle<()>>,
+    pub(crate) server: JoinHandle<()>,
+}
+
+impl ManagerHandle {
+    /// The cluster's API for the daemon's local socket. Whoever reaches it may do everything: the socket's mode is the
+    /// only check.
+    pub fn local_routes(&self) -> Routes {
+        self.api.local_routes()
+    }
+
+    /// The door to raft, for reads and for commands of the daemon's own.
+    pub fn proposer(&self) -> &Proposer {
+        &self.api.proposer
+    }
+
+    /// The state as this manager has it now.
+    pub fn view(&self) -> View {
+        self.api.proposer.view()
+    }
+
+    /// This node's id.
+    pub fn node(&self) -> NodeId {
+        self.api.node
+    }
+
+    /// Where the control port is bound.
+    pub fn listen_addr(&self) -> SocketAddr {
+        self.listen_addr
+    }
+
+    /// Where others reach the control port; the address in printed join commands.
+    pub fn advertise_addr(&self) -> SocketAddr {
+        self.api.advertise_addr
+    }
+
+    /// The whole join token for a role; `None` before the cluster is there.
+    pub fn join_token(&self, role: Role) -> Option<String> {
+        let view = self.view();
+        view.cluster().map(|cluster| token::of_role(cluster, role).to_owned())
+    }
+
+    /// Shows a renewed certificate from now on.
+    pub fn set_credentials(&self, credentials: NodeCredentials) -> Result<(), TlsError> {
+        self.identity.replace(&credentials)?;
+        self.credentials.send_replace(credentials);
+        Ok(())
+    }
+
+    /// Waits until the manager cannot go on (its disk failed), and says why. Pending as long as all is well.
+    pub async fn failed(&self) -> String {
+        let mut failure = self.api.proposer.driver().failure();
+        let failed = failure.wait_for(Option::is_some).await;
+        match failed.ok().and_then(|why| why.clone()) {
+            Some(why) => why.to_string(),
+            None => "the raft thread has ended".to_owned(),
+        }
+    }
+
+    /// Ends sessions, the control port and raft. When it returns the port and the files are free.
+    pub async fn shutdown(self) {
+        self.stop.send_replace(true);
+        let mut server = self.server;
+        if timeout(GOODBYE, &mut server).await.is_err() {
+            server.abort();
+        }
+        for task in &self.tasks {
+            task.abort();
+        }
+        let driver = self.api.proposer.driver();
+        driver.stop();
+        driver.ended().await;
+    }
+}

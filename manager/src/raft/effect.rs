@@ -1,0 +1,61 @@
+//! What a replica answers with.
+
+use model::RequestId;
+use store::{CodecError, Event, Refused};
+use thiserror::Error;
+
+use super::disk::DiskError;
+
+/// Why a replica cannot go on. It must be dropped: nothing of the failed step was acknowledged.
+#[derive(Debug, Error)]
+pub enum ReplicaError {
+    /// The disk failed.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// An entry or snapshot cannot be read.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+    /// The raft crate refused its input or its storage.
+    #[error("raft: {0}")]
+    Raft(String),
+}
+
+pub(super) fn raft_error(why: impl std::fmt::Display) -> ReplicaError {
+    ReplicaError::Raft(why.to_string())
+}
+
+/// Who leads, as far as this member knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Raft term.
+    pub term: u64,
+    /// Raft id of the leader; `None` if there is none.
+    pub leader: Option<u64>,
+    /// It is this member.
+    pub leads: bool,
+}
+
+/// What one [`Replica::advance`] did, in order.
+#[derive(Debug)]
+pub enum Effect {
+    /// To be carried to another member.
+    Send {
+        /// Its raft id.
+        to: u64,
+        /// An encoded raft message.
+        message: Vec<u8>,
+    },
+    /// A log entry was applied.
+    Applied {
+        /// Its index.
+        index: u64,
+        /// The request that it carried out.
+        request: RequestId,
+        /// What it touched, or why it changed nothing.
+        outcome: Result<Vec<Event>, Refused>,
+    },
+    /// The read with this id may be answered from the state as it is now.
+    Readable(RequestId),
+    /// The whole state was replaced by a leader's snapshot.
+    Installed,
+}

@@ -1,0 +1,54 @@
+//! How requests to raft end.
+
+use std::time::Duration;
+
+use store::{CodecError, Refused, View};
+use thiserror::Error;
+
+/// Requests that may wait for an answer at a time.
+pub(super) const MAX_WAITING: usize = 65_536;
+
+const NO_LEADER: &str = "The swarm does not have a leader. It's possible that too few managers are online. Make sure more than half of the managers are online.";
+
+/// A command that was carried out.
+#[derive(Clone, Debug)]
+pub struct Applied {
+    /// Its index in the log.
+    pub index: u64,
+    /// The state right after it (or later).
+    pub view: View,
+}
+
+/// A command that was not carried out, or of which nobody can say.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ProposeError {
+    /// The state did not take it. Nothing was changed.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// No leader within the time. It may still be carried out later; repeat it with the same request id.
+    #[error("{NO_LEADER}")]
+    NoLeader,
+    /// A leader, but no answer within the time. It may still be carried out; repeat it with the same request id.
+    #[error("The swarm's managers did not agree within {0:?}: context deadline exceeded")]
+    Deadline(Duration),
+    /// Too many requests wait.
+    #[error("this manager has {MAX_WAITING} requests waiting: try again")]
+    Busy,
+    /// This manager is being stopped, or its disk failed.
+    #[error("this manager is stopping")]
+    Stopped,
+    /// It has no bytes.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+}
+
+/// A read that cannot be answered.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ReadError {
+    /// No leader within the time.
+    #[error("{NO_LEADER}")]
+    NoLeader,
+    /// This manager is being stopped, or its disk failed.
+    #[error("this manager is stopping")]
+    Stopped,
+}

@@ -1,0 +1,210 @@
+//! Starting a manager, new or from disk: the parts in their order.
+
+use std::{fs, io, net::SocketAddr, sync::Arc, time::Duration};
+
+use model::{NetworkId, NodeId};
+use store::{Command, Refused, View};
+use thiserror::Error;
+use tokio::{
+    net::TcpListener,
+    runtime::Handle,
+    sync::{mpsc, watch},
+};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Server;
+
+use crate::{
+    access::Gate,
+    api::Api,
+    ca::CaError,
+    config::{InitParams, ManagerConfig, NodeCredentials},
+    dispatcher::Dispatcher,
+    founding::{FIRST_MEMBER, first_node, found_cluster},
+    handle::ManagerHandle,
+    leader, listener, mint,
+    peers::Peers,
+    proposer::Proposer,
+    raft::{DiskError, Driver, PeerChannels, ProposeError, RedbDisk, Replica, ReplicaError},
+    tls::{self, ServerIdentity, TlsError},
+};
+
+/// Connections that wait for the server to take them.
+const BACKLOG: usize = 64;
+/// After this long in silence the server asks whether the other end still lives.
+const KEEPALIVE: Duration = Duration::from_secs(2);
+
+/// A manager that cannot start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The control port; the text names it and the option that helps.
+    #[error("{0}")]
+    Listen(io::Error),
+    /// There is a cluster's state already, or none.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// The state on disk cannot be used.
+    #[error(transparent)]
+    Replica(#[from] ReplicaError),
+    /// Certificates could not be made.
+    #[error(transparent)]
+    Ca(#[from] CaError),
+    /// Certificates cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The settings make no cluster.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// The first entries could not be written.
+    #[error(transparent)]
+    Propose(#[from] ProposeError),
+}
+
+/// The ways to start a manager.
+#[derive(Clone, Copy, Debug)]
+pub struct Manager;
+
+impl Manager {
+    /// Makes a new cluster with this node as its first manager: certificate authority, state, ingress network. Nothing
+    /// is left behind if it fails. Must be called within a tokio runtime.
+    ///
+    /// The credentials are this node's: the agent keeps them and gives them back to [`Manager::start`].
+    pub async fn bootstrap(
+        mut config: ManagerConfig,
+        init: InitParams,
+    ) -> Result<(ManagerHandle, NodeCredentials), StartError> {
+        let listener = listener::bind(config.listen_addr).await.map_err(StartError::Listen)?;
+        fill_port(&mut config, &listener)?;
+        let (cluster, credentials) = found_cluster(&init)?;
+        let node = first_node(&config, &init, &cluster, credentials.node);
+        let ingress = NetworkId::from_bits(mint::bits());
+        let first = control::plan_init(&View::default(), cluster, node, ingress)?;
+
+        let disk = RedbDisk::create(&config.raft_file(), &Replica::<RedbDisk>::first_member(FIRST_MEMBER)?)?;
+        let started = run(&config, disk, listener, credentials.clone());
+        let result = match started {
+            Ok(handle) => match handle.proposer().propose(first).await {
+                Ok(_) => Ok((handle, credentials)),
+                Err(why) => {
+                    handle.shutdown().await;
+                    Err(why.into())
+                }
+            },
+            Err(why) => Err(why),
+        };
+        if result.is_err() {
+            let _ = Self::forget(&config);
+        }
+        result
+    }
+
+    /// Starts the manager that was here before, from its disk.
+    pub async fn start(mut config: ManagerConfig, credentials: NodeCredentials) -> Result<ManagerHandle, StartError> {
+        let disk = RedbDisk::open(&config.raft_file())?;
+        let listener = listener::bind(config.listen_addr).await.map_err(StartError::Listen)?;
+        fill_port(&mut config, &listener)?;
+        let handle = run(&config, disk, listener, credentials.clone())?;
+        tokio::spawn(announce(
+            handle.proposer().clone(),
+            credentials.node,
+            config.advertise_addr,
+        ));
+        Ok(handle)
+    }
+
+    /// Whether there is a manager's state in the data folder.
+    pub fn exists(config: &ManagerConfig) -> bool {
+        config.raft_file().exists()
+    }
+
+    /// Removes a manager's state from the data folder; it must not be running. None is no error.
+    pub fn forget(config: &ManagerConfig) -> io::Result<()> {
+        match config.raft_file().parent().map(fs::remove_dir_all) {
+            Some(Err(why)) if why.kind() != io::ErrorKind::NotFound => Err(why),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Port 0 stands for "any": others must be told which it became.
+fn fill_port(config: &mut ManagerConfig, listener: &TcpListener) -> Result<(), StartError> {
+    config.listen_addr = listener.local_addr().map_err(StartError::Listen)?;
+    if config.advertise_addr.port() == 0 {
+        config.advertise_addr.set_port(config.listen_addr.port());
+    }
+    Ok(())
+}
+
+/// Tells the others where this manager is now, if that has changed since it last ran.
+async fn announce(proposer: Proposer, id: NodeId, addr: SocketAddr) {
+    let Ok(view) = proposer.read().await else { return };
+    let Some(node) = view.node(id).filter(|node| node.manager_addr != Some(addr)) else {
+        return;
+    };
+    let mut moved = node.clone();
+    moved.manager_addr = Some(addr);
+    moved.status.addr = addr.ip();
+    moved.updated_at = mint::now();
+    if let Err(why) = proposer.propose(Command::UpsertNode(Box::new(moved))).await {
+        tracing::warn!(%why, "the new address of this manager is not taken");
+    }
+}
+
+/// Puts the parts together and lets them run.
+fn run(
+    config: &ManagerConfig,
+    disk: RedbDisk,
+    listener: TcpListener,
+    credentials: NodeCredentials,
+) -> Result<ManagerHandle, StartError> {
+    let node = credentials.node;
+    let identity = Arc::new(ServerIdentity::new(&credentials)?);
+    let tls = tls::server_config(&credentials.root_pem, identity.clone())?;
+    let (credentials, current) = watch::channel(credentials);
+    let peers = Peers::new(current);
+    let transport = PeerChannels::new(peers.clone(), Handle::current());
+    let driver = Driver::start(Replica::start(disk)?, transport);
+    peers.set_driver(driver.clone());
+    let proposer = Proposer::new(driver);
+
+    let (stop, stopping) = watch::channel(false);
+    let api = Api {
+        dispatcher: Dispatcher::start(proposer.clone(), stopping.clone()),
+        proposer: proposer.clone(),
+        node,
+        advertise_addr: config.advertise_addr,
+    };
+    let (connections, incoming) = mpsc::channel(BACKLOG);
+    let tasks = vec![
+        tokio::spawn(leader::run(proposer.clone())),
+        tokio::spawn(listener::accept(listener, tls, connections)),
+    ];
+    let server = tokio::spawn(serve(api.clone(), incoming, stopping));
+    Ok(ManagerHandle {
+        api,
+        listen_addr: config.listen_addr,
+        identity,
+        credentials,
+        stop,
+        tasks,
+        server,
+    })
+}
+
+async fn serve(
+    api: Api,
+    incoming: mpsc::Receiver<io::Result<listener::TlsConnection>>,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let stop = async move {
+        let _ = stopping.wait_for(|stop| *stop).await;
+    };
+    let served = Server::builder()
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE))
+        .layer(Gate(api.proposer.clone()))
+        .add_routes(api.routes())
+        .serve_with_incoming_shutdown(ReceiverStream::new(incoming), stop);
+    if let Err(why) = served.await {
+        tracing::error!(%why, "the control port's server ends");
+    }
+}
