@@ -36,3 +36,6 @@ pub(crate) fn place(draft: &mut Draft<'_>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

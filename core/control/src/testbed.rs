@@ -249,3 +249,27 @@ impl Bed {
         self.apply(command).unwrap();
     }
 }
+
+/// A cluster of `nodes` with a service `web` of `replicas` running tasks.
+pub(crate) fn web(nodes: u128, replicas: u32, change: impl FnOnce(&mut ServiceSpec)) -> (Bed, ServiceId) {
+    let mut bed = Bed::with_nodes(nodes);
+    let id = bed.service("web", |spec| {
+        spec.mode = model::Mode::Replicated { replicas };
+        change(spec);
+    });
+    bed.converge();
+    (bed, id.unwrap())
+}
+
+pub(crate) fn tasks(bed: &Bed, service: ServiceId, chosen: impl Fn(&Task) -> bool) -> Vec<Task> {
+    bed.view()
+        .tasks_of_service(service)
+        .filter(|task| chosen(task))
+        .cloned()
+        .collect()
+}
+
+pub(crate) fn running(bed: &Bed, service: ServiceId) -> Vec<u32> {
+    let running = tasks(bed, service, |t| t.is_live() && t.status.state == TaskState::Running);
+    running.iter().map(|task| task.slot.get()).collect()
+}
