@@ -12,7 +12,7 @@ use model::Mac;
 use tokio::runtime::Runtime;
 
 use crate::{
-    Bpffs, Cluster, Ns, Task,
+    Bpffs, Cgroup, Cluster, Ns, Task,
     view::{network_id, vtep},
 };
 
@@ -20,6 +20,8 @@ use crate::{
 pub struct Node {
     /// Its namespace.
     pub ns: Ns,
+    /// Where its socket hooks hang: its processes, as far as tests start any.
+    pub cgroup: Cgroup,
     number: u8,
     bpffs: Bpffs,
     network: Option<NetHandle>,
@@ -53,6 +55,7 @@ impl Node {
     fn new(number: u8) -> Result<Self> {
         Ok(Self {
             ns: Ns::new()?,
+            cgroup: Cgroup::new()?,
             number,
             bpffs: Bpffs::new()?,
             network: None,
@@ -63,7 +66,7 @@ impl Node {
     pub fn start(&mut self) -> Result<()> {
         let paths = DatapathPaths {
             bpffs: self.bpffs.path().join("netctl"),
-            cgroup: None,
+            cgroup: Some(self.cgroup.path().to_owned()),
         };
         self.network = Some(self.ns.run(|| reconcile::start(paths))?);
         Ok(())

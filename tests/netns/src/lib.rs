@@ -6,12 +6,14 @@
 #![allow(clippy::unwrap_used)]
 
 mod bpffs;
+mod cgroup;
 mod lab;
 mod ns;
 mod traffic;
 mod view;
 
 pub use bpffs::Bpffs;
+pub use cgroup::Cgroup;
 pub use lab::{CLIENT, Container, Lab, Node};
 pub use ns::Ns;
 pub use traffic::{ask, ask_from, open, serve, try_ask};

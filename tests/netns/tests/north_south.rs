@@ -127,3 +127,33 @@ fn a_port_that_the_host_listens_on_is_left_alone() -> Result<()> {
     assert_eq!(report.held.len(), 1, "{report:?}");
     Ok(())
 }
+
+#[test]
+fn processes_of_a_node_reach_published_ports_by_localhost_and_own_address() -> Result<()> {
+    let mut lab = Lab::new()?;
+    lab.cluster.ports.insert("web", (8080, 80, Protocol::Tcp));
+    lab.cluster.ports.insert("dns", (5353, 53, Protocol::Udp));
+    let tasks = [
+        (lab.cluster.task(1, "web", INGRESS, "10.0.0.3", 2), 80),
+        (lab.cluster.task(2, "dns", BLUE, "10.1.0.3", 1), 53),
+    ];
+    lab.reconcile()?;
+    let mut containers = Vec::new();
+    for (task, port) in tasks {
+        containers.push(lab.start_container(&task)?);
+        serve(&containers[containers.len() - 1].ns, port, task.service)?;
+    }
+    for (node, own) in lab.nodes.iter().zip(NODES) {
+        for host in ["127.0.0.1".to_owned(), own.to_string()] {
+            for (target, name) in [(format!("tcp/{host}/8080"), "web"), (format!("udp/{host}/5353"), "dns")] {
+                let line = format!("exec 3<>/dev/{target}; printf ? >&3; head -c 4 <&3");
+                let answer = node
+                    .cgroup
+                    .bash(&node.ns, &line)
+                    .map_err(|e| e.context(lab.figures()))?;
+                assert_eq!(answer.trim(), name, "{target} on {own}");
+            }
+        }
+    }
+    Ok(())
+}
