@@ -5,9 +5,11 @@
 //! Needs root; without it every test fails and says so.
 
 pub mod bench;
+mod load;
 pub mod node;
 pub mod packet;
 pub mod wire;
 mod world;
 
+pub use load::ip;
 pub use world::*;

@@ -8,7 +8,8 @@ use std::net::Ipv4Addr;
 use abi::*;
 use anyhow::Result;
 
-use crate::node::{Node, ip};
+use crate::load::ip;
+use crate::node::Node;
 
 /// Network of the scenarios.
 pub const VNI: u32 = 5000;

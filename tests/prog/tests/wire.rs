@@ -290,7 +290,10 @@ fn a_service_that_loses_its_last_backend_resets_and_refuses() {
     let _seen = echo(&w.two.member, 8080);
     let mut open = w.one.member.run(|| TcpStream::connect((VIP, 80)).unwrap());
     w.one.node.remove::<u32, Backend>(map::BACKEND, 1);
-    let refused = w.one.member.run(|| TcpStream::connect_timeout(&(VIP, 80).into(), PATIENCE));
+    let refused = w
+        .one
+        .member
+        .run(|| TcpStream::connect_timeout(&(VIP, 80).into(), PATIENCE));
     assert_eq!(refused.unwrap_err().kind(), std::io::ErrorKind::ConnectionRefused);
     open.set_read_timeout(Some(PATIENCE)).unwrap();
     let broken = open.write_all(&[0; 100_000]).and_then(|()| open.read_exact(&mut [0]));

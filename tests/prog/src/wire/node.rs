@@ -1,66 +1,18 @@
-//! Three nodes, containers and a client in namespaces joined by veths, with the programs attached: real sockets
-//! through the real kernel paths that a test run cannot show (redirects, tunnel device, checksums).
-//!
-//! Node i (1 to 3): underlay 192.168.7.i over a switch, client leg 172.16.i.1, containers A, C or D (network 5000)
-//! and E, G or H (ingress network). The client is 203.0.113.9 on both legs. Nothing outlives the process.
+//! One node of the wire: its namespaces, devices, addresses and attached programs.
 
 use std::fs::File;
 use std::net::{Ipv4Addr, UdpSocket};
-use std::os::fd::AsRawFd as _;
 use std::process::Command;
 
 use abi::*;
 use anyhow::{Context as _, Result};
 use aya::programs::{CgroupAttachMode, CgroupSockAddr, SchedClassifier, TcAttachType};
-use nix::sched::{CloneFlags, setns, unshare};
 
-use crate::node::{Node, ip};
+use super::Ns;
+use crate::node::Node;
 use crate::world::*;
 
-/// A network namespace, alive as long as this value.
-#[derive(Debug)]
-pub struct Ns(File);
-
-impl Ns {
-    /// An empty one with `lo` up.
-    ///
-    /// # Errors
-    /// No root.
-    pub fn new() -> Result<Self> {
-        let file = std::thread::spawn(|| -> Result<File> {
-            unshare(CloneFlags::CLONE_NEWNET).context("a network namespace: run as root")?;
-            ip("link set lo up")?;
-            Ok(File::open("/proc/thread-self/ns/net")?)
-        });
-        Ok(Self(file.join().map_err(|_| anyhow::anyhow!("namespace thread"))??))
-    }
-
-    /// Runs `f` on a thread inside.
-    pub fn run<T: Send>(&self, f: impl FnOnce() -> T + Send) -> T {
-        std::thread::scope(|s| {
-            let inside = s.spawn(|| {
-                setns(&self.0, CloneFlags::CLONE_NEWNET).unwrap_or_else(|e| panic!("setns: {e}"));
-                f()
-            });
-            inside.join().unwrap_or_else(|e| std::panic::resume_unwind(e))
-        })
-    }
-
-    /// Runs several `ip` commands, one a line.
-    ///
-    /// # Errors
-    /// The first that fails.
-    pub fn ip(&self, lines: &str) -> Result<()> {
-        self.run(|| lines.lines().map(str::trim).filter(|l| !l.is_empty()).try_for_each(ip))
-    }
-
-    /// A name that `ip ... netns` takes.
-    fn path(&self) -> String {
-        format!("/proc/{}/fd/{}", std::process::id(), self.0.as_raw_fd())
-    }
-}
-
-/// A node of the pair with its namespaces; the programs are attached while it lives.
+/// A node with its namespaces; the programs are attached while it lives.
 pub struct WireNode {
     /// The host.
     pub host: Ns,
@@ -70,109 +22,21 @@ pub struct WireNode {
     pub task: Ns,
     /// Its tables.
     pub node: Node,
-    number: u8,
-}
-
-/// The whole.
-pub struct Wire {
-    /// Node 1.
-    pub one: WireNode,
-    /// Node 2.
-    pub two: WireNode,
-    /// Node 3.
-    pub three: WireNode,
-    /// The client.
-    pub client: Ns,
-    switch: Ns,
-}
-
-impl Wire {
-    /// Builds and attaches everything.
-    ///
-    /// # Errors
-    /// No root, no object, no `ip`.
-    pub fn new() -> Result<Self> {
-        let (client, switch) = (Ns::new()?, Ns::new()?);
-        client.ip("addr add 203.0.113.9/32 dev lo")?;
-        switch.ip("link add name sw type bridge\nlink set dev sw up")?;
-        let one = WireNode::new(1, A, E)?;
-        let two = WireNode::new(2, C, G)?;
-        let three = WireNode::new(3, D, H)?;
-        let mut wire = Self {
-            one,
-            two,
-            three,
-            client,
-            switch,
-        };
-        for i in 0..3 {
-            wire.plug(i)?;
-        }
-        Ok(wire)
-    }
-
-    /// The nodes in order.
-    pub fn nodes(&mut self) -> [&mut WireNode; 3] {
-        [&mut self.one, &mut self.two, &mut self.three]
-    }
-
-    /// Joins a node to switch and client, fills its tables and attaches the programs.
-    fn plug(&mut self, index: usize) -> Result<()> {
-        let (client, switch) = (self.client.path(), self.switch.path());
-        let n = &mut *self.nodes()[index];
-        let i = n.number;
-        n.host.ip(&format!(
-            "link add name wire type veth peer name port{i} netns {switch}
-             addr add 192.168.7.{i}/24 dev wire
-             link set dev wire up mtu 1550
-             link add name leg type veth peer name leg{i} netns {client}
-             addr add 172.16.{i}.1/24 dev leg
-             link set dev leg up
-             route add 203.0.113.9/32 via 172.16.{i}.9"
-        ))?;
-        n.configure()?;
-        n.attach()?;
-        let members = [
-            (A, VNI, 1),
-            (C, VNI, 2),
-            (D, VNI, 3),
-            (E, VNI_FIRST, 1),
-            (G, VNI_FIRST, 2),
-            (H, VNI_FIRST, 3),
-        ];
-        for (addr, vni, home) in members {
-            let flags = if vni == VNI_FIRST { PORT_INGRESS_ONLY } else { 0 };
-            let netns = if home == i { n.netns_id(addr)? } else { 0 };
-            let ifindex = if home == i { veth_index(addr) } else { 0 };
-            let e = Endpoint {
-                vtep: underlay(home).into(),
-                ifindex,
-                netns,
-                mac: mac(addr),
-                flags,
-            };
-            n.node.put(map::ENDPOINT, EndpointKey { vni, addr: addr.into() }, e);
-        }
-        self.switch.ip(&format!("link set dev port{i} mtu 1550 master sw up"))?;
-        self.client.ip(&format!(
-            "addr add 172.16.{i}.9/24 dev leg{i}
-             link set dev leg{i} up
-             route add 192.168.7.{i}/32 via 172.16.{i}.1"
-        ))
-    }
+    pub(super) number: u8,
 }
 
 /// Underlay address of a node.
-fn underlay(number: u8) -> Ipv4Addr {
+pub(super) fn underlay(number: u8) -> Ipv4Addr {
     Ipv4Addr::new(192, 168, 7, number)
 }
 
-fn veth_index(addr: Ipv4Addr) -> u32 {
+/// Ifindex of the host end of an endpoint's veth.
+pub(super) fn veth_index(addr: Ipv4Addr) -> u32 {
     100 + u32::from(addr.octets()[3])
 }
 
 impl WireNode {
-    fn new(number: u8, member: Ipv4Addr, task: Ipv4Addr) -> Result<Self> {
+    pub(super) fn new(number: u8, member: Ipv4Addr, task: Ipv4Addr) -> Result<Self> {
         let host = Ns::new()?;
         let node = host.run(Node::load)?;
         let mut this = Self {
@@ -239,7 +103,7 @@ impl WireNode {
         Ok(())
     }
 
-    fn configure(&mut self) -> Result<()> {
+    pub(super) fn configure(&mut self) -> Result<()> {
         let own = underlay(self.number);
         self.host
             .ip(&format!("route replace {HOST_GATEWAY}/32 dev ntl-host src {own}"))?;
@@ -271,7 +135,7 @@ impl WireNode {
         Ok(())
     }
 
-    fn attach(&mut self) -> Result<()> {
+    pub(super) fn attach(&mut self) -> Result<()> {
         let (host, node) = (&self.host, &mut self.node);
         host.run(|| -> Result<()> {
             let mut at = |program: &str, device: &str| -> Result<()> {
@@ -297,7 +161,7 @@ impl WireNode {
     }
 
     /// Id of a container's namespace as the host sees it, plus one.
-    fn netns_id(&self, addr: Ipv4Addr) -> Result<u32> {
+    pub(super) fn netns_id(&self, addr: Ipv4Addr) -> Result<u32> {
         let device = format!("ntl{}", veth_index(addr));
         let out = self
             .host
