@@ -10,10 +10,26 @@
 //!
 //! | map | writer | rule |
 //! |---|---|---|
-//! | `CONFIG`, `HOST_ADDR`, `PEER`, `PORT`, `ENDPOINT`, `DNS_CLIENT` | agent | before traffic needs them |
+//! | `CONFIG`, `HOST_ADDR`, `PEER` | agent | before any program is attached |
+//! | `PORT`, `DNS_CLIENT`, `ENDPOINT` | agent | before the container starts; removed after its link has gone |
 //! | `BACKEND`, then `RING`, then `FRONTEND` | agent | written in this order, removed in the opposite one |
-//! | `CT`, `REV`, `SNAT`, `FRAG`, `SOCK` | programs | user space only deletes (entries of dead backends) |
+//! | `CT`, `REV`, `SNAT`, `FRAG`, `SOCK` | programs | user space may only delete |
 //! | `STATS` | programs | user space only reads |
+//!
+//! # What a writer must keep true
+//!
+//! - A frontend's ring lies whole in `RING` and every owner in it is in `BACKEND` before the frontend names it. A ring
+//!   is changed in slots that nobody reads, then the frontend's value is replaced: one atomic update.
+//! - A published ring has the same number of slots and the same owners, slot by slot, on every node. When
+//!   a slot moves, `earlier[0]` names the backend that had it until that one has drained or gone; the slot
+//!   must not move again before. This is what keeps open connections through a change.
+//! - A draining backend keeps its row (with the flag) as long as its task lives. When the row goes, its
+//!   open connections are reset by the programs and its datagram flows move; no table needs sweeping.
+//! - `HOST_ADDR` has the unicast addresses of the host except loopback and those of our own devices.
+//!   `PEER` has every node, this one included.
+//! - A virtual address without a live backend keeps its row with an empty ring: clients are refused at once.
+//!   An address without a row is met with silence.
+//! - `from_uplink` goes on Ethernet devices only, and on none of ours.
 #![cfg_attr(not(feature = "user"), no_std)]
 
 mod config;

@@ -122,22 +122,22 @@ fn layer4(skb: *mut __sk_buff, p: &mut Packet) -> Result<(), DropReason> {
     let later = p.fragment == Fragment::Later;
     p.kind = Kind::Other;
     match p.tuple.proto {
-        IPPROTO_TCP | IPPROTO_UDP => {
-            p.kind = if p.tuple.proto == IPPROTO_TCP {
-                Kind::Tcp
-            } else {
-                Kind::Udp
-            };
-            if later {
-                return Ok(());
+        IPPROTO_TCP => {
+            p.kind = Kind::Tcp;
+            if !later {
+                // As far as it is rewritten: up to the checksum.
+                let h: [u16; 9] = read(skb, p.l4)?;
+                p.tuple.sport = Be16::from_raw(h[0]);
+                p.tuple.dport = Be16::from_raw(h[1]);
+                p.tcp_flags = (u16::from_be(h[6]) & 0xff) as u8;
             }
-            // Both headers must be there as far as they are rewritten: 8 bytes of UDP, 18 of TCP.
-            let ports: [u16; 4] = read(skb, p.l4)?;
-            p.tuple.sport = Be16::from_raw(ports[0]);
-            p.tuple.dport = Be16::from_raw(ports[1]);
-            if p.kind == Kind::Tcp {
-                let tail: [u16; 4] = read(skb, p.l4 + 12)?;
-                p.tcp_flags = (u16::from_be(tail[0]) & 0xff) as u8;
+        }
+        IPPROTO_UDP => {
+            p.kind = Kind::Udp;
+            if !later {
+                let h: [u16; 4] = read(skb, p.l4)?;
+                p.tuple.sport = Be16::from_raw(h[0]);
+                p.tuple.dport = Be16::from_raw(h[1]);
             }
         }
         IPPROTO_ICMP if !later => return icmp(skb, p),
