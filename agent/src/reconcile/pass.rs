@@ -213,3 +213,24 @@ impl<L: Links, D: Datapath> Owner<L, D> {
 fn our_links(links: &LinkTable) -> impl Iterator<Item = &String> {
     links.keys().filter(|name| is_our_link(name))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::tests::{ip, view},
+        *,
+    };
+    use crate::{datapath::FakeDatapath, link::FakeLinks};
+
+    #[tokio::test]
+    async fn a_sweep_repairs_what_somebody_else_changed() {
+        let links = FakeLinks::with_uplink("eth0", ip("192.0.2.1"));
+        let mut owner = Owner::new(links, FakeDatapath::default(), 7);
+        let view = view(1, vec![]);
+        owner.pass(&view, Scope::View).await.unwrap();
+        let before = owner.datapath.dump().unwrap();
+        owner.datapath.apply(&Op::DeletePeer(ip("192.0.2.1").into())).unwrap();
+        owner.pass(&view, Scope::Everything).await.unwrap();
+        assert_eq!(owner.datapath.dump().unwrap(), before);
+    }
+}

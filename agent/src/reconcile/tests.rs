@@ -12,11 +12,11 @@ const NODE: NodeId = NodeId::from_bits(1);
 const BLUE: NetworkId = NetworkId::from_bits(2);
 const TASK: TaskId = TaskId::from_bits(3);
 
-fn ip(text: &str) -> IpAddr {
+pub(super) fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-fn view(seq: u64, endpoints: Vec<EndpointView>) -> Arc<NodeView> {
+pub(super) fn view(seq: u64, endpoints: Vec<EndpointView>) -> Arc<NodeView> {
     Arc::new(NodeView {
         seq,
         cluster: ClusterId::from_bits(1),
