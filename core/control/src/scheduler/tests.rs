@@ -73,3 +73,19 @@ fn a_full_network_is_the_reason_why_a_task_waits() {
     scale(&mut bed, web, 4);
     assert_eq!(running(&bed, web).len(), 4);
 }
+
+#[test]
+fn a_host_mode_port_that_is_added_moves_tasks_apart() {
+    let host = |spec: &mut ServiceSpec| spec.ports = vec!["published=80,target=80,mode=host".parse().unwrap()];
+    let (mut bed, web) = web(1, 1, host);
+    let api = bed.service("api", |_| ()).unwrap();
+    bed.converge();
+    bed.update(api, host);
+    bed.converge();
+    assert_eq!((running(&bed, web).len(), running(&bed, api).len()), (1, 0));
+    let waiting = tasks(&bed, api, |task| task.is_live());
+    assert_eq!(
+        waiting[0].status.err,
+        "no suitable node (host-mode port already in use on 1 node)"
+    );
+}

@@ -1,13 +1,20 @@
 //! Services: names, virtual IPs and published ports are held by the service itself, from its creation to its removal.
 
-use model::{DesiredState, PublishMode, PublishedPort, Service, ServiceId, ServiceSpec, Timestamp, VirtualIp};
+use model::{
+    DesiredState, PortSpec, PublishMode, PublishedPort, Service, ServiceId, ServiceSpec, Timestamp, VirtualIp,
+};
 
 use crate::{AddressOwner, Event, Kind, NewService, Refused, ServiceChange, State};
 
-/// Whether tasks made from `old` do not fit `new` any more. Replicas, constraints, restart policy and published ports
-/// act on running tasks; what is inside the container and its networks do not.
+/// Whether tasks made from `old` do not fit `new` any more. Replicas, constraints, restart policy and ports of the mesh
+/// act on running tasks; what is inside the container, its networks, and ports of the task's host (which another task
+/// there may have) do not.
 fn needs_new_tasks(old: &ServiceSpec, new: &ServiceSpec) -> bool {
-    old.container != new.container || old.networks != new.networks
+    old.container != new.container || old.networks != new.networks || !host_ports(old).eq(host_ports(new))
+}
+
+fn host_ports(spec: &ServiceSpec) -> impl Iterator<Item = &PortSpec> {
+    spec.ports.iter().filter(|port| port.mode == PublishMode::Host)
 }
 
 impl State {
