@@ -1,12 +1,15 @@
 //! [`Datapath`] over the kernel: the embedded object, its pinned maps, its hooks.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
 use abi::{ABI_VERSION, map};
-use aya::{Ebpf, EbpfLoader, programs::Program};
+use aya::{
+    Ebpf, EbpfLoader,
+    programs::{Program, ProgramError},
+};
 use plan::network::{Hook, Op, Tables};
 
 use super::{
@@ -94,19 +97,35 @@ fn load(pins: &Path) -> Result<Ebpf, DatapathError> {
         .load(OBJECT)
         .map_err(|error| refused("the BPF object", &error))?;
     for name in Hook::ALL.map(Hook::program).into_iter().chain(cgroup::PROGRAMS) {
-        let result = match object.program_mut(name) {
-            Some(Program::SchedClassifier(program)) => program.load(),
-            Some(Program::CgroupSockAddr(program)) => program.load(),
-            _ => {
-                return Err(DatapathError::Load {
-                    what: format!("the BPF object, which has no program {name}"),
-                    reason: "run `cargo xtask build-ebpf`".to_owned(),
-                });
-            }
-        };
+        let program = object.program_mut(name).ok_or_else(|| DatapathError::Load {
+            what: format!("the BPF object, which has no program {name}"),
+            reason: "run `cargo xtask build-ebpf`".to_owned(),
+        })?;
+        let result = verify(program);
         result.map_err(|error| refused(&format!("program {name}"), &error))?;
     }
     Ok(object)
+}
+
+/// How often a program is offered to the kernel.
+const VERIFY_TRIES: u32 = 10;
+
+/// Loads a program. The kernel gives up with `EAGAIN` when a signal arrives while it verifies, so it is asked again.
+fn verify(program: &mut Program) -> Result<(), ProgramError> {
+    let mut tries = 0;
+    loop {
+        let result = match program {
+            Program::SchedClassifier(program) => program.load(),
+            Program::CgroupSockAddr(program) => program.load(),
+            _ => return Err(ProgramError::UnexpectedProgramType),
+        };
+        tries += 1;
+        match result {
+            Err(ProgramError::LoadError { io_error, .. })
+                if io_error.kind() == io::ErrorKind::WouldBlock && tries < VERIFY_TRIES => {}
+            result => return result,
+        }
+    }
 }
 
 impl Datapath for KernelDatapath {

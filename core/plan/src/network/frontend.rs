@@ -38,7 +38,8 @@ pub struct DesiredBackend {
 /// A frontend before numbering.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DesiredFrontend {
-    /// Owner of each slot; `None` everywhere when no backend takes new flows but some still have old ones.
+    /// Owner of each slot; `None` everywhere when no backend takes new flows but some still have old ones; empty when
+    /// there is no backend at all.
     pub slots: Vec<Option<DesiredBackend>>,
     /// Number of the service: the low bits of its id.
     pub service: u32,
@@ -92,7 +93,8 @@ impl Services {
             } else {
                 VIRTUAL_SLOTS
             };
-            self.add(key, service, &members, slots, 0);
+            // Without a backend its row stays, with no ring: callers are refused at once instead of waiting.
+            self.add(key, service, &members, if members.is_empty() { 0 } else { slots }, 0);
         }
     }
 
@@ -113,15 +115,15 @@ impl Services {
                 self.held.push(port.clone());
             }
             let flags = if held { FRONTEND_HELD } else { 0 };
-            self.add(key, service, &members, PUBLISHED_SLOTS, flags);
+            // Without a backend the port is the host's.
+            if !members.is_empty() {
+                self.add(key, service, &members, PUBLISHED_SLOTS, flags);
+            }
         }
     }
 
-    /// A frontend exists while it has backends, draining ones too: their open connections are found through it.
+    /// A frontend over its backends, draining ones too: their open connections are found through it.
     fn add(&mut self, key: FrontendKey, service: &ServiceView, members: &[Member], slots: u32, flags: u32) {
-        if members.is_empty() {
-            return;
-        }
         for member in members {
             self.backends.insert(member.backend, !member.serving);
         }

@@ -79,6 +79,7 @@ pub fn number(actual: &Tables, desired: &Desired) -> Numbered {
         );
         let base = match before {
             Some(old) if actual.ring(old) == slots => Some(old.ring_base),
+            _ if slots.is_empty() => Some(0),
             _ => places.take(slots.len() as u32),
         };
         let Some(base) = base else {
@@ -92,7 +93,9 @@ pub fn number(actual: &Tables, desired: &Desired) -> Numbered {
             service: frontend.service,
             flags: frontend.flags,
         };
-        tables.rings.insert(base, slots);
+        if !slots.is_empty() {
+            tables.rings.insert(base, slots);
+        }
         tables.frontends.insert(*key, row);
     }
     Numbered { tables, problems }

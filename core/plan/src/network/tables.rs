@@ -90,7 +90,7 @@ impl Tables {
             Op::WriteRing { base, slots } => drop(self.rings.insert(*base, slots.clone())),
             Op::PutFrontend(key, row) => {
                 let old = self.frontends.insert(*key, *row);
-                self.forget_ring(old.filter(|old| old.ring_base != row.ring_base));
+                self.forget_ring(old.filter(|old| old.ring_base != row.ring_base || row.ring_slots == 0));
             }
             Op::DeleteFrontend(key) => {
                 let old = self.frontends.remove(key);

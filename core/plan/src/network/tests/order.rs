@@ -6,7 +6,11 @@ use super::*;
 fn assert_consistent(tables: &Tables, cut: usize) {
     for (key, frontend) in &tables.frontends {
         let slots = tables.ring(frontend);
-        assert!(!slots.is_empty(), "after {cut} steps {key:?} has no ring");
+        assert_eq!(
+            slots.len(),
+            frontend.ring_slots as usize,
+            "after {cut} steps {key:?} has no ring"
+        );
         for id in slots.iter().flat_map(|slot| [slot.owner, slot.earlier[0]]) {
             assert!(
                 id == 0 || tables.backends.contains_key(&id),

@@ -3,16 +3,29 @@
 use super::*;
 
 #[test]
-fn a_frontend_appears_only_with_backends_and_goes_with_the_last() {
+fn a_published_port_appears_only_with_backends_and_goes_with_the_last() {
     let facts = facts(&[]);
-    assert!(reached(&view(1, vec![]), &facts).frontends.is_empty());
-    let mut tables = reached(&view(1, vec![endpoint(4, 2)]), &facts);
-    assert_eq!(
-        tables.frontends.keys().copied().collect::<Vec<_>>(),
-        [published(), virtual_ip()]
-    );
+    let keys = |tables: &Tables| tables.frontends.keys().copied().collect::<Vec<_>>();
+    let mut tables = reached(&view(1, vec![]), &facts);
+    assert_eq!(keys(&tables), [virtual_ip()]);
+    converge(&mut tables, &view(1, vec![endpoint(4, 2)]), &facts);
+    assert_eq!(keys(&tables), [published(), virtual_ip()]);
     converge(&mut tables, &view(1, vec![]), &facts);
-    assert!(tables.frontends.is_empty() && tables.backends.is_empty() && tables.rings.is_empty());
+    assert_eq!(keys(&tables), [virtual_ip()]);
+    assert!(tables.backends.is_empty() && tables.rings.is_empty());
+}
+
+#[test]
+fn a_virtual_ip_without_backends_keeps_its_row_without_a_ring() {
+    let facts = facts(&[]);
+    let mut tables = reached(&view(1, vec![endpoint(4, 2)]), &facts);
+    assert_eq!(tables.frontends[&virtual_ip()].ring_slots, 251);
+    converge(&mut tables, &view(1, vec![]), &facts);
+    assert_eq!(tables.frontends[&virtual_ip()].ring_slots, 0);
+    let mut without = view(1, vec![]);
+    without.services.clear();
+    converge(&mut tables, &without, &facts);
+    assert!(tables.frontends.is_empty());
 }
 
 #[test]
