@@ -8,7 +8,7 @@ use tokio::{sync::watch, task::JoinHandle};
 
 use crate::{
     dns,
-    link::{LinkError, Links, Listener, Netlink, underlay_mtu},
+    link::{LinkError, LinkEvents, Links, Listener, Netlink, underlay_mtu},
     runtime::{EngineFacts, Runtime, RuntimeError},
 };
 
@@ -28,9 +28,9 @@ pub fn spawn(
     description: watch::Sender<Option<NodeDescription>>,
 ) -> JoinHandle<()> {
     tokio::spawn(async move {
-        let mut holders = Holders::default();
+        let mut observer = None;
         loop {
-            let pause = match describe(&*runtime, vtep, &mut holders).await {
+            let pause = match observe(&*runtime, vtep, &mut observer).await {
                 Ok(found) => {
                     description.send_if_modified(|old| {
                         let differs = old.as_ref() != Some(&found);
@@ -49,6 +49,19 @@ pub fn spawn(
     })
 }
 
+/// Describes with the observer that is there, or a new one.
+async fn observe(
+    runtime: &dyn Runtime,
+    vtep: IpAddr,
+    observer: &mut Option<Observer>,
+) -> Result<NodeDescription, DescribeError> {
+    let observer = match observer {
+        Some(observer) => observer,
+        None => observer.insert(Observer::open()?),
+    };
+    observer.describe(runtime, vtep).await
+}
+
 /// Why a node cannot be described.
 #[derive(Debug, thiserror::Error)]
 pub enum DescribeError {
@@ -62,24 +75,38 @@ pub enum DescribeError {
 
 /// Looks once; for a node whose agent does not run yet.
 pub async fn now(runtime: &dyn Runtime, vtep: IpAddr) -> Result<NodeDescription, DescribeError> {
-    describe(runtime, vtep, &mut Holders::default()).await
+    Observer::open()?.describe(runtime, vtep).await
 }
 
-async fn describe(
-    runtime: &dyn Runtime,
-    vtep: IpAddr,
-    holders: &mut Holders,
-) -> Result<NodeDescription, DescribeError> {
-    let facts = runtime.facts().await?;
-    let mut held = runtime.published_ports().await?;
-    let (links, _news) = Netlink::open()?;
-    let mtu = underlay_mtu(&links.dump().await?, vtep).unwrap_or(USUAL_MTU);
-    let mut prefixes = links.prefixes().await?;
-    prefixes.extend(dns::upstream::read().into_iter().map(IpNet::from));
-    held.extend(holders.name(links.listeners()).await);
-    held.sort();
-    held.dedup_by_key(|h| (h.port, h.protocol));
-    Ok(assemble(facts, vtep, mtu, prefixes, held))
+/// Looks at the machine.
+struct Observer {
+    links: Netlink,
+    /// News of links fill it once and then wait: the next look is soon enough.
+    _news: LinkEvents,
+    holders: Holders,
+}
+
+impl Observer {
+    fn open() -> Result<Self, LinkError> {
+        let (links, news) = Netlink::open()?;
+        Ok(Self {
+            links,
+            _news: news,
+            holders: Holders::default(),
+        })
+    }
+
+    async fn describe(&mut self, runtime: &dyn Runtime, vtep: IpAddr) -> Result<NodeDescription, DescribeError> {
+        let facts = runtime.facts().await?;
+        let mut held = runtime.published_ports().await?;
+        let mtu = underlay_mtu(&self.links.dump().await?, vtep).unwrap_or(USUAL_MTU);
+        let mut prefixes = self.links.prefixes().await?;
+        prefixes.extend(dns::upstream::read().into_iter().map(IpNet::from));
+        held.extend(self.holders.name(self.links.listeners()).await);
+        held.sort();
+        held.dedup_by_key(|h| (h.port, h.protocol));
+        Ok(assemble(facts, vtep, mtu, prefixes, held))
+    }
 }
 
 fn assemble(facts: EngineFacts, vtep: IpAddr, mtu: u16, prefixes: Vec<IpNet>, held: Vec<HeldPort>) -> NodeDescription {

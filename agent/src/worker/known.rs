@@ -3,7 +3,7 @@
 //! A list of containers is a picture of the moment when it was asked for; what changed since then here is newer. Every
 //! change therefore gets a number, and a list changes only what has not changed since its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::{NetworkId, Task, TaskId, TaskState, TaskStatus, Timestamp};
 use plan::container::{Container, ContainerState, Local};
@@ -176,6 +176,13 @@ impl Known {
             .iter()
             .filter_map(|t| Some((t.id, self.get(t.id)?.status.clone())));
         known.collect()
+    }
+
+    /// Tasks without a running container: nothing answers there, whatever a view says.
+    pub fn down(&self) -> BTreeSet<TaskId> {
+        let runs = |local: &Local| matches!(&local.container, Some(c) if c.state == ContainerState::Running);
+        let down = self.entries.iter().filter(|(_, e)| !runs(&e.local));
+        down.map(|(task, _)| *task).collect()
     }
 
     /// Networks that assigned tasks need, or containers are in.

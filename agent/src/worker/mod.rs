@@ -14,7 +14,7 @@ mod overlay;
 mod tests;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -208,10 +208,18 @@ impl Worker {
     }
 
     fn publish(&self, view: &Arc<NodeView>) {
+        // A kernel that forwards already is better left alone than told of containers that may be gone.
+        if self.known.listed() || Instant::now() >= self.hold {
+            let down = if self.known.listed() {
+                self.known.down()
+            } else {
+                BTreeSet::new()
+            };
+            let effective = overlay::effective(view, &down, &self.held);
+            self.effective.send_if_modified(|old| replace(old, Some(effective)));
+        }
         let statuses = self.known.statuses(&view.tasks);
-        let effective = overlay::effective(view, &statuses, &self.held);
         self.statuses.send_if_modified(|old| replace(old, statuses));
-        self.effective.send_if_modified(|old| replace(old, Some(effective)));
     }
 
     /// When the clock alone may ask for something: a task that waits for its delay, or the end of the hold.

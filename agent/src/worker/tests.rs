@@ -212,13 +212,13 @@ fn ports_that_the_engine_publishes_for_others_are_not_captured() {
         ports: vec![port],
     }];
     let view = Arc::new(view);
-    let untouched = overlay::effective(&view, &Statuses::new(), &[]);
+    let untouched = overlay::effective(&view, &BTreeSet::new(), &[]);
     assert!(Arc::ptr_eq(&view, &untouched));
     let held = HeldPort {
         port: 8080,
         protocol: model::Protocol::Tcp,
         holder: "container db".to_owned(),
     };
-    let effective = overlay::effective(&view, &Statuses::new(), &[held]);
+    let effective = overlay::effective(&view, &BTreeSet::new(), &[held]);
     assert!(effective.services[0].ports.is_empty());
 }
