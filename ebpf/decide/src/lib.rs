@@ -21,6 +21,7 @@ mod fragment;
 mod host;
 mod overlay;
 mod published;
+mod second_chance;
 mod service;
 mod socket;
 mod tables;

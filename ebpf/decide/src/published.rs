@@ -6,15 +6,15 @@
 //! connections. The last hop takes everything: the task's own stack resets what it does not know.
 //!
 //! One level of history: a slot must not move again before its previous owner has drained.
-//! Datagram flows have no second chance; they follow the ring.
 
 use abi::*;
 
 use crate::deliver::to_endpoint;
+use crate::second_chance::{HOP_FIRST, HOP_LAST, hand_on, lives_elsewhere, mesh_request, to_previous, unknown};
 use crate::service::{admit, pick};
 use crate::tables::Tables;
 use crate::track::{Known, resume};
-use crate::work::{Decision, Kind, Verdict, Work};
+use crate::work::{Decision, Verdict, Work};
 
 /// Which node is asking.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -38,11 +38,11 @@ pub(crate) fn published<T: Tables>(t: &T, c: &Config, w: &mut Work, place: Place
     w.key.via = w.via;
     let hash = ring_hash(&w.to.src, w.to.sport, w.to.proto, w.to.dport);
     Some(match resume(t, w) {
-        Known::Yes if lives_elsewhere(t, w) => hand_on(c, w),
+        Known::Yes if lives_elsewhere(t, w) => hand_on(t, c, w),
         Known::Yes => to_task(t, c, w),
         Known::Ended => ended(t, c, w, frontend, hash, place),
         Known::Gone => Err(DropReason::BackendGone),
-        Known::No if w.previous.raw() != 0 && w.packet.continues() => hand_on(c, w),
+        Known::No if w.previous.raw() != 0 && !w.packet.is_syn() => unknown(t, c, w),
         Known::No => route(t, c, w, frontend, hash, place),
     })
 }
@@ -61,48 +61,19 @@ pub(crate) fn find_frontend<'t, T: Tables>(t: &'t T, w: &mut Work, place: Place)
     Some(frontend)
 }
 
-/// Whether the packet's connection is the previous owner's although this node has a record of its
-/// tuple: a record outlives its connection, so the task's own socket table is asked where it can be.
-#[inline(always)]
-fn lives_elsewhere<T: Tables>(t: &T, w: &mut Work) -> bool {
-    if w.previous.raw() == 0 || w.packet.kind != Kind::Tcp || w.packet.is_syn() {
-        return false;
-    }
-    w.endpoint.vni = w.task_vni;
-    w.endpoint.addr = w.to.dst;
-    let netns = t.endpoint(&w.endpoint).map_or(0, |e| e.netns);
-    netns != 0 && t.has_connection(&w.to, netns) == Some(false)
-}
-
 /// A packet whose record says that the connection has ended: the previous owner's if there is one,
 /// else the task's (a last ACK).
 #[inline(always)]
 fn ended<T: Tables>(t: &T, c: &Config, w: &mut Work, f: &Frontend, hash: u32, place: Place) -> Decision {
     if w.previous.raw() != 0 {
-        return hand_on(c, w);
+        return hand_on(t, c, w);
     }
     if place == Place::Ingress
         && let Some(p) = previous_owner(t, f, hash).filter(|p| p.vtep != c.vtep)
     {
-        return to_previous(c, w, p);
+        return to_previous(t, c, w, p);
     }
     to_task(t, c, w)
-}
-
-/// To the previous owner, which is the last hop.
-#[inline(always)]
-fn hand_on(c: &Config, w: &mut Work) -> Decision {
-    w.to = w.key.tuple;
-    w.out.vtep = Addr::v4(w.previous);
-    w.out.previous = Be32::from_raw(0);
-    mesh_request(c, w, 1)
-}
-
-#[inline(always)]
-fn mesh_request(c: &Config, w: &mut Work, handed_on: u32) -> Decision {
-    w.out.ingress = if w.via.raw() == 0 { c.vtep.low() } else { w.via };
-    w.out.handed_on = handed_on;
-    Ok(Verdict::MeshRequest)
 }
 
 /// A translated packet to its task on this node.
@@ -122,14 +93,14 @@ fn route<T: Tables>(t: &T, c: &Config, w: &mut Work, f: &Frontend, hash: u32, pl
     let previous = previous_owner(t, f, hash).filter(|p| p.vtep != c.vtep);
     let Some(id) = pick(t, f, hash) else {
         return match previous {
-            Some(p) if ingress && w.packet.continues() => to_previous(c, w, p),
+            Some(p) if ingress && !w.packet.is_syn() => to_previous(t, c, w, p),
             _ => Err(DropReason::NoBackend),
         };
     };
     let owner = t.backend(id).ok_or(DropReason::NoBackend)?;
     if owner.vtep == c.vtep {
         return match previous {
-            Some(p) if ingress && w.packet.continues() => to_previous(c, w, p),
+            Some(p) if ingress && !w.packet.is_syn() => to_previous(t, c, w, p),
             _ => admit_here(t, c, w, id, owner),
         };
     }
@@ -139,7 +110,7 @@ fn route<T: Tables>(t: &T, c: &Config, w: &mut Work, f: &Frontend, hash: u32, pl
             Some(p) if p.vtep != owner.vtep => p.vtep.low(),
             _ => Be32::from_raw(0),
         };
-        return mesh_request(c, w, 0);
+        return mesh_request(c, w, HOP_FIRST);
     }
     not_owner(t, c, w, f, hash, owner)
 }
@@ -149,10 +120,10 @@ fn route<T: Tables>(t: &T, c: &Config, w: &mut Work, f: &Frontend, hash: u32, pl
 /// task's own stack resets if it does not know it.
 #[inline(always)]
 fn not_owner<T: Tables>(t: &T, c: &Config, w: &mut Work, f: &Frontend, hash: u32, owner: &Backend) -> Decision {
-    if w.handed_on == 0 {
+    if w.handed_on == HOP_FIRST {
         w.out.vtep = owner.vtep;
         w.out.previous = Be32::from_raw(0);
-        return mesh_request(c, w, 1);
+        return mesh_request(c, w, HOP_LAST);
     }
     let id = slot(t, f, hash).map_or(0, |s| s.earlier[0]);
     match t.backend(id) {
@@ -165,14 +136,6 @@ fn not_owner<T: Tables>(t: &T, c: &Config, w: &mut Work, f: &Frontend, hash: u32
 fn admit_here<T: Tables>(t: &T, c: &Config, w: &mut Work, id: u32, b: &Backend) -> Decision {
     admit(t, w, id, b, FLOW_PUBLISHED)?;
     to_task(t, c, w)
-}
-
-#[inline(always)]
-fn to_previous(c: &Config, w: &mut Work, previous: &Backend) -> Decision {
-    w.to = w.key.tuple;
-    w.out.vtep = previous.vtep;
-    w.out.previous = Be32::from_raw(0);
-    mesh_request(c, w, 1)
 }
 
 #[inline(always)]
@@ -192,8 +155,9 @@ fn previous_owner<'t, T: Tables>(t: &'t T, f: &Frontend, hash: u32) -> Option<&'
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::second_chance::HOP_ASK;
     use crate::testing::{Memory, addr, backend, config, segment};
-    use crate::work::{TCP_ACK, TCP_SYN};
+    use crate::work::{Kind, TCP_ACK, TCP_SYN};
 
     /// Port 8080 published with one slot; backends 1 on this node (10.0.0.1), 2 on node 2, 3 on node 3.
     fn mesh(owner: u32, previous: u32) -> Memory {
@@ -203,7 +167,11 @@ mod tests {
             earlier: [previous, 0, 0],
         });
         for node in [1, 2, 3] {
-            m.backends.insert(u32::from(node), backend(10 + node, node, 0));
+            let b = Backend {
+                proto: 0,
+                ..backend(10 + node, node, 0)
+            };
+            m.backends.insert(u32::from(node), b);
         }
         let here = Endpoint {
             vtep: addr(1),
@@ -218,6 +186,17 @@ mod tests {
             proto: IPPROTO_TCP,
             ..FrontendKey::default()
         };
+        let udp = FrontendKey {
+            proto: IPPROTO_UDP,
+            ..key
+        };
+        m.frontends.insert(
+            udp,
+            Frontend {
+                ring_slots: 1,
+                ..Frontend::default()
+            },
+        );
         m.frontends.insert(
             key,
             Frontend {
@@ -226,6 +205,44 @@ mod tests {
             },
         );
         m
+    }
+
+    /// The same as a datagram.
+    fn datagram(m: &Memory, previous: u8, hop: u32) -> (Decision, Work) {
+        let mut w = segment(200, 1000, 1, 8080, 0);
+        w.packet.kind = Kind::Udp;
+        w.packet.tuple.proto = IPPROTO_UDP;
+        w.to = w.packet.tuple;
+        w.handed_on = hop;
+        if previous != 0 {
+            w.previous = addr(previous).low();
+        }
+        let decision = published(m, &config(), &mut w, Place::Owner).expect("a frontend");
+        (decision, w)
+    }
+
+    #[test]
+    fn a_datagram_the_owner_does_not_know_is_offered_to_the_previous_owner_and_comes_back() {
+        let mut m = mesh(1, 3);
+        let (decision, w) = datagram(&m, 3, HOP_FIRST);
+        assert_eq!((decision, w.out.vtep), (Ok(Verdict::MeshRequest), addr(3)));
+        assert_eq!((w.out.handed_on, w.out.previous), (HOP_ASK, addr(1).low()));
+        assert!(m.flows.borrow().is_empty());
+        // Given back: it is the owner's now, and its next one is not offered again.
+        assert_eq!(datagram(&m, 0, HOP_LAST).0, Ok(Verdict::Local));
+        assert_eq!(datagram(&m, 3, HOP_FIRST).0, Ok(Verdict::Local));
+        // A previous owner takes what it knows and gives the rest back.
+        m = mesh(2, 1);
+        let (decision, w) = datagram(&m, 2, HOP_ASK);
+        assert_eq!((decision, w.out.vtep), (Ok(Verdict::MeshRequest), addr(2)));
+        assert_eq!((w.out.handed_on, w.out.previous.raw()), (HOP_LAST, 0));
+        m = mesh(1, 0);
+        assert_eq!(datagram(&m, 0, HOP_FIRST).0, Ok(Verdict::Local));
+        m.ring[0] = Slot {
+            owner: 2,
+            earlier: [1, 0, 0],
+        };
+        assert_eq!(datagram(&m, 2, HOP_ASK).0, Ok(Verdict::Local));
     }
 
     fn send(m: &Memory, place: Place, flags: u8, previous: u8) -> (Decision, Work) {

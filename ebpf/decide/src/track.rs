@@ -89,7 +89,8 @@ pub(crate) enum Known {
 
 /// Looks up `w.key` in the forward table and, if the flow goes on, translates `w.to`.
 ///
-/// A SYN is served anew when the old connection has ended or its backend drains; any packet is when
+/// A SYN is served anew when the old connection has ended or its backend drains, a datagram when its backend
+/// drains and the flow has been silent for long; any packet is when
 /// the backend is gone: another backend resets an open connection, which beats silence.
 #[inline(always)]
 pub(crate) fn resume<T: Tables>(t: &T, w: &mut Work) -> Known {
@@ -105,7 +106,11 @@ pub(crate) fn resume<T: Tables>(t: &T, w: &mut Work) -> Known {
     let Some(backend) = backend else {
         return if w.packet.may_open() { Known::No } else { Known::Gone };
     };
-    if w.packet.is_syn() && (flow.is_closed() || backend.flags & BACKEND_DRAINING != 0) {
+    let draining = backend.flags & BACKEND_DRAINING != 0;
+    if w.packet.is_syn() && (flow.is_closed() || draining) {
+        return Known::No;
+    }
+    if draining && flow.to.proto == IPPROTO_UDP && is_reusable(flow, t.now()) {
         return Known::No;
     }
     let ended = flow.is_closed();

@@ -128,7 +128,7 @@ pub struct Out {
     pub ingress: Be32,
     /// `MeshRequest`: the slot's previous owner or 0, into the inner destination MAC.
     pub previous: Be32,
-    /// `MeshRequest`: 1 = has been handed on once already.
+    /// `MeshRequest`: which hop it is, see `second_chance`.
     pub handed_on: u32,
     /// `Local`: destination MAC.
     pub mac: Mac,
@@ -171,7 +171,7 @@ pub struct Work {
     pub to: Tuple,
     /// Where it leaves.
     pub out: Out,
-    /// Mesh requests from another node: ingress node (0 = this one), previous owner, whether handed on before.
+    /// Mesh requests from another node: ingress node (0 = this one), previous owner, hop.
     pub via: Be32,
     /// See `via`.
     pub previous: Be32,

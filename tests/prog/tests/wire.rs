@@ -267,6 +267,51 @@ fn open_connections_survive_a_change_of_the_whole_ring() {
 }
 
 #[test]
+fn datagram_flows_stay_with_their_backend_when_the_ring_changes() {
+    let mut w = wire();
+    for n in w.nodes().map(|n| &mut n.node) {
+        for (id, addr, node) in [(1, E, NODE1), (2, G, NODE2), (3, H, NODE3)] {
+            n.backend_on(id, addr, node, 80, IPPROTO_UDP, 0);
+        }
+    }
+    for (ns, name) in [(&w.one.task, 1), (&w.two.task, 2), (&w.three.task, 3)] {
+        let server = ns.run(|| UdpSocket::bind("0.0.0.0:80").unwrap());
+        std::thread::spawn(move || {
+            let mut byte = [0];
+            while let Ok((_, from)) = server.recv_from(&mut byte) {
+                let _ = server.send_to(&[name], from);
+            }
+        });
+    }
+    let turn = |w: &mut Wire, owner, previous| {
+        for n in w.nodes() {
+            n.node.frontend(8080, IPPROTO_UDP, owner, owner, previous);
+        }
+    };
+    let dial = |w: &Wire| {
+        let s = w.client.run(|| UdpSocket::bind("0.0.0.0:0").unwrap());
+        s.set_read_timeout(Some(PATIENCE)).unwrap();
+        s.connect((Ipv4Addr::new(172, 16, 1, 1), 8080)).unwrap();
+        s
+    };
+    let ask = |s: &UdpSocket| {
+        let mut byte = [0];
+        s.send(&[0]).and_then(|_| s.recv(&mut byte)).map(|_| byte[0])
+    };
+    for (from, to) in [(1, 2), (2, 1), (2, 3), (3, 1)] {
+        turn(&mut w, from, 0);
+        let old = dial(&w);
+        assert_eq!(ask(&old).unwrap(), from as u8);
+        turn(&mut w, to, from);
+        let new = dial(&w);
+        for round in 0..3 {
+            assert_eq!(ask(&new).unwrap(), to as u8, "{from} to {to}, new, round {round}");
+            assert_eq!(ask(&old).unwrap(), from as u8, "{from} to {to}, old, round {round}");
+        }
+    }
+}
+
+#[test]
 fn without_a_previous_owner_open_connections_are_reset_at_once() {
     let mut w = wire();
     for n in w.nodes().map(|n| &mut n.node) {
