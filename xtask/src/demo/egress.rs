@@ -57,7 +57,7 @@ fn look_around(cluster: &Cluster, report: &mut Report) -> Result<()> {
         }
     });
     report.check("a container of an internal network has its names", own_name);
-    let outside = format!("wget -q -T 3 -O - http://{CLIENT_ADDRESS}:{SERVER_PORT}/");
+    let outside = format!("timeout 3 wget -q -O - http://{CLIENT_ADDRESS}:{SERVER_PORT}/");
     report.check("but does not reach the outside", fails(cluster, "hermit", &outside));
     let tools = cluster.container("tools")?;
     let vip = lookup(cluster, &tools, "iotd")?
@@ -66,9 +66,9 @@ fn look_around(cluster: &Cluster, report: &mut Report) -> Result<()> {
         .context("iotd has no address")?;
     report.check(
         "nor a service of another network by name",
-        fails(cluster, "hermit", "wget -q -T 3 -O - http://iotd/"),
+        fails(cluster, "hermit", "timeout 3 wget -q -O - http://iotd/"),
     );
-    let by_address = format!("wget -q -T 3 -O - http://{vip}/");
+    let by_address = format!("timeout 3 wget -q -O - http://{vip}/");
     report.check("nor by address", fails(cluster, "hermit", &by_address));
     Ok(())
 }
@@ -77,7 +77,7 @@ fn reaches(cluster: &Cluster) -> Result<String> {
     let tools = cluster.container("tools")?;
     let text = cluster.inside(
         &tools,
-        &format!("wget -q -T 3 -O - http://{CLIENT_ADDRESS}:{SERVER_PORT}/"),
+        &format!("timeout 3 wget -q -O - http://{CLIENT_ADDRESS}:{SERVER_PORT}/"),
     )?;
     let seen = fields(&text, "client")
         .into_iter()

@@ -77,7 +77,7 @@ fn logged(cluster: &Cluster) -> Result<String> {
     let tools = cluster.container("tools")?;
     let mut entries = BTreeSet::new();
     for replica in lookup(cluster, &tools, "tasks.accesslog")? {
-        let text = cluster.inside(&tools, &format!("wget -q -T 5 -O - http://{replica}/log"))?;
+        let text = cluster.inside(&tools, &format!("timeout 5 wget -q -O - http://{replica}/log"))?;
         entries.extend(text.lines().map(str::to_owned));
     }
     for node in cluster.nodes() {

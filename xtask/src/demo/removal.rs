@@ -60,8 +60,8 @@ const TASK_MAPS: &[&str] = &["ENDPOINT", "FRONTEND", "BACKEND", "PORT"];
 fn no_rows(cluster: &Cluster, node: Node) -> Result<String> {
     let text = cluster.quiet(Place::Node(node), "netctl datapath dump")?;
     for map in TASK_MAPS {
-        let row = text.lines().find(|line| line.split_whitespace().next() == Some(map));
-        match row.and_then(|line| line.split_whitespace().nth(1)) {
+        let row = text.lines().find_map(|line| line.strip_prefix(&format!("map {map} ")));
+        match row.map(str::trim) {
             Some("0") => {}
             Some(count) => bail!("{map} has {count} rows"),
             None => bail!("datapath dump does not show {map}:\n{text}"),
