@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use abi::{ABI_VERSION, map};
+use abi::ABI_VERSION;
 use aya::{
     Ebpf, EbpfLoader,
     programs::{Program, ProgramError},
@@ -107,6 +107,18 @@ fn load(pins: &Path) -> Result<Ebpf, DatapathError> {
     Ok(object)
 }
 
+/// Removes a directory and the pins in it; gone already is as good.
+fn remove_with_pins(dir: &Path) -> io::Result<()> {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        fs::remove_file(entry?.path())?;
+    }
+    fs::remove_dir(dir)
+}
+
 /// How often a program is offered to the kernel.
 const VERIFY_TRIES: u32 = 10;
 
@@ -166,16 +178,14 @@ impl Datapath for KernelDatapath {
     fn detach_all(&mut self) -> Result<(), DatapathError> {
         self.hooks.detach_all()?;
         cgroup::detach(&self.dirs.links)?;
-        for path in map::PINNED.map(|name| self.dirs.maps.join(name)) {
-            // Gone already is as good.
-            let _ = fs::remove_file(path);
-        }
         for dir in [&self.dirs.maps, &self.dirs.links, &self.dirs.root] {
-            fs::remove_dir(dir).map_err(|source| DatapathError::Pin {
+            remove_with_pins(dir).map_err(|source| DatapathError::Pin {
                 path: dir.clone(),
                 source,
             })?;
         }
+        // The node's own directory goes too unless somebody else uses it or has mounted it.
+        let _ = self.dirs.root.parent().map(fs::remove_dir);
         Ok(())
     }
 }

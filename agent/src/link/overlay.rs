@@ -85,9 +85,16 @@ async fn ensure_host_pair(netlink: &Netlink, own: OwnLinks) -> Result<(), LinkEr
         mtu: own.mtu,
     };
     netlink.ensure_pair(&pair).await?;
+    let links = netlink.dump().await?;
     for name in [HOST_LINK, HOST_PEER_LINK] {
-        sysctl::without_ipv6(name)?;
-        set_up(netlink, name, own.mtu).await?;
+        // Setting what is set already would be news to everybody who follows the links, us too.
+        if links
+            .get(name)
+            .is_none_or(|link| !link.up || link.mtu != u32::from(own.mtu))
+        {
+            sysctl::without_ipv6(name)?;
+            set_up(netlink, name, own.mtu).await?;
+        }
     }
     // Packets come in here that left by the datapath, so the route back is not always this link.
     sysctl::set("ipv4", HOST_LINK, "rp_filter", "2")?;

@@ -16,5 +16,5 @@ pub use bpffs::Bpffs;
 pub use cgroup::Cgroup;
 pub use lab::{CLIENT, Container, Lab, Node};
 pub use ns::Ns;
-pub use traffic::{ask, ask_from, open, serve, try_ask};
+pub use traffic::{ask, ask_from, open, ping, serve, try_ask};
 pub use view::{BLUE, Cluster, INGRESS, INNER, RED, Task};

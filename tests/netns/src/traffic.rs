@@ -9,7 +9,13 @@ use std::{
 
 use anyhow::{Context, Result};
 use model::Protocol;
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect, setsockopt, socket, sockopt};
+use nix::sys::{
+    socket::{
+        AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, bind, connect, recv, sendto, setsockopt,
+        socket, sockopt,
+    },
+    time::TimeVal,
+};
 
 use crate::Ns;
 
@@ -108,14 +114,36 @@ pub fn open(from: u16, to: SocketAddrV4) -> std::io::Result<TcpStream> {
     }
     let fd: OwnedFd = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
     setsockopt(&fd, sockopt::ReuseAddr, &true)?;
-    setsockopt(
-        &fd,
-        sockopt::SendTimeout,
-        &nix::sys::time::TimeVal::new(PATIENCE.as_secs() as i64, 0),
-    )?;
+    setsockopt(&fd, sockopt::SendTimeout, &TimeVal::new(PATIENCE.as_secs() as i64, 0))?;
     bind(fd.as_raw_fd(), &SockaddrIn::new(0, 0, 0, 0, from))?;
     connect(fd.as_raw_fd(), &SockaddrIn::from(to))?;
     let stream = TcpStream::from(fd);
     stream.set_read_timeout(Some(PATIENCE))?;
     Ok(stream)
+}
+
+/// Whether an address answers one echo request (RFC 792).
+pub fn ping(ns: &Ns, to: Ipv4Addr) -> Result<bool> {
+    ns.run(|| {
+        let fd = socket(
+            AddressFamily::Inet,
+            SockType::Raw,
+            SockFlag::SOCK_CLOEXEC,
+            SockProtocol::Icmp,
+        )?;
+        setsockopt(&fd, sockopt::ReceiveTimeout, &TimeVal::new(1, 0))?;
+        // Type 8, code 0, checksum, identifier 1, sequence 1.
+        let sum = 0x0800u16 + 1 + 1;
+        let [high, low] = (!sum).to_be_bytes();
+        let request = [8, 0, high, low, 0, 1, 0, 1];
+        sendto(
+            fd.as_raw_fd(),
+            &request,
+            &SockaddrIn::from(SocketAddrV4::new(to, 0)),
+            MsgFlags::empty(),
+        )?;
+        let mut answer = [0; 128];
+        // With the IP header in front; 0 is the type of an echo reply.
+        Ok(recv(fd.as_raw_fd(), &mut answer, MsgFlags::empty()).is_ok() && answer[20] == 0)
+    })
 }
