@@ -6,6 +6,7 @@ use std::process::Command;
 
 use abi::*;
 use anyhow::{Context as _, Result};
+use aya::programs::tc::qdisc_add_clsact;
 use aya::programs::{CgroupAttachMode, CgroupSockAddr, SchedClassifier, TcAttachType};
 
 use super::Ns;
@@ -140,6 +141,8 @@ impl WireNode {
         host.run(|| -> Result<()> {
             let mut at = |program: &str, device: &str| -> Result<()> {
                 let p: &mut SchedClassifier = node.program(program)?.try_into()?;
+                // Before 6.6 programs hang on this qdisc; later it is not needed and does no harm.
+                let _ = qdisc_add_clsact(device);
                 p.attach(device, TcAttachType::Ingress)
                     .with_context(|| format!("{program} at {device}"))?;
                 Ok(())
@@ -153,7 +156,9 @@ impl WireNode {
         for addr in local {
             host.run(|| -> Result<()> {
                 let p: &mut SchedClassifier = node.program(program::FROM_CONTAINER)?.try_into()?;
-                p.attach(&format!("ntl{}", veth_index(addr)), TcAttachType::Ingress)?;
+                let device = format!("ntl{}", veth_index(addr));
+                let _ = qdisc_add_clsact(&device);
+                p.attach(&device, TcAttachType::Ingress)?;
                 Ok(())
             })?;
         }
