@@ -241,6 +241,20 @@ mod tests {
     }
 
     #[test]
+    fn an_evicted_record_of_the_answers_comes_back_with_the_next_packet_after_a_silence() {
+        let mut m = service(&[backend(11, 1, 0)]);
+        send(&m, 1000, TCP_SYN);
+        let before = m.flows.borrow().clone();
+        m.flows.borrow_mut().retain(|(table, _), _| *table == Table::Ct);
+        m.now = 100;
+        send(&m, 1000, TCP_ACK);
+        let after = m.flows.borrow().clone();
+        assert!(before.keys().eq(after.keys()));
+        let same = |(a, b): (&Flow, &Flow)| a.to == b.to && a.scope == b.scope && a.backend == b.backend;
+        assert!(before.values().zip(after.values()).all(same));
+    }
+
+    #[test]
     fn an_icmp_error_opens_no_flow() {
         let m = service(&[backend(11, 1, 0)]);
         let mut w = segment(2, 1000, VIP, 80, 0);

@@ -44,33 +44,53 @@ fn is_reusable(flow: &Flow, now: u32) -> bool {
     age > limit
 }
 
-/// Books a packet on the record it hit (`w.key` in `table`) and, when it closes, on the other one.
+/// Books a packet on the record it hit (`w.key` in `table`) and, when it closes, on the other one. After a silence the
+/// other one is put back if it has been evicted: each is kept young by its own direction only.
 #[inline(always)]
 pub(crate) fn touch<T: Tables>(t: &T, w: &mut Work, table: Table, other: Table, flow: &Flow, side: Side) {
-    let mut bits = 0;
-    if w.packet.kind == Kind::Tcp {
-        if w.packet.tcp_flags & TCP_FIN != 0 {
-            bits = if side == Side::Client {
-                STATE_FIN_CLIENT
-            } else {
-                STATE_FIN_SERVER
-            };
-        }
-        if w.packet.tcp_flags & TCP_RST != 0 {
-            bits |= STATE_RST;
-        }
-    }
+    let bits = closing_bits(w, side);
     let now = t.now();
     let news = bits & !flow.state != 0;
-    if news || now.wrapping_sub(flow.stamp) > STAMP_LAG {
-        t.note(table, &w.key, bits, now);
+    let lags = now.wrapping_sub(flow.stamp) > STAMP_LAG;
+    if !news && !lags {
+        return;
+    }
+    t.note(table, &w.key, bits, now);
+    w.partner.tuple = flow.to.reversed();
+    w.partner.scope = flow.scope;
+    w.partner.via = flow.via;
+    if lags {
+        w.flow = *flow;
+        w.flow.to = w.key.tuple.reversed();
+        w.flow.scope = w.key.scope;
+        w.flow.via = w.key.via;
+        w.flow.stamp = now;
+        // Taken is what it should be.
+        let _ = t.create(other, &w.partner, &w.flow);
     }
     if news {
-        w.partner.tuple = flow.to.reversed();
-        w.partner.scope = flow.scope;
-        w.partner.via = flow.via;
         t.note(other, &w.partner, bits, now);
     }
+}
+
+/// State bits that a packet adds to its flow.
+#[inline(always)]
+fn closing_bits(w: &Work, side: Side) -> u8 {
+    if w.packet.kind != Kind::Tcp {
+        return 0;
+    }
+    let fin = match side {
+        Side::Client => STATE_FIN_CLIENT,
+        Side::Server => STATE_FIN_SERVER,
+    };
+    let mut bits = 0;
+    if w.packet.tcp_flags & TCP_FIN != 0 {
+        bits |= fin;
+    }
+    if w.packet.tcp_flags & TCP_RST != 0 {
+        bits |= STATE_RST;
+    }
+    bits
 }
 
 /// What the forward record says about a packet.
