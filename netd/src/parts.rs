@@ -46,7 +46,9 @@ pub trait ManagerPart: Send + Sync {
 pub struct AgentStatus {
     /// Managers that it knows, `HOST:PORT`.
     pub managers: Vec<String>,
-    /// Why it has no session with one of them; empty if it has.
+    /// Whether it has a session with one of them.
+    pub connected: bool,
+    /// Why it has none; empty if it has, or has not tried yet.
     pub error: String,
     /// What an operator should know of this node.
     pub warnings: Vec<String>,

@@ -99,6 +99,7 @@ impl AgentPart for RunningAgent {
         };
         AgentStatus {
             managers: status.managers.into_iter().map(|manager| manager.addr).collect(),
+            connected: status.session.manager.is_some(),
             error: status.session.error,
             warnings: status.warnings,
         }

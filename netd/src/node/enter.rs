@@ -2,12 +2,15 @@
 //!
 //! Either all of it happens or nothing stays: what was started is stopped and what was written is swept away.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use agent::identity::{Identity, JoinRequest};
 use anyhow::{Context, Result};
 use model::{Availability, ClusterSettings, JoinToken, Role};
-use tokio::net::lookup_host;
+use tokio::{
+    net::lookup_host,
+    time::{sleep, timeout},
+};
 use wire::pb;
 
 use super::{Member, Node, Standing};
@@ -21,6 +24,11 @@ use crate::{
 
 const ALREADY: &str =
     "This node is already part of a swarm. Use \"netctl swarm leave\" to leave this swarm and join another one.";
+const SESSION_LATE: &str = "Timeout was reached before node joined. The attempt to join the swarm will continue in the \
+    background. Use the \"netctl info\" command to see the current swarm status of your node.";
+/// How long a node that has entered waits for its first session, and how often it looks.
+const SESSION: Duration = Duration::from_secs(20);
+const SESSION_POLL: Duration = Duration::from_millis(20);
 const DATA_PORT: u16 = 4789;
 
 impl Node {
@@ -39,7 +47,10 @@ impl Node {
         self.standing.send_replace(Standing::Pending);
         let entered = self.bootstrap(place, settings, availability).await;
         self.publish();
-        entered
+        let answer = entered?;
+        // A user's next command is to find this node ready; a manager that came up needs no words if it is not.
+        let _ = self.session().await;
+        Ok(answer)
     }
 
     async fn bootstrap(
@@ -88,7 +99,22 @@ impl Node {
         place.managers = vec![remote];
         let joined = self.admit(place, &join).await;
         self.publish();
-        joined
+        let answer = joined?;
+        self.session().await?;
+        Ok(answer)
+    }
+
+    /// Waits until the managers know that this node is there.
+    async fn session(&self) -> Outcome<()> {
+        let Some(member) = &self.member else { return Ok(()) };
+        let connected = async {
+            while !member.agent.status().connected {
+                sleep(SESSION_POLL).await;
+            }
+        };
+        timeout(SESSION, connected)
+            .await
+            .map_err(|_| Refusal::of_state(SESSION_LATE))
     }
 
     async fn admit(&mut self, place: NodeState, join: &JoinRequest) -> Outcome<pb::JoinResponse> {

@@ -59,7 +59,10 @@ impl ManagerPart for Running {
 
 impl AgentPart for Running {
     fn status(&self) -> AgentStatus {
-        AgentStatus::default()
+        AgentStatus {
+            connected: true,
+            ..AgentStatus::default()
+        }
     }
     fn counts(&self) -> BoxFuture<'_, Result<Vec<(String, u64)>>> {
         Box::pin(async { Ok(Vec::new()) })
