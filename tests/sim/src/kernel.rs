@@ -91,8 +91,8 @@ impl Kernel {
     fn sound(&self) -> Checked {
         for (key, frontend) in &self.tables.frontends {
             let ring = self.tables.ring(frontend);
-            if ring.is_empty() {
-                return Err(format!("frontend {key:?} has no ring"));
+            if ring.len() != frontend.ring_slots as usize {
+                return Err(format!("frontend {key:?} has another ring than it says"));
             }
             let missing = |slot: &&abi::Slot| slot.owner != 0 && !self.tables.backends.contains_key(&slot.owner);
             if let Some(slot) = ring.iter().find(missing) {

@@ -35,6 +35,8 @@ enum Happening {
     Tick { manager: usize, run: u32 },
     /// A raft message arrives.
     Raft { manager: usize, message: Vec<u8> },
+    /// A manager learns that a message to another member (raft id) was lost.
+    Unreachable { manager: usize, member: u64 },
     /// The leader's loop looks.
     Loop(usize),
     /// An agent's heartbeat is due.
@@ -175,6 +177,7 @@ impl World {
         match happening {
             Happening::Tick { manager, run } => return self.tick(manager, run),
             Happening::Raft { manager, message } => return self.deliver(manager, &message),
+            Happening::Unreachable { manager, member } => return self.unreachable(manager, member),
             Happening::Loop(manager) => return self.lead(manager),
             Happening::Heard {
                 manager,
