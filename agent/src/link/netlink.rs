@@ -8,7 +8,7 @@ use netlink_packet_route::link::{InfoData, InfoVeth};
 use rtnetlink::{
     Handle, LinkMessageBuilder, LinkUnspec, LinkVeth, MulticastGroup, new_connection, new_multicast_connection,
 };
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::AbortHandle};
 
 use super::{LinkError, LinkEvents, LinkTable, Links, Listener, OwnLinks, PairSpec, addresses, overlay, sysctl};
 
@@ -16,6 +16,14 @@ use super::{LinkError, LinkEvents, LinkTable, Links, Listener, OwnLinks, PairSpe
 /// of the current runtime.
 pub struct Netlink {
     pub(super) handle: Handle,
+    /// The connections and the watcher; they end with this value.
+    tasks: [AbortHandle; 3],
+}
+
+impl Drop for Netlink {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(AbortHandle::abort);
+    }
 }
 
 /// What a failed request says about the object.
@@ -59,23 +67,26 @@ impl Netlink {
     /// Opens the calling thread's namespace. Must be called within a runtime.
     pub fn open() -> Result<(Self, LinkEvents), LinkError> {
         let none = |error: std::io::Error| LinkError::NoNetlink(error.to_string());
-        let (connection, handle, _) = new_connection().map_err(none)?;
-        tokio::spawn(connection);
+        let (requests, handle, _) = new_connection().map_err(none)?;
         let groups = [
             MulticastGroup::Link,
             MulticastGroup::Ipv4Ifaddr,
             MulticastGroup::Ipv6Ifaddr,
         ];
-        let (connection, _, mut messages) = new_multicast_connection(&groups).map_err(none)?;
-        tokio::spawn(connection);
+        let (news, _, mut messages) = new_multicast_connection(&groups).map_err(none)?;
         let (sender, events) = mpsc::channel(1);
-        tokio::spawn(async move {
+        let watcher = async move {
             // A full channel has news already; messages that the kernel dropped arrive as one about the overrun.
-            while messages.next().await.is_some() && !sender.is_closed() {
+            while messages.next().await.is_some() {
                 let _ = sender.try_send(());
             }
-        });
-        Ok((Self { handle }, events))
+        };
+        let tasks = [
+            tokio::spawn(requests).abort_handle(),
+            tokio::spawn(news).abort_handle(),
+            tokio::spawn(watcher).abort_handle(),
+        ];
+        Ok((Self { handle, tasks }, events))
     }
 
     pub(super) async fn up(&self, index: u32) -> Result<(), Failure> {
