@@ -17,55 +17,49 @@ const REPEAT: u32 = 200_000;
 /// Loading fails, or a measured packet is dropped.
 pub fn bench() -> Result<Vec<(String, f64)>> {
     let mut n = Node::in_world()?;
-    n.vip_to(B);
-    let direct = tcp(A, 4000, B, 5000, ACK).from_mac(mac(A));
-    let remote = tcp(A, 4000, C, 5000, ACK).from_mac(mac(A));
-    let vip = tcp(A, 4000, VIP, 80, ACK).from_mac(mac(A));
-    let from_peer = tcp(C, 5000, A, 4000, ACK);
-    let world = udp(A, 4000, CLIENT, 53).from_mac(mac(A));
-    let published = tcp(CLIENT, 4000, NODE1, 8080, ACK);
-    let other = tcp(CLIENT, 4000, NODE1, 22, ACK);
-    let dns = udp(A, 4000, DNS_ADDR, 53).from_mac(mac(A));
     let mut rows = Vec::new();
-    let mut add = |n: &mut Node, name: &str, entry, frame: &Frame| -> Result<()> {
-        rows.push((name.to_string(), net(n, entry, frame)?));
+    let from_a = Entry::Container(ifindex(A));
+    let a = |f: Frame| f.from_mac(mac(A));
+    let mut measure = |n: &mut Node, cases: &[(&str, Entry, Frame)]| -> Result<()> {
+        for (name, entry, frame) in cases {
+            rows.push((name.to_string(), net(n, *entry, frame)?));
+        }
         Ok(())
     };
-    add(&mut n, "from_container_direct", Entry::Container(ifindex(A)), &direct)?;
-    add(&mut n, "from_container_remote", Entry::Container(ifindex(A)), &remote)?;
-    n.send(
-        Entry::Container(ifindex(A)),
-        &tcp(A, 4000, VIP, 80, SYN).from_mac(mac(A)),
-    );
-    add(&mut n, "from_container_vip", Entry::Container(ifindex(A)), &vip)?;
+    n.vip_to(B);
+    n.send(from_a, &a(tcp(A, 4000, VIP, 80, SYN)));
     let answer = tcp(B, 8080, A, 4000, ACK).from_mac(mac(B));
-    add(
+    measure(
         &mut n,
-        "from_container_vip_reply",
-        Entry::Container(ifindex(B)),
-        &answer,
+        &[
+            ("from_container_direct", from_a, a(tcp(A, 4000, B, 5000, ACK))),
+            ("from_container_remote", from_a, a(tcp(A, 4000, C, 5000, ACK))),
+            ("from_container_vip", from_a, a(tcp(A, 4000, VIP, 80, ACK))),
+            ("from_container_vip_reply", Entry::Container(ifindex(B)), answer),
+            ("from_container_dns", from_a, a(udp(A, 4000, DNS_ADDR, 53))),
+            ("from_container_egress", from_a, a(udp(A, 4000, CLIENT, 53))),
+            (
+                "from_overlay_direct",
+                Entry::Overlay(VNI, NODE2),
+                tcp(C, 5000, A, 4000, ACK),
+            ),
+            ("from_uplink_not_ours", Entry::Uplink, tcp(CLIENT, 4000, NODE1, 22, ACK)),
+        ],
     )?;
-    add(&mut n, "from_container_dns", Entry::Container(ifindex(A)), &dns)?;
-    add(&mut n, "from_container_egress", Entry::Container(ifindex(A)), &world)?;
-    add(&mut n, "from_overlay_direct", Entry::Overlay(VNI, NODE2), &from_peer)?;
-    add(&mut n, "from_uplink_not_ours", Entry::Uplink, &other)?;
     n.published_to(E);
     n.send(Entry::Uplink, &tcp(CLIENT, 4000, NODE1, 8080, SYN));
-    add(&mut n, "from_uplink_published_local", Entry::Uplink, &published)?;
+    let published = tcp(CLIENT, 4000, NODE1, 8080, ACK);
     let reply = tcp(E, 80, CLIENT, 4000, ACK).from_mac(mac(E));
-    add(
+    measure(
         &mut n,
-        "from_container_published_reply",
-        Entry::Container(ifindex(E)),
-        &reply,
+        &[
+            ("from_uplink_published_local", Entry::Uplink, published),
+            ("from_container_published_reply", Entry::Container(ifindex(E)), reply),
+        ],
     )?;
     n.published_to(G);
-    add(
-        &mut n,
-        "from_uplink_published_remote",
-        Entry::Uplink,
-        &tcp(CLIENT, 4001, NODE1, 8080, ACK),
-    )?;
+    let remote = tcp(CLIENT, 4001, NODE1, 8080, ACK);
+    measure(&mut n, &[("from_uplink_published_remote", Entry::Uplink, remote)])?;
     Ok(rows)
 }
 
