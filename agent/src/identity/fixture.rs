@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use hyper::http;
 use model::{ClusterId, JoinToken, NodeId, Role};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
@@ -87,9 +88,50 @@ struct Desk {
     shown: Arc<Mutex<Vec<String>>>,
 }
 
-/// Serves with `role` in the server's certificate.
+/// Serves admission with `role` in the server's certificate.
 pub async fn serve(authority: Arc<Authority>, role: Role) -> Server {
+    let shown = Arc::new(Mutex::new(Vec::new()));
     let identity = authority.identity(2, role);
+    let desk = Desk {
+        authority,
+        shown: shown.clone(),
+    };
+    let addr = serve_tls(&identity, AdmissionServer::new(desk)).await;
+    Server { addr, shown }
+}
+
+/// Serves `service` over TLS as `identity`; returns where.
+pub async fn serve_tls<S>(identity: &Identity, service: S) -> String
+where
+    S: tower::Service<http::Request<hyper::body::Incoming>, Response = http::Response<tonic::body::Body>>
+        + Clone
+        + Send
+        + 'static,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    S::Future: Send,
+{
+    let acceptor = acceptor(identity);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (acceptor, service) = (acceptor.clone(), service.clone());
+            tokio::spawn(async move {
+                let Ok(stream) = acceptor.accept(stream).await else {
+                    return;
+                };
+                let service = hyper_util::service::TowerToHyperService::new(service);
+                let executor = hyper_util::rt::TokioExecutor::new();
+                let _ = hyper::server::conn::http2::Builder::new(executor)
+                    .serve_connection(hyper_util::rt::TokioIo::new(stream), service)
+                    .await;
+            });
+        }
+    });
+    addr
+}
+
+fn acceptor(identity: &Identity) -> tokio_rustls::TlsAcceptor {
     let chain = vec![CertificateDer::from_pem_slice(identity.certificate_pem.as_bytes()).unwrap()];
     let key = PrivateKeyDer::from_pem_slice(identity.key_pem.as_bytes()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -100,30 +142,7 @@ pub async fn serve(authority: Arc<Authority>, role: Role) -> Server {
         .with_single_cert(chain, key)
         .unwrap();
     config.alpn_protocols = vec![b"h2".to_vec()];
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let addr = listener.local_addr().unwrap().to_string();
-    let shown = Arc::new(Mutex::new(Vec::new()));
-    let desk = Arc::new(Desk {
-        authority,
-        shown: shown.clone(),
-    });
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let (acceptor, desk) = (acceptor.clone(), desk.clone());
-            tokio::spawn(async move {
-                let Ok(stream) = acceptor.accept(stream).await else {
-                    return;
-                };
-                let service = hyper_util::service::TowerToHyperService::new(AdmissionServer::from_arc(desk));
-                let executor = hyper_util::rt::TokioExecutor::new();
-                let _ = hyper::server::conn::http2::Builder::new(executor)
-                    .serve_connection(hyper_util::rt::TokioIo::new(stream), service)
-                    .await;
-            });
-        }
-    });
-    Server { addr, shown }
+    tokio_rustls::TlsAcceptor::from(Arc::new(config))
 }
 
 #[tonic::async_trait]

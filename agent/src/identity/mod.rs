@@ -147,6 +147,6 @@ fn read(path: &Path) -> Result<Option<String>, IdentityError> {
 }
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 #[cfg(test)]
 mod tests;

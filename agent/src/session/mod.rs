@@ -162,21 +162,4 @@ fn checked(view: pb::NodeView, identity: &Identity) -> Result<Arc<NodeView>, Str
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn manager(addr: &str, leader: bool) -> Manager {
-        Manager {
-            addr: addr.to_owned(),
-            leader,
-        }
-    }
-
-    #[test]
-    fn the_leader_is_preferred_and_the_others_are_tried_in_turn() {
-        let managers = [manager("a", false), manager("b", true), manager("c", false)];
-        let tried: Vec<_> = (0..6).filter_map(|n| candidate(&managers, n)).collect();
-        assert_eq!(tried, ["b", "a", "b", "b", "b", "c"]);
-        assert_eq!(candidate(&[], 3), None);
-    }
-}
+mod tests;
