@@ -92,7 +92,9 @@ impl Scope {
             own_services: BTreeSet::new(),
         };
         for task in own_tasks(view, node) {
-            scope.local.extend(task.attachments.iter().map(|a| a.network));
+            // A network can be removed while doomed tasks are still in it.
+            let networks = task.attachments.iter().map(|a| a.network);
+            scope.local.extend(networks.filter(|id| view.network(*id).is_some()));
             scope.own_services.insert(task.service);
         }
         for service in view.services().filter(|service| publishes(service)) {

@@ -142,16 +142,13 @@ pub fn view(state: &State, view: &NodeView) -> Checked {
             "the service of {} is missing",
             task.name()
         );
-        let told = |a: &model::Attachment| {
-            view.endpoints
+        for a in task.attachments.iter().filter(|a| state.network(a.network).is_some()) {
+            let told = view
+                .endpoints
                 .iter()
-                .any(|e| (e.task, e.network) == (task.id, a.network))
-        };
-        ensure!(
-            task.attachments.iter().all(told),
-            "an endpoint of {} is missing",
-            task.name()
-        );
+                .any(|e| (e.task, e.network) == (task.id, a.network));
+            ensure!(told, "the endpoint {} of {} is missing", a.addr, task.name());
+        }
     }
     Ok(())
 }

@@ -125,3 +125,16 @@ fn nobody_is_told_anything_without_a_cluster() {
     assert_eq!(node_view(&store::State::default(), NodeId::from_bits(1), 1), None);
     assert_eq!(node_view(Bed::with_nodes(1).view(), NodeId::from_bits(9), 1), None);
 }
+
+#[test]
+fn a_network_that_was_removed_is_not_told_although_a_doomed_task_is_in_it() {
+    let mut bed = Bed::with_nodes(1);
+    let blue = bed.network("blue", |_| ()).unwrap();
+    let web = attach(&mut bed, "web", blue, None);
+    bed.converge();
+    let at = bed.now;
+    bed.apply(store::Command::RemoveService { id: web, at }).unwrap();
+    bed.apply(store::Command::RemoveNetwork { id: blue }).unwrap();
+    let view = told(&bed, 1);
+    assert_eq!((view.tasks.len(), view.networks.len(), view.endpoints.len()), (1, 0, 0));
+}
