@@ -23,6 +23,10 @@ pub(super) enum Scope {
     Everything,
 }
 
+/// How often a pass plans anew while something does not fit: the old ring of a frontend makes room for the new one of
+/// another, one round later.
+const ROUNDS: u32 = 8;
+
 /// Links and datapath, with what is known of them.
 pub(super) struct Owner<L, D> {
     links: L,
@@ -66,20 +70,25 @@ impl<L: Links, D: Datapath> Owner<L, D> {
         if scope == Scope::Everything {
             self.read_again()?;
         }
-        let actual = match self.actual.take() {
-            Some(actual) => actual,
-            None => self.datapath.dump().map_err(fail)?,
-        };
-        let steps = steps(&actual, &plan);
-        self.report = Report {
-            applied: None,
-            held: plan.held,
-            problems: steps.problems.iter().map(ToString::to_string).collect(),
-        };
-        if !steps.ops.is_empty() {
-            tracing::debug!(steps = steps.ops.len(), seq = view.seq, "changing the datapath");
+        for _ in 0..ROUNDS {
+            let actual = match self.actual.take() {
+                Some(actual) => actual,
+                None => self.datapath.dump().map_err(fail)?,
+            };
+            let steps = steps(&actual, &plan);
+            self.report = Report {
+                applied: None,
+                held: plan.held.clone(),
+                problems: steps.problems.iter().map(ToString::to_string).collect(),
+            };
+            if !steps.ops.is_empty() {
+                tracing::debug!(steps = steps.ops.len(), seq = view.seq, "changing the datapath");
+            }
+            self.actual = Some(self.apply(actual, &steps.ops).await?);
+            if steps.problems.is_empty() || steps.ops.is_empty() {
+                break;
+            }
         }
-        self.actual = Some(self.apply(actual, &steps.ops).await?);
         Ok(())
     }
 

@@ -38,9 +38,11 @@ pub struct DesiredBackend {
 /// A frontend before numbering.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DesiredFrontend {
-    /// Owner of each slot; `None` everywhere when no backend takes new flows but some still have old ones; empty when
-    /// there is no backend at all.
-    pub slots: Vec<Option<DesiredBackend>>,
+    /// Backends that take part.
+    pub backends: Vec<DesiredBackend>,
+    /// Owner of each slot, an index into `backends`; `None` everywhere when no backend takes new flows but some still
+    /// have old ones; empty when there is no backend at all.
+    pub slots: Vec<Option<usize>>,
     /// Number of the service: the low bits of its id.
     pub service: u32,
     /// `FRONTEND_*` bits.
@@ -134,12 +136,9 @@ impl Services {
                 weight: u32::from(member.serving),
             })
             .collect();
-        let owners = maglev::ring(&candidates, slots);
         let frontend = DesiredFrontend {
-            slots: owners
-                .into_iter()
-                .map(|owner| owner.map(|i| members[i].backend))
-                .collect(),
+            backends: members.iter().map(|member| member.backend).collect(),
+            slots: maglev::ring(&candidates, slots),
             service: service.id.bits() as u32,
             flags,
         };

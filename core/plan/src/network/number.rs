@@ -199,34 +199,31 @@ fn slots(
     ids: &BTreeMap<DesiredBackend, u32>,
     backends: &BTreeMap<u32, Backend>,
 ) -> Vec<Slot> {
-    let same_size = before.len() == frontend.slots.len();
-    let owners = frontend
-        .slots
+    let owners: Vec<u32> = frontend
+        .backends
         .iter()
-        .map(|owner| owner.and_then(|backend| ids.get(&backend).copied()));
-    owners
-        .enumerate()
-        .map(|(i, owner)| {
-            let old = if same_size { before[i] } else { Slot::default() };
-            slot(owner.unwrap_or(0), old, backends)
-        })
+        .map(|b| ids.get(b).copied().unwrap_or(0))
+        .collect();
+    let same_size = before.len() == frontend.slots.len();
+    let owner = |slot: &Option<usize>| slot.and_then(|index| owners.get(index).copied()).unwrap_or(0);
+    let planned = frontend.slots.iter().map(owner).enumerate();
+    planned
+        .map(|(i, owner)| slot(owner, if same_size { before[i] } else { Slot::default() }, backends))
         .collect()
 }
 
 /// One slot: when it moves, its owner becomes the latest of the earlier ones; those that are gone are forgotten.
 fn slot(owner: u32, old: Slot, backends: &BTreeMap<u32, Backend>) -> Slot {
-    let mut earlier = [0; 3];
-    let mut places = earlier.iter_mut();
-    let mut seen = BTreeSet::from([0, owner]);
+    let mut slot = Slot { owner, earlier: [0; 3] };
+    let mut filled = 0;
     for id in std::iter::once(old.owner).chain(old.earlier) {
-        if seen.insert(id)
-            && backends.contains_key(&id)
-            && let Some(place) = places.next()
-        {
-            *place = id;
+        let is_new = id != 0 && id != owner && !slot.earlier.contains(&id);
+        if is_new && filled < slot.earlier.len() && backends.contains_key(&id) {
+            slot.earlier[filled] = id;
+            filled += 1;
         }
     }
-    Slot { owner, earlier }
+    slot
 }
 
 /// Stretches of the ring array that are in use, and the ones given out since.
