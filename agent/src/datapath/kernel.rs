@@ -70,8 +70,12 @@ impl KernelDatapath {
         let flows = FlowMaps::take(&mut object)?;
         let stats = Stats::take(&mut object)?;
         let hooks = Hooks::adopt(&mut object, &dirs.links, mode)?;
-        match &paths.cgroup {
-            Some(cgroup) => cgroup::attach(&mut object, cgroup, &dirs.links)?,
+        match paths
+            .cgroup
+            .clone()
+            .or_else(|| environment::cgroup2_mount().unwrap_or_default())
+        {
+            Some(cgroup) => cgroup::attach(&mut object, &cgroup, &dirs.links)?,
             None => tracing::warn!("no cgroup2 tree: published ports do not answer on localhost of this node"),
         }
         Ok(Self {

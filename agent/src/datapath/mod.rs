@@ -34,8 +34,8 @@ pub type Counts = Vec<(String, u64)>;
 pub struct DatapathPaths {
     /// Directory of this node on a BPF filesystem; pins go to `v1/` below it.
     pub bpffs: PathBuf,
-    /// Directory of the cgroup2 tree whose processes may reach published ports by `localhost`. `None`: no socket
-    /// hooks.
+    /// Directory of the cgroup2 tree whose processes may reach published ports by `localhost`. `None`: the root of the
+    /// tree, if one is mounted; without one there are no socket hooks.
     pub cgroup: Option<PathBuf>,
 }
 

@@ -11,7 +11,7 @@ use plan::network::{Op, Tables, diff};
 use agent::datapath::{Datapath, DatapathPaths, FakeDatapath, KernelDatapath, Mode};
 use anyhow::Result;
 use aya::programs::{SchedClassifier, TcAttachType};
-use netns::{Bpffs, Ns};
+use netns::{Bpffs, Cgroup, Ns};
 use plan::network::Hook;
 
 fn addr(text: &str) -> Addr {
@@ -142,11 +142,11 @@ fn the_fake_keeps_the_contract() {
 
 /// A namespace with one device, and a datapath in it.
 fn on_the_kernel(mode: Mode, test: impl FnOnce(&DatapathPaths, u32) + Send) -> Result<()> {
-    let (ns, bpffs) = (Ns::new()?, Bpffs::new()?);
+    let (ns, bpffs, cgroup) = (Ns::new()?, Bpffs::new()?, Cgroup::new()?);
     ns.ip("link add name one type veth peer name two\nlink set dev one up")?;
     let paths = DatapathPaths {
         bpffs: bpffs.path().join("node"),
-        cgroup: None,
+        cgroup: Some(cgroup.path().to_owned()),
     };
     ns.run(|| {
         let ifindex = nix::net::if_::if_nametoindex("one").unwrap();
