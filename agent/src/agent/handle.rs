@@ -1,0 +1,166 @@
+//! A running agent: how it is, and the two ways to end it.
+
+use std::{io, sync::Arc, time::Duration};
+
+use model::{HeldPort, NodeDescription, NodeView};
+use tokio::{sync::watch, task::JoinHandle};
+use wire::pb::{self, dispatcher_client::DispatcherClient};
+
+use super::{AgentConfig, AgentError, wiring::Wires};
+use crate::{
+    dns,
+    identity::Identity,
+    network::{Network, NetworkError},
+    plugin::Plugin,
+    reconcile::Report,
+    runtime::{Runtime, RuntimeError},
+    session::{Manager, SessionState},
+    worker::CurrentView,
+};
+
+/// Longest wait for a manager to hear that this node leaves.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+/// How the agent is, for `info` and `status`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AgentStatus {
+    /// Session with the managers.
+    pub session: SessionState,
+    /// Managers as last told, `HOST:PORT`.
+    pub managers: Vec<Manager>,
+    /// Sequence number of the last view that the kernel has; 0: none.
+    pub applied_seq: u64,
+    /// Engine version; empty until it answered.
+    pub engine_version: String,
+    /// What an operator should know.
+    pub warnings: Vec<String>,
+}
+
+/// What a running agent owns.
+pub(super) struct Parts {
+    pub runtime: Arc<dyn Runtime>,
+    pub network: Arc<dyn Network>,
+    pub plugin: Plugin,
+    pub tasks: Vec<JoinHandle<()>>,
+}
+
+/// A running agent. Dropping it leaves its tasks to the runtime; end it by [`AgentHandle::shutdown`] or
+/// [`AgentHandle::leave`].
+pub struct AgentHandle {
+    config: AgentConfig,
+    parts: Parts,
+    session: watch::Receiver<SessionState>,
+    managers: watch::Receiver<Vec<Manager>>,
+    applied: watch::Receiver<u64>,
+    views: watch::Receiver<Option<CurrentView>>,
+    description: watch::Receiver<Option<NodeDescription>>,
+    pub(super) report: Option<watch::Receiver<Report>>,
+}
+
+impl AgentHandle {
+    pub(super) fn new(config: AgentConfig, parts: Parts, wires: &Wires) -> Self {
+        Self {
+            config,
+            parts,
+            session: wires.session.subscribe(),
+            managers: wires.managers.subscribe(),
+            applied: wires.applied.subscribe(),
+            views: wires.views.subscribe(),
+            description: wires.description.subscribe(),
+            report: None,
+        }
+    }
+
+    /// How it is.
+    pub fn status(&self) -> AgentStatus {
+        let description = self.description.borrow();
+        let mut warnings = dns::warnings();
+        warnings.extend(self.report.iter().flat_map(|r| r.borrow().problems.clone()));
+        if let (Some(description), Some(current)) = (&*description, &*self.views.borrow()) {
+            warnings.extend(held_ports(&current.view, description));
+        }
+        AgentStatus {
+            session: self.session.borrow().clone(),
+            managers: self.managers.borrow().clone(),
+            applied_seq: *self.applied.borrow(),
+            engine_version: description
+                .as_ref()
+                .map(|d| d.engine_version.clone())
+                .unwrap_or_default(),
+            warnings,
+        }
+    }
+
+    /// What is in the kernel, by name.
+    pub async fn counts(&self) -> Result<Vec<(String, u64)>, NetworkError> {
+        self.parts.network.counts().await
+    }
+
+    /// Stops the agent; containers and forwarding go on.
+    pub async fn shutdown(self) {
+        end(self.parts.tasks).await;
+    }
+
+    /// Takes the node out of service: tells the managers, removes all our containers and engine networks, takes
+    /// everything out of the kernel, forgets the saved view. The identity is the daemon's to remove.
+    pub async fn leave(self) -> Result<(), AgentError> {
+        let farewell = tokio::time::timeout(FAREWELL, farewell(&self.config.identity, self.session.borrow().clone()));
+        let _ = farewell.await;
+        end(self.parts.tasks).await;
+        // The kernel can be cleaned without an engine, too.
+        let emptied = empty(&*self.parts.runtime).await;
+        let detached = self.parts.network.detach_all().await;
+        // Last: the engine calls it while containers and networks go.
+        self.parts.plugin.stop();
+        emptied?;
+        detached?;
+        let path = self.config.data_root.join("agent");
+        match std::fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(AgentError::State { path, error }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Published ports that somebody on this host holds, in words.
+fn held_ports<'a>(view: &'a NodeView, description: &'a NodeDescription) -> impl Iterator<Item = String> + 'a {
+    let ports = view.services.iter().flat_map(|s| s.ports.iter().map(move |p| (s, p)));
+    ports.filter_map(|(service, port)| {
+        let same = |h: &&HeldPort| (h.port, h.protocol) == (port.published, port.protocol);
+        let held = description.held_ports.iter().find(same)?;
+        let (number, protocol) = (port.published, port.protocol);
+        Some(format!(
+            "port {number}/{protocol} of service {} is held on this node by {}: it is not captured here",
+            service.name, held.holder
+        ))
+    })
+}
+
+/// Removes all our containers and the engine's side of our networks.
+async fn empty(runtime: &dyn Runtime) -> Result<(), RuntimeError> {
+    let ours = runtime.list().await?;
+    futures::future::try_join_all(ours.iter().map(|found| runtime.remove(&found.container.id))).await?;
+    runtime.prune_networks(&[]).await
+}
+
+async fn end(tasks: Vec<JoinHandle<()>>) {
+    for task in &tasks {
+        task.abort();
+    }
+    // What an aborted task holds (sockets, channels) is free only once it has ended.
+    futures::future::join_all(tasks).await;
+}
+
+/// Best effort: managers notice a silent node anyway.
+async fn farewell(identity: &Identity, session: SessionState) {
+    let Some(manager) = session.manager else { return };
+    let left = async {
+        let channel = identity.connect(&manager).await.map_err(|e| e.to_string())?;
+        let request = pb::LeaveClusterRequest {};
+        let reply = DispatcherClient::new(channel).leave(request).await;
+        reply.map(|_| ()).map_err(|status| status.message().to_owned())
+    };
+    if let Err(reason) = left.await {
+        tracing::warn!(%manager, %reason, "the managers may not have heard that this node leaves");
+    }
+}

@@ -1,0 +1,121 @@
+//! The channels between the agent's parts, and the tasks that they join.
+
+use std::{sync::Arc, time::Duration};
+
+use model::{NodeDescription, NodeView};
+use tokio::{sync::watch, task::JoinHandle};
+
+use super::AgentConfig;
+use crate::{
+    dns::{self, Resolver},
+    network::Network,
+    runtime::Runtime,
+    session::{self, Manager, SessionState, describe, saved},
+    worker::{self, CurrentView},
+};
+
+/// Before a pass that failed is tried again.
+const RECONCILE_RETRY: Duration = Duration::from_secs(1);
+
+/// The channels between the parts.
+pub struct Wires {
+    pub views: watch::Sender<Option<CurrentView>>,
+    pub effective: watch::Sender<Option<Arc<NodeView>>>,
+    pub applied: watch::Sender<u64>,
+    pub statuses: watch::Sender<worker::Statuses>,
+    pub managers: watch::Sender<Vec<Manager>>,
+    pub session: watch::Sender<SessionState>,
+    pub description: watch::Sender<Option<NodeDescription>>,
+}
+
+impl Wires {
+    /// With what the disk still knows.
+    pub fn new(config: &AgentConfig, found: Option<saved::Saved>) -> Self {
+        let mut managers = config.managers.clone();
+        managers.extend(found.iter().flat_map(|s| s.managers.iter().cloned()));
+        let mut known: Vec<Manager> = Vec::new();
+        for addr in managers {
+            if known.iter().all(|m| m.addr != addr) {
+                known.push(Manager { addr, leader: false });
+            }
+        }
+        let view = found.map(|s| CurrentView {
+            view: Arc::new(s.view),
+            confirmed: false,
+        });
+        Self {
+            views: watch::Sender::new(view),
+            effective: watch::Sender::new(None),
+            applied: watch::Sender::new(0),
+            statuses: watch::Sender::default(),
+            managers: watch::Sender::new(known),
+            session: watch::Sender::default(),
+            description: watch::Sender::new(None),
+        }
+    }
+
+    /// Starts all parts.
+    pub fn connect(
+        &self,
+        config: &AgentConfig,
+        runtime: &Arc<dyn Runtime>,
+        network: &Arc<dyn Network>,
+        rebooted: bool,
+    ) -> Vec<JoinHandle<()>> {
+        let worker = worker::Ports {
+            views: self.views.subscribe(),
+            applied: self.applied.subscribe(),
+            effective: self.effective.clone(),
+            statuses: self.statuses.clone(),
+        };
+        let session = session::Ports {
+            identity: config.identity.clone(),
+            description: self.description.subscribe(),
+            statuses: self.statuses.subscribe(),
+            applied: self.applied.subscribe(),
+            views: self.views.clone(),
+            managers: self.managers.clone(),
+            state: self.session.clone(),
+        };
+        let path = saved::path(&config.data_root);
+        let resolver = Resolver::new(self.effective.subscribe(), network.dns_clients());
+        vec![
+            tokio::spawn(feed(network.clone(), self.effective.subscribe(), self.applied.clone())),
+            worker::spawn(runtime.clone(), worker, rebooted),
+            describe::spawn(runtime.clone(), config.vtep, self.description.clone()),
+            saved::keep(path, self.views.subscribe(), self.managers.subscribe()),
+            session::spawn(session),
+            dns::serve(resolver),
+        ]
+    }
+}
+
+/// Brings every effective view into the kernel; the latest wins, a failed one is tried again.
+async fn feed(
+    network: Arc<dyn Network>,
+    mut effective: watch::Receiver<Option<Arc<NodeView>>>,
+    applied: watch::Sender<u64>,
+) {
+    loop {
+        let view = effective.borrow_and_update().clone();
+        let mut failed = false;
+        if let Some(view) = view {
+            match network.reconcile(view.clone()).await {
+                Ok(()) => drop(applied.send_replace(view.seq)),
+                Err(error) => {
+                    tracing::error!(%error, seq = view.seq, "the network is not as it should be");
+                    failed = true;
+                }
+            }
+        }
+        let changed = effective.changed();
+        let outcome = if failed {
+            tokio::time::timeout(RECONCILE_RETRY, changed).await.unwrap_or(Ok(()))
+        } else {
+            changed.await
+        };
+        if outcome.is_err() {
+            return;
+        }
+    }
+}
