@@ -1,7 +1,9 @@
 //! Starts and ends the parts of the agent, and joins them by channels. Called by the daemon.
 //!
-//!     session --views--> worker --effective view--> network (kernel), resolver
-//!        ^------------- statuses, applied sequence number -------------'
+//! ```text
+//! session --views--> worker --effective view--> network (kernel), resolver
+//!    ^------------- statuses, applied sequence number -------------+
+//! ```
 //!
 //! Each part is one task that owns its state; whatever passes between them is a whole value in a watch channel, so that
 //! the latest counts and nobody queues.
@@ -111,3 +113,6 @@ impl Agent {
         Ok(AgentHandle::new(config, parts, &wires))
     }
 }
+
+#[cfg(test)]
+mod tests;

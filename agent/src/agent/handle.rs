@@ -20,6 +20,8 @@ use crate::{
 
 /// Longest wait for a manager to hear that this node leaves.
 const FAREWELL: Duration = Duration::from_secs(3);
+/// Within this the engine ends what an operation had asked of it before it was cut off.
+const LATE: Duration = Duration::from_millis(300);
 
 /// How the agent is, for `info` and `status`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -138,8 +140,17 @@ fn held_ports<'a>(view: &'a NodeView, description: &'a NodeDescription) -> impl 
 
 /// Removes all our containers and the engine's side of our networks.
 async fn empty(runtime: &dyn Runtime) -> Result<(), RuntimeError> {
-    let ours = runtime.list().await?;
-    futures::future::try_join_all(ours.iter().map(|found| runtime.remove(&found.container.id))).await?;
+    // A container that was being made when the worker ended may come late: only a second empty list counts.
+    for _ in 0..2 {
+        loop {
+            let ours = runtime.list().await?;
+            if ours.is_empty() {
+                break;
+            }
+            futures::future::try_join_all(ours.iter().map(|found| runtime.remove(&found.container.id))).await?;
+        }
+        tokio::time::sleep(LATE).await;
+    }
     runtime.prune_networks(&[]).await
 }
 

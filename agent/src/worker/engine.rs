@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use model::{HeldPort, NetworkId, TaskId, TaskState};
 use plan::container::{ContainerRequest, Step};
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+};
 
 use crate::runtime::{Listed, Runtime, RuntimeError};
 
@@ -54,6 +57,8 @@ pub struct Engine {
     news: mpsc::Sender<News>,
     /// While networks are being removed, no container may be made in one.
     pruning: bool,
+    /// Operations in flight; they end with the worker.
+    running: JoinSet<()>,
 }
 
 impl Engine {
@@ -63,7 +68,13 @@ impl Engine {
             applied,
             news,
             pruning: false,
+            running: JoinSet::new(),
         }
+    }
+
+    fn spawn(&mut self, operation: impl Future<Output = ()> + Send + 'static) {
+        while self.running.try_join_next().is_some() {}
+        self.running.spawn(operation);
     }
 
     pub fn is_pruning(&self) -> bool {
@@ -75,9 +86,9 @@ impl Engine {
     }
 
     /// Lists containers and published ports. An engine that does not answer is asked again by the next tick or event.
-    pub fn list(&self, epoch: u64) {
+    pub fn list(&mut self, epoch: u64) {
         let (runtime, news) = (self.runtime.clone(), self.news.clone());
-        tokio::spawn(async move {
+        self.spawn(async move {
             let listed = async { Ok::<_, RuntimeError>((runtime.list().await?, runtime.published_ports().await?)) };
             match listed.await {
                 Ok((found, held)) => {
@@ -88,9 +99,9 @@ impl Engine {
         });
     }
 
-    pub fn create(&self, task: TaskId, request: ContainerRequest) {
+    pub fn create(&mut self, task: TaskId, request: ContainerRequest) {
         let (runtime, news) = (self.runtime.clone(), self.news.clone());
-        tokio::spawn(async move {
+        self.spawn(async move {
             let outcome = match runtime.create(&request).await {
                 Ok(id) => Outcome::Created(id),
                 Err(error) => failed(TaskState::Rejected, error).await,
@@ -100,9 +111,9 @@ impl Engine {
     }
 
     /// Starts, stops or removes. A stop waits until the kernel has the view `seq`, in which the task takes no new flows.
-    pub fn perform(&self, task: TaskId, step: Step, seq: u64) {
+    pub fn perform(&mut self, task: TaskId, step: Step, seq: u64) {
         let (runtime, news, applied) = (self.runtime.clone(), self.news.clone(), self.applied.clone());
-        tokio::spawn(async move {
+        self.spawn(async move {
             let outcome = perform(&*runtime, step, applied, seq).await;
             let _ = news.send(News::Done { task, outcome }).await;
         });
@@ -111,7 +122,7 @@ impl Engine {
     pub fn prune(&mut self, needed: Vec<NetworkId>) {
         self.pruning = true;
         let (runtime, news) = (self.runtime.clone(), self.news.clone());
-        tokio::spawn(async move {
+        self.spawn(async move {
             if let Err(error) = runtime.prune_networks(&needed).await {
                 tracing::warn!(%error, "cannot remove networks at the engine");
             }

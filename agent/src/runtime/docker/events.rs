@@ -21,11 +21,14 @@ const BACKLOG: usize = 256;
 pub(super) fn follow(engine: DockerRuntime) -> mpsc::Receiver<RuntimeEvent> {
     let (sender, receiver) = mpsc::channel(BACKLOG);
     tokio::spawn(async move {
-        while !sender.is_closed() {
-            if follow_once(&engine, &sender).await.is_none() {
-                return;
+        let following = async {
+            while follow_once(&engine, &sender).await.is_some() {
+                tokio::time::sleep(RETRY).await;
             }
-            tokio::time::sleep(RETRY).await;
+        };
+        tokio::select! {
+            () = following => {}
+            () = sender.closed() => {}
         }
     });
     receiver
