@@ -2,6 +2,7 @@
 //! docker's words. The daemon opens and closes it; calls that are under way when it closes go on to their end.
 
 use std::{
+    borrow::Cow,
     convert::Infallible,
     task::{Context, Poll},
 };
@@ -24,13 +25,18 @@ pub const INACTIVE: &str = "This node is not a swarm manager. Use \"netctl swarm
 pub const WORKER: &str = "This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state. \
                           Please run this command on a manager node or promote the current node to a manager.";
 
+/// What a node says that is in a swarm and could not take its place there.
+pub fn failed(why: &str) -> Door {
+    Door::Closed(format!("This node could not take its place in the swarm: {why}").into())
+}
+
 /// Whether the API is there, and if not why not.
 #[derive(Clone)]
 pub enum Door {
     /// This node is a manager.
     Open(Routes),
     /// It is not; this is what to say.
-    Closed(&'static str),
+    Closed(Cow<'static, str>),
 }
 
 /// The service behind every path of the cluster's API.
@@ -65,7 +71,7 @@ impl Service<http::Request<Body>> for Gate {
                     Ok(response) => Ok(response.map(Body::new)),
                     Err(never) => match never {},
                 },
-                Door::Closed(why) => Ok(Status::unavailable(why).into_http()),
+                Door::Closed(why) => Ok(Status::unavailable(why.into_owned()).into_http()),
             }
         })
     }

@@ -27,7 +27,7 @@ pub async fn run(config: Config) -> Result<()> {
     let listener = socket::bind(&path).await?;
     let data_root = config.data_root.clone();
     let parts: Arc<dyn Parts> = Arc::new(Assembly::new(config));
-    let (door, gate) = watch::channel(Door::Closed(INACTIVE));
+    let (door, gate) = watch::channel(Door::Closed(INACTIVE.into()));
     let (standing_in, standing) = watch::channel(Standing::default());
     let (orders, queue) = mpsc::channel(8);
     let node = Node::new(parts.clone(), data_root, door, standing_in);

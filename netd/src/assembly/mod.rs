@@ -39,7 +39,8 @@ impl Assembly {
     }
 
     async fn start_agent(&self, place: &NodeState, identity: &Identity) -> Result<Arc<dyn AgentPart>> {
-        let runtime = DockerRuntime::connect(&self.config.docker_host).await?;
+        // It need not answer yet: after a boot the daemon may be up before the engine.
+        let runtime = DockerRuntime::new(&self.config.docker_host);
         let network = reconcile::start(DatapathPaths {
             bpffs: self.config.bpffs.clone(),
             cgroup: self.config.cgroup.clone(),

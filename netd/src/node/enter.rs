@@ -16,6 +16,7 @@ use wire::pb;
 use super::{Member, Node, Standing};
 use crate::{
     advertise::{CONTROL_PORT, choose, listen},
+    gate,
     parts::ManagerPart,
     preflight,
     refusal::{Outcome, Refusal},
@@ -180,7 +181,7 @@ impl Node {
 
     /// Where this node would be, if it is fit for a cluster at all.
     async fn place(&self, advertise: &str, listen_at: &str, data_path: &str) -> Outcome<NodeState> {
-        if self.member.is_some() || matches!(*self.standing.borrow(), Standing::Failed(_)) {
+        if self.member.is_some() || self.has_failed() {
             return Err(Refusal::of_state(ALREADY));
         }
         preflight::engine(&self.parts.engine().await?)?;
@@ -205,11 +206,10 @@ impl Node {
                 self.publish();
             }
             Err(error) => {
-                tracing::error!(
-                    error = format!("{error:#}"),
-                    "this node cannot take its place in the cluster"
-                );
-                self.standing.send_replace(Standing::Failed(format!("{error:#}")));
+                let why = format!("{error:#}");
+                tracing::error!(error = why, "this node cannot take its place in the cluster");
+                self.door.send_replace(gate::failed(&why));
+                self.standing.send_replace(Standing::Failed(why));
             }
         }
     }
@@ -224,7 +224,15 @@ impl Node {
             true => Some(self.parts.manager(&place, &identity).await?),
             false => None,
         };
-        let agent = self.parts.agent(&place, &identity).await?;
+        let agent = match self.parts.agent(&place, &identity).await {
+            Ok(agent) => agent,
+            Err(error) => {
+                if let Some(manager) = manager {
+                    manager.stop().await;
+                }
+                return Err(error);
+            }
+        };
         Ok(Some(Member {
             place,
             identity,

@@ -6,10 +6,13 @@ mod leave;
 #[cfg(test)]
 mod tests;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use agent::identity::Identity;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::timeout,
+};
 use wire::pb;
 
 use crate::{
@@ -18,6 +21,9 @@ use crate::{
     refusal::Outcome,
     state::NodeState,
 };
+
+/// Between two attempts of a node to take its place again.
+const RESUME: Duration = Duration::from_secs(5);
 
 /// What the owner is asked to do.
 pub enum Order {
@@ -87,7 +93,18 @@ impl Node {
     /// Takes the node's place again that an earlier run of the daemon left on the disk, then takes orders.
     pub async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
         self.resume().await;
-        while let Some(order) = orders.recv().await {
+        loop {
+            let order = match self.has_failed() {
+                false => orders.recv().await,
+                true => match timeout(RESUME, orders.recv()).await {
+                    Ok(order) => order,
+                    Err(_) => {
+                        self.resume().await;
+                        continue;
+                    }
+                },
+            };
+            let Some(order) = order else { return };
             match order {
                 Order::Init(request, reply) => drop(reply.send(self.init(&request).await)),
                 Order::Join(request, reply) => drop(reply.send(self.join(&request).await)),
@@ -101,9 +118,14 @@ impl Node {
         }
     }
 
+    /// In a cluster, but not up: what is missing (an address, a file system) may come.
+    fn has_failed(&self) -> bool {
+        matches!(*self.standing.borrow(), Standing::Failed(_))
+    }
+
     async fn stop(&mut self) {
         let Some(member) = self.member.take() else { return };
-        self.door.send_replace(Door::Closed(INACTIVE));
+        self.door.send_replace(Door::Closed(INACTIVE.into()));
         member.agent.stop().await;
         if let Some(manager) = member.manager {
             manager.stop().await;
@@ -113,11 +135,11 @@ impl Node {
     /// Tells everybody how the node is now, and opens or closes the cluster's API.
     fn publish(&self) {
         let (door, standing) = match &self.member {
-            None => (Door::Closed(INACTIVE), Standing::Inactive),
+            None => (Door::Closed(INACTIVE.into()), Standing::Inactive),
             Some(member) => {
                 let open = member.manager.as_ref().map(|manager| Door::Open(manager.routes()));
                 let standing = Standing::Active(Box::new(member.clone()));
-                (open.unwrap_or(Door::Closed(WORKER)), standing)
+                (open.unwrap_or(Door::Closed(WORKER.into())), standing)
             }
         };
         self.standing.send_replace(standing);

@@ -168,7 +168,7 @@ struct Bench {
 fn bench(fake: Fake) -> Bench {
     let diary = fake.diary.clone();
     let root = tempfile::tempdir().unwrap();
-    let (door_in, door) = watch::channel(Door::Closed(INACTIVE));
+    let (door_in, door) = watch::channel(Door::Closed(INACTIVE.into()));
     let (standing_in, standing) = watch::channel(Standing::default());
     let node = Node::new(Arc::new(fake), root.path().to_owned(), door_in, standing_in);
     Bench {
@@ -187,7 +187,7 @@ impl Bench {
 
     fn is_inactive(&self) -> bool {
         matches!(*self.standing.borrow(), Standing::Inactive)
-            && matches!(*self.door.borrow(), Door::Closed(INACTIVE))
+            && matches!(&*self.door.borrow(), Door::Closed(why) if why == INACTIVE)
             && NodeState::load(self.root.path()).unwrap().is_none()
     }
 }
@@ -267,7 +267,7 @@ async fn a_worker_that_cannot_clean_up_stays_unless_forced() {
         ..Default::default()
     };
     bench.node.join(&join).await.unwrap();
-    assert!(matches!(*bench.door.borrow(), Door::Closed(WORKER)));
+    assert!(matches!(&*bench.door.borrow(), Door::Closed(why) if why == WORKER));
     let refusal = bench.node.leave(&pb::LeaveRequest::default()).await.unwrap_err();
     assert!(refusal.words.contains("no engine"), "{}", refusal.words);
     assert!(matches!(*bench.standing.borrow(), Standing::Active(_)));
@@ -315,10 +315,31 @@ async fn a_daemon_started_again_takes_its_place() {
     first.node.stop().await;
     let fake = Fake::default();
     let diary = fake.diary.clone();
-    let (door, _) = watch::channel(Door::Closed(INACTIVE));
+    let (door, _) = watch::channel(Door::Closed(INACTIVE.into()));
     let (standing_in, standing) = watch::channel(Standing::default());
     let mut second = Node::new(Arc::new(fake), first.root.path().to_owned(), door, standing_in);
     second.resume().await;
     assert!(matches!(*standing.borrow(), Standing::Active(_)));
     assert_eq!(*diary.lock().unwrap(), ["manager starts", "agent starts"]);
+}
+
+#[tokio::test]
+async fn a_node_that_cannot_take_its_place_says_why_and_leaves_no_manager_running() {
+    let mut first = bench(Fake::default());
+    first.node.init(&pb::InitRequest::default()).await.unwrap();
+    let fake = Fake {
+        agent_fails: true,
+        ..Fake::default()
+    };
+    let diary = fake.diary.clone();
+    let (door_in, door) = watch::channel(Door::Closed(INACTIVE.into()));
+    let (standing_in, _standing) = watch::channel(Standing::default());
+    let mut second = Node::new(Arc::new(fake), first.root.path().to_owned(), door_in, standing_in);
+    second.resume().await;
+    assert!(second.has_failed());
+    assert!(matches!(&*door.borrow(), Door::Closed(why) if why.contains("the kernel refuses")));
+    assert_eq!(*diary.lock().unwrap(), ["manager starts", "manager stops"]);
+    assert!(second.leave(&pb::LeaveRequest::default()).await.is_err());
+    second.leave(&FORCE).await.unwrap();
+    assert!(NodeState::load(first.root.path()).unwrap().is_none());
 }

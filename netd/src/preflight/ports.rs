@@ -6,14 +6,24 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
 };
 
+use agent::link::listeners;
+use model::Protocol;
+
 use super::Unfit;
+
+/// ` by NAME`, as far as the socket has a process.
+fn holder(port: u16, protocol: Protocol) -> String {
+    let all = listeners();
+    let found = all.iter().find(|l| (l.port, l.protocol) == (port, protocol));
+    found.map_or_else(String::new, |listener| format!(" by {}", listener.holder()))
+}
 
 /// The control port at `addr`.
 pub fn control_port(addr: SocketAddr) -> Result<(), Unfit> {
     match TcpListener::bind(addr) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(Unfit::ControlPort {
             port: addr.port(),
-            holder: String::new(),
+            holder: holder(addr.port(), Protocol::Tcp),
         }),
         // Other faults have better words where the port is really used.
         _ => Ok(()),
@@ -25,7 +35,7 @@ pub fn data_port(port: u16, way_out: &'static str) -> Result<(), Unfit> {
     match UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(Unfit::DataPort {
             port,
-            holder: String::new(),
+            holder: holder(port, Protocol::Udp),
             way_out,
         }),
         _ => Ok(()),
