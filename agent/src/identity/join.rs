@@ -11,7 +11,7 @@ use thiserror::Error;
 use tonic::{Code, transport::Channel};
 use wire::pb::{self, admission_client::AdmissionClient, dispatcher_client::DispatcherClient};
 
-use super::{ConnectError, Identity, IdentityError, ServerPolicy, client_config, connect, tls};
+use super::{ConnectError, Identity, IdentityError, client_config, connect, tls};
 
 /// What a join needs.
 #[derive(Clone, Debug)]
@@ -113,7 +113,7 @@ pub async fn renew(identity: &Identity, channel: Channel) -> Result<Identity, Jo
 impl Identity {
     /// A channel to the manager at `addr`, showing this identity.
     pub async fn connect(&self, addr: &str) -> Result<Channel, JoinError> {
-        Ok(connect(addr, client_config(self, ServerPolicy::Manager)?).await?)
+        Ok(connect(addr, client_config(self)?).await?)
     }
 }
 

@@ -20,7 +20,7 @@ use thiserror::Error;
 pub use connect::{ConnectError, connect};
 pub use join::{JoinError, JoinRequest, SigningRequest, join, renew};
 pub use subject::Subject;
-pub use tls::{ServerPolicy, client_config};
+pub use tls::client_config;
 
 /// Version of the folder's layout.
 const FORMAT: &str = "1\n";
@@ -78,7 +78,7 @@ impl Identity {
             ca_pem,
         };
         // Fails now if key and certificate do not belong together.
-        client_config(&identity, ServerPolicy::Manager)?;
+        client_config(&identity)?;
         Ok(identity)
     }
 

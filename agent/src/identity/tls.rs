@@ -18,16 +18,9 @@ use rustls::{
 
 use super::{Identity, IdentityError, Subject};
 
-/// Whom a client accepts as the server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ServerPolicy {
-    /// A manager of the cluster.
-    Manager,
-}
-
 /// TLS configuration of a node that calls a manager and shows its own certificate.
-pub fn client_config(identity: &Identity, policy: ServerPolicy) -> Result<Arc<ClientConfig>, IdentityError> {
-    let verifier = ClusterVerifier::new(&identity.ca_pem, policy)?;
+pub fn client_config(identity: &Identity) -> Result<Arc<ClientConfig>, IdentityError> {
+    let verifier = ManagerVerifier::new(&identity.ca_pem)?;
     let chain = CertificateDer::pem_slice_iter(identity.certificate_pem.as_bytes())
         .collect::<Result<Vec<_>, _>>()
         .map_err(|_| IdentityError::Certificate("not a PEM certificate".to_owned()))?;
@@ -39,7 +32,7 @@ pub fn client_config(identity: &Identity, policy: ServerPolicy) -> Result<Arc<Cl
 
 /// TLS configuration of a node without a certificate: the server must be a manager under this root.
 pub(super) fn pinned_config(ca_pem: &str) -> Result<Arc<ClientConfig>, IdentityError> {
-    let verifier = ClusterVerifier::new(ca_pem, ServerPolicy::Manager)?;
+    let verifier = ManagerVerifier::new(ca_pem)?;
     Ok(finish(builder(Arc::new(verifier))?.with_no_client_auth()))
 }
 
@@ -67,16 +60,15 @@ fn finish(mut config: ClientConfig) -> Arc<ClientConfig> {
     Arc::new(config)
 }
 
-/// Accepts certificates under the cluster's root with the wanted role.
+/// Accepts managers under the cluster's root.
 #[derive(Debug)]
-struct ClusterVerifier {
+struct ManagerVerifier {
     roots: RootCertStore,
     provider: Arc<CryptoProvider>,
-    policy: ServerPolicy,
 }
 
-impl ClusterVerifier {
-    fn new(ca_pem: &str, policy: ServerPolicy) -> Result<Self, IdentityError> {
+impl ManagerVerifier {
+    fn new(ca_pem: &str) -> Result<Self, IdentityError> {
         let mut roots = RootCertStore::empty();
         for root in CertificateDer::pem_slice_iter(ca_pem.as_bytes()) {
             roots.add(root.map_err(|_| IdentityError::Certificate("root is not in PEM form".to_owned()))?)?;
@@ -84,12 +76,11 @@ impl ClusterVerifier {
         Ok(Self {
             roots,
             provider: provider(),
-            policy,
         })
     }
 }
 
-impl ServerCertVerifier for ClusterVerifier {
+impl ServerCertVerifier for ManagerVerifier {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
@@ -103,7 +94,6 @@ impl ServerCertVerifier for ClusterVerifier {
         verify_server_cert_signed_by_trust_anchor(&parsed, &self.roots, intermediates, now, algorithms)?;
         let refused = Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure);
         let subject = Subject::of_der(certificate).map_err(|_| refused.clone())?;
-        let ServerPolicy::Manager = self.policy;
         if subject.role == Role::Manager {
             Ok(ServerCertVerified::assertion())
         } else {
