@@ -19,6 +19,7 @@ use crate::{
     node::{Node, Order, Standing},
     parts::Parts,
     socket,
+    state::NodeState,
 };
 
 /// Runs until SIGTERM or SIGINT.
@@ -27,8 +28,13 @@ pub async fn run(config: Config) -> Result<()> {
     let listener = socket::bind(&path).await?;
     let data_root = config.data_root.clone();
     let parts: Arc<dyn Parts> = Arc::new(Assembly::new(config));
-    let (door, gate) = watch::channel(Door::Closed(INACTIVE.into()));
-    let (standing_in, standing) = watch::channel(Standing::default());
+    // Nobody is told "inactive" while the node takes the place again that it has on the disk.
+    let (door, standing) = match NodeState::exists(&data_root) {
+        true => (Door::Opening, Standing::Pending),
+        false => (Door::Closed(INACTIVE.into()), Standing::Inactive),
+    };
+    let (door, gate) = watch::channel(door);
+    let (standing_in, standing) = watch::channel(standing);
     let (orders, queue) = mpsc::channel(8);
     let node = Node::new(parts.clone(), data_root, door, standing_in);
     let owner = tokio::spawn(node.run(queue));

@@ -43,6 +43,11 @@ impl NodeState {
         }
     }
 
+    /// Whether there is something to read.
+    pub fn exists(data_root: &Path) -> bool {
+        path(data_root).exists()
+    }
+
     /// Reads it; `None` if this node is in no cluster.
     pub fn load(data_root: &Path) -> Result<Option<Self>> {
         let path = path(data_root);
