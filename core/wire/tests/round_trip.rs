@@ -1,5 +1,7 @@
 //! Every object of the model survives the way over the wire unchanged, and faulty messages name their field.
 
+#![allow(clippy::unwrap_used, reason = "a test file")]
+
 use std::{fmt::Debug, time::Duration};
 
 use model::*;
