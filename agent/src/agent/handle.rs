@@ -51,6 +51,7 @@ pub(super) struct Parts {
 pub struct AgentHandle {
     config: AgentConfig,
     parts: Parts,
+    identity: watch::Receiver<Identity>,
     session: watch::Receiver<SessionState>,
     managers: watch::Receiver<Vec<Manager>>,
     applied: watch::Receiver<u64>,
@@ -64,6 +65,7 @@ impl AgentHandle {
         Self {
             config,
             parts,
+            identity: wires.identity.subscribe(),
             session: wires.session.subscribe(),
             managers: wires.managers.subscribe(),
             applied: wires.applied.subscribe(),
@@ -71,6 +73,11 @@ impl AgentHandle {
             description: wires.description.subscribe(),
             report: None,
         }
+    }
+
+    /// Who this node is; changes when its certificate is renewed (it is on disk by then).
+    pub fn identity(&self) -> watch::Receiver<Identity> {
+        self.identity.clone()
     }
 
     /// How it is.
@@ -106,7 +113,10 @@ impl AgentHandle {
     /// Takes the node out of service: tells the managers, removes all our containers and engine networks, takes
     /// everything out of the kernel, forgets the saved view. The identity is the daemon's to remove.
     pub async fn leave(self) -> Result<(), AgentError> {
-        let farewell = tokio::time::timeout(FAREWELL, farewell(&self.config.identity, self.session.borrow().clone()));
+        let farewell = tokio::time::timeout(
+            FAREWELL,
+            farewell(self.identity.borrow().clone(), self.session.borrow().clone()),
+        );
         let _ = farewell.await;
         end(self.parts.tasks).await;
         // The kernel can be cleaned without an engine, too.
@@ -163,7 +173,7 @@ async fn end(tasks: Vec<JoinHandle<()>>) {
 }
 
 /// Best effort: managers notice a silent node anyway.
-async fn farewell(identity: &Identity, session: SessionState) {
+async fn farewell(identity: Identity, session: SessionState) {
     let Some(manager) = session.manager else { return };
     let left = async {
         let channel = identity.connect(&manager).await.map_err(|e| e.to_string())?;

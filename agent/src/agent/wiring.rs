@@ -8,6 +8,7 @@ use tokio::{sync::watch, task::JoinHandle};
 use super::AgentConfig;
 use crate::{
     dns::{self, Resolver},
+    identity::{self, Identity},
     network::Network,
     runtime::Runtime,
     session::{self, Manager, SessionState, describe, saved},
@@ -19,6 +20,7 @@ const RECONCILE_RETRY: Duration = Duration::from_secs(1);
 
 /// The channels between the parts.
 pub struct Wires {
+    pub identity: watch::Sender<Identity>,
     pub views: watch::Sender<Option<CurrentView>>,
     pub effective: watch::Sender<Option<Arc<NodeView>>>,
     pub applied: watch::Sender<u64>,
@@ -44,6 +46,7 @@ impl Wires {
             confirmed: false,
         });
         Self {
+            identity: watch::Sender::new(config.identity.clone()),
             views: watch::Sender::new(view),
             effective: watch::Sender::new(None),
             applied: watch::Sender::new(0),
@@ -69,7 +72,7 @@ impl Wires {
             statuses: self.statuses.clone(),
         };
         let session = session::Ports {
-            identity: config.identity.clone(),
+            identity: self.identity.subscribe(),
             description: self.description.subscribe(),
             statuses: self.statuses.subscribe(),
             applied: self.applied.subscribe(),
@@ -85,6 +88,11 @@ impl Wires {
             describe::spawn(runtime.clone(), config.vtep, self.description.clone()),
             saved::keep(path, self.views.subscribe(), self.managers.subscribe()),
             session::spawn(session),
+            identity::keep_fresh(
+                self.identity.clone(),
+                self.session.subscribe(),
+                config.data_root.clone(),
+            ),
             dns::serve(resolver),
         ]
     }

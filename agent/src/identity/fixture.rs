@@ -59,7 +59,18 @@ impl Authority {
         Identity::from_pem(certificate.pem(), key.serialize_pem(), self.pem.clone()).unwrap()
     }
 
-    fn sign(&self, csr_pem: &str) -> String {
+    /// A node's identity near the end of its life.
+    pub fn aged(&self, node: u128, role: Role) -> Identity {
+        let key = KeyPair::generate().unwrap();
+        let mut params = Self::params(node, role);
+        params.not_before = rcgen::date_time_ymd(1975, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2035, 1, 1);
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        Identity::from_pem(certificate.pem(), key.serialize_pem(), self.pem.clone()).unwrap()
+    }
+
+    /// A certificate for node 7, a worker, whatever the request says.
+    pub fn sign(&self, csr_pem: &str) -> String {
         let mut request = CertificateSigningRequestParams::from_pem(csr_pem).unwrap();
         request.params = Self::params(7, Role::Worker);
         request.signed_by(&self.issuer).unwrap().pem()

@@ -73,7 +73,7 @@ impl SigningRequest {
 
 /// Joins the cluster. Nothing is written to disk; the caller keeps the identity with [`Identity::save`].
 pub async fn join(request: &JoinRequest) -> Result<Identity, JoinError> {
-    let ca_pem = root_certificate(&request.remote).await?;
+    let ca_pem = root_certificate(&request.remote).await?.pem;
     check_fingerprint(&ca_pem, &request.token)?;
 
     let pinned = connect(&request.remote, tls::pinned_config(&ca_pem)?).await?;
@@ -117,13 +117,19 @@ impl Identity {
     }
 }
 
-async fn root_certificate(remote: &str) -> Result<String, JoinError> {
+/// The UDP port of the tunnels in the cluster of the manager at `remote`, as it says to anybody; `None` if it does not.
+pub async fn data_port(remote: &str) -> Result<Option<u16>, JoinError> {
+    let port = root_certificate(remote).await?.data_port;
+    Ok(u16::try_from(port).ok().filter(|port| *port > 0))
+}
+
+async fn root_certificate(remote: &str) -> Result<pb::RootCertificateResponse, JoinError> {
     let channel = connect(remote, tls::unverified_config()?).await?;
     let response = AdmissionClient::new(channel)
         .root_certificate(pb::RootCertificateRequest {})
         .await
         .map_err(|status| refusal(remote, &status))?;
-    Ok(response.into_inner().pem)
+    Ok(response.into_inner())
 }
 
 fn check_fingerprint(ca_pem: &str, token: &JoinToken) -> Result<(), JoinError> {

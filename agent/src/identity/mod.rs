@@ -1,29 +1,25 @@
 //! Who this node is: its certificate, its key and the cluster's root certificate, in memory and on disk.
 //!
-//! `<data-root>/identity/{format,ca.crt,node.key,node.crt}`; the key is readable by root only, the certificate is written
-//! last, so that a cut leaves no identity rather than half of one. Role and ids are read from the certificate
-//! (CN = node id, OU = role, O = cluster id) and kept nowhere else.
+//! Role and ids are read from the certificate (CN = node id, OU = role, O = cluster id) and kept nowhere else. A node
+//! joins by token once; later certificates are got with the one before.
 
 mod connect;
+mod disk;
 mod join;
+mod renewal;
 mod subject;
 mod tls;
 
-use std::{
-    fmt, fs, io,
-    path::{Path, PathBuf},
-};
+use std::{fmt, io, path::PathBuf};
 
 use model::{ClusterId, NodeId, Role};
 use thiserror::Error;
 
 pub use connect::{ConnectError, connect};
-pub use join::{JoinError, JoinRequest, SigningRequest, join, renew};
-pub use subject::Subject;
+pub use join::{JoinError, JoinRequest, SigningRequest, data_port, join, renew};
+pub(crate) use renewal::keep_fresh;
+pub use subject::{Subject, Validity};
 pub use tls::client_config;
-
-/// Version of the folder's layout.
-const FORMAT: &str = "1\n";
 
 /// A node's identity.
 #[derive(Clone)]
@@ -57,7 +53,7 @@ impl fmt::Debug for Identity {
 pub enum IdentityError {
     #[error("cannot access {path}: {error}")]
     File { path: PathBuf, error: io::Error },
-    #[error("{path} has format {found:?}, this version reads format {FORMAT:?}: upgrade netd")]
+    #[error("{path} has format {found:?}, this version reads another: upgrade netd")]
     Format { path: PathBuf, found: String },
     #[error("certificate is not usable: {0}")]
     Certificate(String),
@@ -81,69 +77,6 @@ impl Identity {
         client_config(&identity)?;
         Ok(identity)
     }
-
-    /// Reads the identity kept under `data_root`; `None` if this node is in no cluster.
-    pub fn load(data_root: &Path) -> Result<Option<Self>, IdentityError> {
-        let folder = folder(data_root);
-        let Some(certificate) = read(&folder.join("node.crt"))? else {
-            return Ok(None);
-        };
-        let format = folder.join("format");
-        let found = read(&format)?.unwrap_or_default();
-        if found != FORMAT {
-            return Err(IdentityError::Format { path: format, found });
-        }
-        let part = |name: &str| {
-            let path = folder.join(name);
-            read(&path)?.ok_or_else(|| IdentityError::File {
-                path,
-                error: io::ErrorKind::NotFound.into(),
-            })
-        };
-        Self::from_pem(certificate, part("node.key")?, part("ca.crt")?).map(Some)
-    }
-
-    /// Keeps the identity under `data_root`.
-    pub fn save(&self, data_root: &Path) -> Result<(), IdentityError> {
-        let folder = folder(data_root);
-        for (name, mode, content) in [
-            ("format", 0o644, FORMAT),
-            ("ca.crt", 0o644, &self.ca_pem),
-            ("node.key", 0o600, &self.key_pem),
-            ("node.crt", 0o644, &self.certificate_pem),
-        ] {
-            let path = folder.join(name);
-            crate::durable::replace(&path, mode, content.as_bytes())
-                .map_err(|error| IdentityError::File { path, error })?;
-        }
-        Ok(())
-    }
-
-    /// Forgets the identity kept under `data_root`; none is no error.
-    pub fn remove(data_root: &Path) -> Result<(), IdentityError> {
-        let path = folder(data_root);
-        match fs::remove_dir_all(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(IdentityError::File { path, error }),
-            _ => Ok(()),
-        }
-    }
-}
-
-fn folder(data_root: &Path) -> PathBuf {
-    data_root.join("identity")
-}
-
-fn read(path: &Path) -> Result<Option<String>, IdentityError> {
-    let file = |error| IdentityError::File {
-        path: path.to_owned(),
-        error,
-    };
-    let Some(content) = crate::durable::read(path).map_err(file)? else {
-        return Ok(None);
-    };
-    String::from_utf8(content)
-        .map(Some)
-        .map_err(|_| file(io::Error::other("not text")))
 }
 
 #[cfg(test)]

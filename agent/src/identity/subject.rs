@@ -21,7 +21,27 @@ pub struct Subject {
     pub cluster: ClusterId,
 }
 
+/// From when to when a certificate holds; seconds since the Unix epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Validity {
+    /// First second.
+    pub not_before: i64,
+    /// Last second.
+    pub not_after: i64,
+}
+
 impl Subject {
+    /// The life of the first certificate in a PEM text.
+    pub fn validity(pem: &str) -> Result<Validity, IdentityError> {
+        let der = CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|_| unusable("not a PEM certificate"))?;
+        let (_, certificate) = X509Certificate::from_der(&der).map_err(|_| unusable("not an X.509 certificate"))?;
+        let life = certificate.validity();
+        Ok(Validity {
+            not_before: life.not_before.timestamp(),
+            not_after: life.not_after.timestamp(),
+        })
+    }
+
     /// Of the first certificate in a PEM text.
     pub fn of_pem(pem: &str) -> Result<Self, IdentityError> {
         let der = CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|_| unusable("not a PEM certificate"))?;

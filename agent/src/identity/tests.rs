@@ -1,6 +1,6 @@
 //! Joins against a real TLS server, and identities on disk.
 
-use std::{os::unix::fs::PermissionsExt, sync::Arc};
+use std::{fs, os::unix::fs::PermissionsExt, sync::Arc};
 
 use model::{Availability, JoinToken};
 
@@ -87,6 +87,29 @@ fn an_identity_survives_on_disk_with_its_key_hidden() {
     assert!(!format!("{identity:?}").contains("PRIVATE"));
     Identity::remove(folder.path()).unwrap();
     assert!(Identity::load(folder.path()).unwrap().is_none());
+}
+
+#[test]
+fn a_cut_while_an_identity_is_replaced_leaves_a_whole_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new();
+    let (old, new) = (
+        authority.identity(3, Role::Worker),
+        authority.identity(3, Role::Manager),
+    );
+    old.save(folder.path()).unwrap();
+    let (now, next) = (folder.path().join("identity"), folder.path().join("identity.new"));
+    // Cut before the new one was whole.
+    fs::create_dir(&next).unwrap();
+    fs::write(next.join("node.key"), &new.key_pem).unwrap();
+    assert_eq!(Identity::load(folder.path()).unwrap().unwrap().role, Role::Worker);
+    new.save(folder.path()).unwrap();
+    assert_eq!(Identity::load(folder.path()).unwrap().unwrap().role, Role::Manager);
+    // Cut between the two renames.
+    fs::rename(&now, &next).unwrap();
+    assert_eq!(Identity::load(folder.path()).unwrap().unwrap().role, Role::Manager);
+    Identity::remove(folder.path()).unwrap();
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
 #[test]

@@ -100,7 +100,7 @@ impl<'a> Line<'a> {
                 });
             }
             Some(session_down::Message::View(view)) => {
-                let view = checked(view, &self.ports.identity)?;
+                let view = checked(view, &self.ports.identity.borrow())?;
                 tracing::debug!(seq = view.seq, tasks = view.tasks.len(), "view");
                 let confirmed = true;
                 self.ports.views.send_replace(Some(CurrentView { view, confirmed }));

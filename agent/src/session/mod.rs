@@ -51,8 +51,8 @@ pub struct SessionState {
 
 /// Where the session gets what it sends and leaves what it receives.
 pub struct Ports {
-    /// Who this node is.
-    pub identity: Identity,
+    /// Who this node is; changes when its certificate is renewed.
+    pub identity: watch::Receiver<Identity>,
     /// What it is; changes are sent.
     pub description: watch::Receiver<Option<NodeDescription>>,
     /// Statuses of its tasks.
@@ -119,7 +119,8 @@ async fn once(ports: &Ports, addr: &str) -> Result<std::convert::Infallible, End
     let mut description = ports.description.clone();
     description.wait_for(Option::is_some).await.map_err(Ended::early)?;
     let described = description.borrow().clone();
-    let channel = ports.identity.connect(addr).await.map_err(Ended::early)?;
+    let identity = ports.identity.borrow().clone();
+    let channel = identity.connect(addr).await.map_err(Ended::early)?;
     let (up, down) = open(channel, described).await.map_err(|s| Ended::early(s.message()))?;
     Line::new(ports, addr, up, down).run().await
 }

@@ -35,6 +35,7 @@ type DownSender = mpsc::Sender<Result<pb::SessionDown, Status>>;
 
 /// A manager: what it hears goes to the test, which also says what it sends.
 struct Fake {
+    authority: Arc<Authority>,
     heard: mpsc::Sender<pb::session_up::Message>,
     lines: Arc<Mutex<Vec<DownSender>>>,
 }
@@ -71,9 +72,12 @@ impl Dispatcher for Fake {
 
     async fn renew_certificate(
         &self,
-        _request: Request<pb::RenewCertificateRequest>,
+        request: Request<pb::RenewCertificateRequest>,
     ) -> Result<Response<pb::IssueCertificateResponse>, Status> {
-        Err(Status::unimplemented("not in this test"))
+        Ok(Response::new(pb::IssueCertificateResponse {
+            certificate_pem: self.authority.sign(&request.into_inner().csr_pem),
+            ..Default::default()
+        }))
     }
 
     async fn leave(
@@ -107,10 +111,11 @@ impl Drop for Bench {
 }
 
 async fn bench() -> Bench {
-    let authority = Authority::new();
+    let authority = Arc::new(Authority::new());
     let (hears, heard) = mpsc::channel(64);
     let lines = Arc::new(Mutex::new(Vec::new()));
     let fake = Fake {
+        authority: authority.clone(),
         heard: hears,
         lines: lines.clone(),
     };
@@ -121,7 +126,7 @@ async fn bench() -> Bench {
     let (views, seen) = watch::channel(None);
     let (managers, known) = watch::channel(vec![manager(&addr, false)]);
     let ports = Ports {
-        identity: authority.identity(1, Role::Worker),
+        identity: watch::channel(authority.identity(1, Role::Worker)).1,
         description: described,
         statuses: reported,
         applied: have,
@@ -257,6 +262,35 @@ async fn heartbeats_say_what_the_kernel_has() {
             other => panic!("{other:?}"),
         }
     }
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_due_is_replaced_on_disk_and_in_use() {
+    let authority = Arc::new(Authority::new());
+    let fake = Fake {
+        authority: authority.clone(),
+        heard: mpsc::channel(1).0,
+        lines: Arc::default(),
+    };
+    let addr = serve_tls(&authority.identity(2, Role::Manager), DispatcherServer::new(fake)).await;
+    let old = authority.aged(7, Role::Worker);
+    let folder = tempfile::tempdir().unwrap();
+    let identity = watch::Sender::new(old.clone());
+    let state = SessionState {
+        manager: Some(addr),
+        error: String::new(),
+    };
+    let mut renewed = identity.subscribe();
+    let renewal = crate::identity::keep_fresh(identity, watch::channel(state).1, folder.path().to_owned());
+    let patience = Duration::from_secs(10);
+    tokio::time::timeout(patience, renewed.changed())
+        .await
+        .unwrap()
+        .unwrap();
+    renewal.abort();
+    let on_disk = Identity::load(folder.path()).unwrap().unwrap();
+    assert_eq!(on_disk.certificate_pem, renewed.borrow().certificate_pem);
+    assert_ne!(on_disk.key_pem, old.key_pem, "a new key each time");
 }
 
 #[tokio::test]

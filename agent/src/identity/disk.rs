@@ -1,0 +1,116 @@
+//! The identity on disk: `<data-root>/identity/{format,ca.crt,node.key,node.crt}`, the key readable by root only.
+//!
+//! Key and certificate belong together, so the folder changes as a whole: a new one is written beside it, its
+//! certificate last, and then takes its place. A cut in between is mended by the next load.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use super::{Identity, IdentityError};
+use crate::durable;
+
+/// Version of the folder's layout.
+const FORMAT: &str = "1\n";
+const CERTIFICATE: &str = "node.crt";
+
+/// The folder, the one that is about to replace it, and the one that was replaced.
+struct Folders {
+    now: PathBuf,
+    next: PathBuf,
+    last: PathBuf,
+}
+
+impl Folders {
+    fn below(data_root: &Path) -> Self {
+        Self {
+            now: data_root.join("identity"),
+            next: data_root.join("identity.new"),
+            last: data_root.join("identity.old"),
+        }
+    }
+
+    /// Puts the new folder in place, if it is whole.
+    fn swap(&self) -> Result<(), IdentityError> {
+        if !self.next.join(CERTIFICATE).exists() {
+            return Ok(());
+        }
+        remove(&self.last)?;
+        if self.now.exists() {
+            fs::rename(&self.now, &self.last).map_err(|e| file(&self.now, e))?;
+        }
+        fs::rename(&self.next, &self.now).map_err(|e| file(&self.next, e))?;
+        remove(&self.last)
+    }
+}
+
+impl Identity {
+    /// Reads the identity kept under `data_root`; `None` if this node is in no cluster.
+    pub fn load(data_root: &Path) -> Result<Option<Self>, IdentityError> {
+        let folders = Folders::below(data_root);
+        if !folders.now.exists() {
+            folders.swap()?;
+        }
+        let Some(certificate) = read(&folders.now.join(CERTIFICATE))? else {
+            return Ok(None);
+        };
+        let format = folders.now.join("format");
+        let found = read(&format)?.unwrap_or_default();
+        if found != FORMAT {
+            return Err(IdentityError::Format { path: format, found });
+        }
+        let part = |name: &str| {
+            let path = folders.now.join(name);
+            read(&path)?.ok_or_else(|| file(&path, io::ErrorKind::NotFound.into()))
+        };
+        Self::from_pem(certificate, part("node.key")?, part("ca.crt")?).map(Some)
+    }
+
+    /// Keeps the identity under `data_root`.
+    pub fn save(&self, data_root: &Path) -> Result<(), IdentityError> {
+        let folders = Folders::below(data_root);
+        remove(&folders.next)?;
+        for (name, mode, content) in [
+            ("format", 0o644, FORMAT),
+            ("ca.crt", 0o644, &self.ca_pem),
+            ("node.key", 0o600, &self.key_pem),
+            (CERTIFICATE, 0o644, &self.certificate_pem),
+        ] {
+            let path = folders.next.join(name);
+            durable::replace(&path, mode, content.as_bytes()).map_err(|e| file(&path, e))?;
+        }
+        folders.swap()
+    }
+
+    /// Forgets the identity kept under `data_root`; none is no error.
+    pub fn remove(data_root: &Path) -> Result<(), IdentityError> {
+        let folders = Folders::below(data_root);
+        // The one that a load would take up goes first.
+        [folders.next, folders.now, folders.last]
+            .iter()
+            .try_for_each(|f| remove(f))
+    }
+}
+
+fn remove(folder: &Path) -> Result<(), IdentityError> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(file(folder, error)),
+        _ => Ok(()),
+    }
+}
+
+fn read(path: &Path) -> Result<Option<String>, IdentityError> {
+    let Some(content) = durable::read(path).map_err(|e| file(path, e))? else {
+        return Ok(None);
+    };
+    let text = String::from_utf8(content);
+    text.map(Some).map_err(|_| file(path, io::Error::other("not text")))
+}
+
+fn file(path: &Path, error: io::Error) -> IdentityError {
+    IdentityError::File {
+        path: path.to_owned(),
+        error,
+    }
+}
