@@ -82,6 +82,8 @@ pub trait Parts: Send + Sync + 'static {
         settings: ClusterSettings,
         availability: Availability,
     ) -> BoxFuture<'a, Result<(Arc<dyn ManagerPart>, Identity)>>;
+    /// The UDP port of the tunnels in the cluster of the manager at `remote`.
+    fn data_port<'a>(&'a self, remote: &'a str) -> BoxFuture<'a, Result<u16>>;
     /// Joins a cluster; nothing is kept yet.
     fn join<'a>(&'a self, request: &'a JoinRequest) -> BoxFuture<'a, Result<Identity>>;
     /// Keeps the identity on the disk.

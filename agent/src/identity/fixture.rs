@@ -163,7 +163,7 @@ impl Admission for Desk {
         _request: Request<pb::RootCertificateRequest>,
     ) -> Result<Response<pb::RootCertificateResponse>, Status> {
         let pem = self.authority.pem.clone();
-        Ok(Response::new(pb::RootCertificateResponse { pem }))
+        Ok(Response::new(pb::RootCertificateResponse { pem, data_port: 0 }))
     }
 
     async fn issue_certificate(

@@ -36,9 +36,11 @@ impl Admission for Api {
         &self,
         _: Request<pb::RootCertificateRequest>,
     ) -> Result<Response<pb::RootCertificateResponse>, Status> {
-        let (root, _) = Self::root(&self.proposer.view())?;
+        let view = self.proposer.view();
+        let (root, _) = Self::root(&view)?;
         Ok(Response::new(pb::RootCertificateResponse {
             pem: root.certificate_pem,
+            data_port: view.cluster().map_or(0, |cluster| cluster.settings.data_port.into()),
         }))
     }
 

@@ -134,6 +134,13 @@ impl Parts for Assembly {
         Box::pin(self.first_manager(place, settings, availability))
     }
 
+    fn data_port<'a>(&'a self, remote: &'a str) -> BoxFuture<'a, Result<u16>> {
+        Box::pin(async {
+            let port = identity::data_port(remote).await?;
+            Ok(port.unwrap_or(ClusterSettings::default().data_port))
+        })
+    }
+
     fn join<'a>(&'a self, request: &'a JoinRequest) -> BoxFuture<'a, Result<Identity>> {
         Box::pin(async { Ok(identity::join(request).await?) })
     }

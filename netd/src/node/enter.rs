@@ -30,7 +30,6 @@ const SESSION_LATE: &str = "Timeout was reached before node joined. The attempt 
 /// How long a node that has entered waits for its first session, and how often it looks.
 const SESSION: Duration = Duration::from_secs(20);
 const SESSION_POLL: Duration = Duration::from_millis(20);
-const DATA_PORT: u16 = 4789;
 
 impl Node {
     /// Makes a cluster with this node as its manager.
@@ -89,7 +88,8 @@ impl Node {
             .place(&request.advertise_addr, &request.listen_addr, &request.data_path_addr)
             .await?;
         let hint = "free it, or give the whole cluster another with \"netctl swarm init --data-path-port\"";
-        self.parts.fit(&place, DATA_PORT, hint)?;
+        let data_port = self.parts.data_port(&remote.to_string()).await?;
+        self.parts.fit(&place, data_port, hint)?;
         self.standing.send_replace(Standing::Pending);
         let join = JoinRequest {
             remote: remote.to_string(),

@@ -131,6 +131,9 @@ impl Parts for Fake {
             Ok((manager, identity(Role::Manager)))
         })
     }
+    fn data_port<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<u16>> {
+        Box::pin(async { Ok(4790) })
+    }
     fn join<'a>(&'a self, _: &'a JoinRequest) -> BoxFuture<'a, Result<Identity>> {
         Box::pin(async { Ok(identity(Role::Worker)) })
     }
