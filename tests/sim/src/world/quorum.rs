@@ -41,7 +41,8 @@ impl World {
     fn carry(&mut self, from: usize, to: u64, message: Vec<u8>) {
         let manager = to as usize - 1;
         let lost = !self.calm && self.dice.chance(20);
-        if !self.managers[from].linked || !self.managers[manager].linked || lost {
+        let other = &self.managers[manager];
+        if !self.managers[from].linked || !other.linked || other.replica.is_none() || lost {
             let told = Happening::Unreachable {
                 manager: from,
                 member: to,
