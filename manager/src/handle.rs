@@ -75,12 +75,14 @@ impl ManagerHandle {
     }
 
     /// Waits until the manager cannot go on (its disk failed), and says why. Pending as long as all is well.
-    pub async fn failed(&self) -> String {
+    pub fn failed(&self) -> impl Future<Output = String> + Send + use<> {
         let mut failure = self.api.proposer.driver().failure();
-        let failed = failure.wait_for(Option::is_some).await;
-        match failed.ok().and_then(|why| why.clone()) {
-            Some(why) => why.to_string(),
-            None => "the raft thread has ended".to_owned(),
+        async move {
+            let failed = failure.wait_for(Option::is_some).await;
+            match failed.ok().and_then(|why| why.clone()) {
+                Some(why) => why.to_string(),
+                None => "the raft thread has ended".to_owned(),
+            }
         }
     }
 

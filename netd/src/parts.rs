@@ -10,6 +10,7 @@ use agent::{
 use anyhow::Result;
 use futures::future::BoxFuture;
 use model::{Availability, ClusterSettings};
+use tokio::sync::watch;
 use tonic::service::Routes;
 
 use crate::{advertise::HostAddr, preflight::Unfit, state::NodeState};
@@ -37,6 +38,10 @@ pub trait ManagerPart: Send + Sync {
     fn summary(&self) -> Summary;
     /// The whole token that lets workers in.
     fn worker_token(&self) -> Option<String>;
+    /// Shows a renewed certificate from now on.
+    fn identify(&self, identity: &Identity) -> Result<()>;
+    /// Waits until it cannot go on, and says why; pending as long as all is well.
+    fn failed(&self) -> BoxFuture<'static, String>;
     /// Stops it; its state stays on the disk.
     fn stop(&self) -> BoxFuture<'_, ()>;
 }
@@ -58,6 +63,8 @@ pub struct AgentStatus {
 pub trait AgentPart: Send + Sync {
     /// How it is.
     fn status(&self) -> AgentStatus;
+    /// Who the node is; changes when its certificate is renewed.
+    fn identity(&self) -> watch::Receiver<Identity>;
     /// What the kernel has of ours, by name.
     fn counts(&self) -> BoxFuture<'_, Result<Vec<(String, u64)>>>;
     /// Leaves the cluster and ends: tells the managers, removes the node's containers and everything of ours in the

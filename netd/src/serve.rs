@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc, watch},
 };
 use tokio_stream::wrappers::UnixListenerStream;
 use tonic::transport::Server;
@@ -37,7 +37,7 @@ pub async fn run(config: Config) -> Result<()> {
     let (standing_in, standing) = watch::channel(standing);
     let (orders, queue) = mpsc::channel(8);
     let node = Node::new(parts.clone(), data_root, door, standing_in);
-    let owner = tokio::spawn(node.run(queue));
+    let mut owner = tokio::spawn(node.run(queue));
     tracing::info!(socket = %path.display(), version = env!("CARGO_PKG_VERSION"), "netd answers");
 
     let local = LocalServer::new(LocalService::new(parts, orders.clone(), standing));
@@ -48,14 +48,12 @@ pub async fn run(config: Config) -> Result<()> {
     tokio::select! {
         served = served => served.context("the socket's server ended")?,
         signal = ended() => tracing::info!(signal = signal?, "ending; containers and datapath go on"),
+        outcome = &mut owner => return outcome.context("the node's owner ended")?,
     }
-    let (reply, stopped) = oneshot::channel();
-    if orders.send(Order::Stop(reply)).await.is_ok() {
-        let _ = stopped.await;
-    }
-    let _ = owner.await;
+    let _ = orders.send(Order::Stop).await;
+    let outcome = owner.await.context("the node's owner ended")?;
     let _ = std::fs::remove_file(&path);
-    Ok(())
+    outcome
 }
 
 /// Waits for the signal to end, and names it.

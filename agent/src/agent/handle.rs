@@ -100,6 +100,11 @@ impl AgentHandle {
         }
     }
 
+    /// The node's network; it can be asked while the agent is on its way out.
+    pub fn network(&self) -> Arc<dyn Network> {
+        self.parts.network.clone()
+    }
+
     /// What is in the kernel, by name.
     pub async fn counts(&self) -> Result<Vec<(String, u64)>, NetworkError> {
         self.parts.network.counts().await

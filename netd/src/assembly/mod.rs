@@ -6,19 +6,16 @@ use std::sync::Arc;
 
 use agent::{
     Agent, AgentConfig,
-    datapath::DatapathPaths,
     identity::{self, Identity, JoinRequest},
-    network::Network,
-    reconcile,
     runtime::{EngineFacts, Runtime, docker::DockerRuntime},
     session::describe,
 };
 use anyhow::{Context, Result};
 use futures::future::BoxFuture;
-use manager::{InitParams, Manager, ManagerConfig, NodeCredentials};
+use manager::{InitParams, Manager, ManagerConfig};
 use model::{Availability, ClusterSettings};
 
-use self::running::{RunningAgent, RunningManager};
+use self::running::{RunningAgent, RunningManager, credentials};
 use crate::{
     advertise::{self, HostAddr},
     config::Config,
@@ -39,12 +36,6 @@ impl Assembly {
     }
 
     async fn start_agent(&self, place: &NodeState, identity: &Identity) -> Result<Arc<dyn AgentPart>> {
-        // It need not answer yet: after a boot the daemon may be up before the engine.
-        let runtime = DockerRuntime::new(&self.config.docker_host);
-        let network = reconcile::start(DatapathPaths {
-            bpffs: self.config.bpffs.clone(),
-            cgroup: self.config.cgroup.clone(),
-        })?;
         let config = AgentConfig {
             data_root: self.config.data_root.clone(),
             docker_host: self.config.docker_host.clone(),
@@ -55,9 +46,7 @@ impl Assembly {
             managers: place.managers.iter().map(ToString::to_string).collect(),
             vtep: place.data_path_addr,
         };
-        let network: Arc<dyn Network> = Arc::new(network);
-        let handle = Agent::start_with(config, Arc::new(runtime), network.clone()).await?;
-        Ok(Arc::new(RunningAgent::new(handle, network)))
+        Ok(Arc::new(RunningAgent::new(Agent::start(config).await?)))
     }
 
     fn manager_config(&self, place: &NodeState) -> ManagerConfig {
@@ -93,15 +82,7 @@ impl Assembly {
     }
 
     async fn old_manager(&self, place: &NodeState, identity: &Identity) -> Result<Arc<dyn ManagerPart>> {
-        let credentials = NodeCredentials {
-            node: identity.node,
-            cluster: identity.cluster,
-            role: identity.role,
-            certificate_pem: identity.certificate_pem.clone(),
-            key_pem: identity.key_pem.clone(),
-            root_pem: identity.ca_pem.clone(),
-        };
-        let handle = Manager::start(self.manager_config(place), credentials).await?;
+        let handle = Manager::start(self.manager_config(place), credentials(identity)).await?;
         Ok(Arc::new(RunningManager::new(handle)))
     }
 }

@@ -1,13 +1,17 @@
 //! A running manager and a running agent as the node's owner sees them. Both can be ended once; asked afterwards they
 //! have nothing to say.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    future::pending,
+    sync::{Arc, Mutex, PoisonError},
+};
 
-use agent::{AgentHandle, network::Network};
+use agent::{AgentHandle, identity::Identity, network::Network};
 use anyhow::Result;
 use futures::future::BoxFuture;
-use manager::ManagerHandle;
+use manager::{ManagerHandle, NodeCredentials};
 use model::Role;
+use tokio::sync::watch;
 use tonic::service::Routes;
 
 use crate::parts::{AgentPart, AgentStatus, ManagerPart, Summary};
@@ -28,6 +32,18 @@ impl RunningManager {
     fn with<T>(&self, ask: impl FnOnce(&ManagerHandle) -> T) -> Option<T> {
         let handle = self.handle.lock().unwrap_or_else(PoisonError::into_inner);
         handle.as_ref().map(ask)
+    }
+}
+
+/// The agent's identity in the manager's words.
+pub fn credentials(identity: &Identity) -> NodeCredentials {
+    NodeCredentials {
+        node: identity.node,
+        cluster: identity.cluster,
+        role: identity.role,
+        certificate_pem: identity.certificate_pem.clone(),
+        key_pem: identity.key_pem.clone(),
+        root_pem: identity.ca_pem.clone(),
     }
 }
 
@@ -61,6 +77,18 @@ impl ManagerPart for RunningManager {
         self.with(|handle| handle.join_token(Role::Worker)).flatten()
     }
 
+    fn identify(&self, identity: &Identity) -> Result<()> {
+        let shown = self.with(|handle| handle.set_credentials(credentials(identity)));
+        Ok(shown.transpose()?.unwrap_or_default())
+    }
+
+    fn failed(&self) -> BoxFuture<'static, String> {
+        match self.with(ManagerHandle::failed) {
+            Some(failed) => Box::pin(failed),
+            None => Box::pin(pending()),
+        }
+    }
+
     fn stop(&self) -> BoxFuture<'_, ()> {
         let handle = self.handle.lock().unwrap_or_else(PoisonError::into_inner).take();
         Box::pin(async {
@@ -75,14 +103,16 @@ impl ManagerPart for RunningManager {
 pub struct RunningAgent {
     handle: Mutex<Option<AgentHandle>>,
     network: Arc<dyn Network>,
+    identity: watch::Receiver<Identity>,
 }
 
 impl RunningAgent {
     /// Wraps what the agent's start gave.
-    pub fn new(handle: AgentHandle, network: Arc<dyn Network>) -> Self {
+    pub fn new(handle: AgentHandle) -> Self {
         Self {
+            network: handle.network(),
+            identity: handle.identity(),
             handle: Mutex::new(Some(handle)),
-            network,
         }
     }
 
@@ -92,6 +122,10 @@ impl RunningAgent {
 }
 
 impl AgentPart for RunningAgent {
+    fn identity(&self) -> watch::Receiver<Identity> {
+        self.identity.clone()
+    }
+
     fn status(&self) -> AgentStatus {
         let handle = self.handle.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(status) = handle.as_ref().map(AgentHandle::status) else {
@@ -112,12 +146,7 @@ impl AgentPart for RunningAgent {
     fn leave(&self) -> BoxFuture<'_, Result<()>> {
         Box::pin(async {
             let Some(handle) = self.take() else { return Ok(()) };
-            let left = handle.leave().await;
-            if left.is_err() {
-                // Without an engine the kernel can be cleaned all the same.
-                self.network.detach_all().await?;
-            }
-            Ok(left?)
+            Ok(handle.leave().await?)
         })
     }
 

@@ -1,22 +1,20 @@
-//! How a node gets into a cluster: by making one, by joining one, or by having been in one when the daemon ended.
+//! How a node gets into a cluster: by making one, or by joining one.
 //!
 //! Either all of it happens or nothing stays: what was started is stopped and what was written is swept away.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use agent::identity::{Identity, JoinRequest};
-use anyhow::{Context, Result};
 use model::{Availability, ClusterSettings, JoinToken, Role};
-use tokio::{
-    net::lookup_host,
-    time::{sleep, timeout},
-};
+use tokio::time::{sleep, timeout};
 use wire::pb;
 
-use super::{Member, Node, Standing};
+use super::{
+    Member, Node, Standing,
+    words::{availability, remote, settings},
+};
 use crate::{
     advertise::{CONTROL_PORT, choose, listen},
-    gate,
     parts::ManagerPart,
     preflight,
     refusal::{Outcome, Refusal},
@@ -197,95 +195,4 @@ impl Node {
         };
         Ok(NodeState::new(advertise_addr, listen_addr, data_path_addr))
     }
-
-    /// Starts what the disk says this node is. A node that cannot start says so and stays where it is.
-    pub(super) async fn resume(&mut self) {
-        match self.restart().await {
-            Ok(member) => {
-                self.member = member;
-                self.publish();
-            }
-            Err(error) => {
-                let why = format!("{error:#}");
-                tracing::error!(error = why, "this node cannot take its place in the cluster");
-                self.door.send_replace(gate::failed(&why));
-                self.standing.send_replace(Standing::Failed(why));
-            }
-        }
-    }
-
-    async fn restart(&self) -> Result<Option<Member>> {
-        let Some(place) = NodeState::load(&self.data_root)? else {
-            return Ok(None);
-        };
-        let identity = self.parts.identity()?;
-        let identity = identity.context("node.json says that this node is in a cluster, but it has no certificate")?;
-        let manager = match place.manager {
-            true => Some(self.parts.manager(&place, &identity).await?),
-            false => None,
-        };
-        let agent = match self.parts.agent(&place, &identity).await {
-            Ok(agent) => agent,
-            Err(error) => {
-                if let Some(manager) = manager {
-                    manager.stop().await;
-                }
-                return Err(error);
-            }
-        };
-        Ok(Some(Member {
-            place,
-            identity,
-            manager,
-            agent,
-        }))
-    }
-}
-
-fn settings(request: &pb::InitRequest) -> Outcome<ClusterSettings> {
-    let mut settings = ClusterSettings::default();
-    if request.data_path_port != 0 {
-        let port = u16::try_from(request.data_path_port).ok();
-        settings.data_port = port
-            .filter(|port| (1024..=49151).contains(port))
-            .ok_or_else(|| Refusal::of_request("the data path port must be between 1024 and 49151"))?;
-    }
-    if !request.default_addr_pool.is_empty() {
-        let pool = |text: &String| {
-            let invalid = || Refusal::of_request(format!("invalid default address pool \"{text}\": use CIDR notation"));
-            text.parse().map_err(|_| invalid())
-        };
-        let pools = request.default_addr_pool.iter().map(pool);
-        settings.address_pools = pools.collect::<Outcome<_>>()?;
-    }
-    if request.default_addr_pool_mask_length != 0 {
-        let prefix = u8::try_from(request.default_addr_pool_mask_length).ok();
-        settings.subnet_prefix = prefix
-            .filter(|prefix| (8..=29).contains(prefix))
-            .ok_or_else(|| Refusal::of_request("the default address pool mask length must be between 8 and 29"))?;
-    }
-    Ok(settings)
-}
-
-fn availability(wire: pb::Availability) -> Outcome<Availability> {
-    match wire {
-        pb::Availability::Unspecified => Ok(Availability::Active),
-        known => Availability::try_from(known).map_err(Refusal::of_request),
-    }
-}
-
-/// `HOST:PORT` of a manager, looked up; the port may be left out.
-async fn remote(text: &str) -> Outcome<SocketAddr> {
-    let (host, port) = text.rsplit_once(':').unwrap_or((text, "2377"));
-    let port: u16 = port.parse().unwrap_or_default();
-    if host.is_empty() || port == 0 {
-        let words = format!("invalid remote address \"{text}\": use HOST:PORT of a manager");
-        return Err(Refusal::of_request(words));
-    }
-    let unknown = |why: String| Refusal::of_request(format!("cannot look up manager \"{host}\": {why}"));
-    let mut found = lookup_host((host, port))
-        .await
-        .map_err(|error| unknown(error.to_string()))?;
-    let first = found.find(SocketAddr::is_ipv4);
-    first.ok_or_else(|| unknown("it has no IPv4 address".into()))
 }

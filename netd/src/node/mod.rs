@@ -2,16 +2,22 @@
 //! go away; the order is carried out to its end all the same.
 
 mod enter;
+#[cfg(test)]
+mod fake;
 mod leave;
+mod resume;
 #[cfg(test)]
 mod tests;
+mod words;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{future::pending, path::PathBuf, sync::Arc, time::Duration};
 
 use agent::identity::Identity;
+use anyhow::{Result, bail};
+use futures::future::BoxFuture;
 use tokio::{
     sync::{mpsc, oneshot, watch},
-    time::timeout,
+    time::sleep,
 };
 use wire::pb;
 
@@ -34,7 +40,19 @@ pub enum Order {
     /// Leave it.
     Leave(pb::LeaveRequest, oneshot::Sender<Outcome<()>>),
     /// End, with containers and datapath going on.
-    Stop(oneshot::Sender<()>),
+    Stop,
+}
+
+/// What the owner has to do something about.
+enum News {
+    /// Somebody orders.
+    Order(Order),
+    /// Time to try to take the node's place again.
+    Retry,
+    /// The node has a new certificate.
+    Renewed(Identity),
+    /// The manager cannot go on, and why.
+    ManagerFailed(String),
 }
 
 /// A node that is part of a cluster.
@@ -90,32 +108,63 @@ impl Node {
         }
     }
 
-    /// Takes the node's place again that an earlier run of the daemon left on the disk, then takes orders.
-    pub async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
+    /// Takes the node's place again that an earlier run of the daemon left on the disk, then takes orders, until one ends it. Fails if the manager cannot go on: a new process may, and the datapath does meanwhile.
+    pub async fn run(mut self, mut orders: mpsc::Receiver<Order>) -> Result<()> {
         self.resume().await;
         loop {
-            let order = match self.has_failed() {
-                false => orders.recv().await,
-                true => match timeout(RESUME, orders.recv()).await {
-                    Ok(order) => order,
-                    Err(_) => {
-                        self.resume().await;
-                        continue;
-                    }
-                },
-            };
-            let Some(order) = order else { return };
-            match order {
-                Order::Init(request, reply) => drop(reply.send(self.init(&request).await)),
-                Order::Join(request, reply) => drop(reply.send(self.join(&request).await)),
-                Order::Leave(request, reply) => drop(reply.send(self.leave(&request).await)),
-                Order::Stop(reply) => {
+            match self.news(&mut orders).await {
+                News::Order(Order::Init(request, reply)) => drop(reply.send(self.init(&request).await)),
+                News::Order(Order::Join(request, reply)) => drop(reply.send(self.join(&request).await)),
+                News::Order(Order::Leave(request, reply)) => drop(reply.send(self.leave(&request).await)),
+                News::Order(Order::Stop) => {
                     self.stop().await;
-                    let _ = reply.send(());
-                    return;
+                    return Ok(());
                 }
+                News::Retry => self.resume().await,
+                News::Renewed(identity) => self.identify(identity),
+                News::ManagerFailed(why) => bail!("this node's manager cannot go on: {why}"),
             }
         }
+    }
+
+    /// Waits for something to do.
+    async fn news(&self, orders: &mut mpsc::Receiver<Order>) -> News {
+        let manager = self.member.as_ref().and_then(|member| member.manager.as_ref());
+        let failed = manager.map_or_else(|| Box::pin(pending()) as BoxFuture<'static, String>, |m| m.failed());
+        tokio::select! {
+            order = orders.recv() => News::Order(order.unwrap_or(Order::Stop)),
+            () = sleep(RESUME), if self.has_failed() => News::Retry,
+            identity = self.renewed() => News::Renewed(identity),
+            why = failed => News::ManagerFailed(why),
+        }
+    }
+
+    /// Waits for another certificate of this node.
+    async fn renewed(&self) -> Identity {
+        let Some(member) = &self.member else {
+            return pending().await;
+        };
+        let mut identity = member.agent.identity();
+        let other = |new: &Identity| new.certificate_pem != member.identity.certificate_pem;
+        let new = identity.wait_for(other).await.map(|new| new.clone());
+        match new {
+            Ok(new) => new,
+            Err(_) => pending().await,
+        }
+    }
+
+    /// The manager shows a renewed certificate, too.
+    fn identify(&mut self, identity: Identity) {
+        let Some(member) = &mut self.member else { return };
+        let shown = member.manager.as_ref().map(|manager| manager.identify(&identity));
+        if let Some(Err(error)) = shown {
+            tracing::error!(
+                error = format!("{error:#}"),
+                "the manager cannot show the renewed certificate"
+            );
+        }
+        member.identity = identity;
+        self.publish();
     }
 
     /// In a cluster, but not up: what is missing (an address, a file system) may come.

@@ -1,0 +1,172 @@
+//! Parts that do nothing but write down what they were asked.
+
+use std::sync::Mutex;
+
+use agent::{identity::JoinRequest, runtime::EngineFacts};
+use anyhow::{Result, bail};
+use futures::future::BoxFuture;
+use model::{Availability, ClusterId, ClusterSettings, NodeId, Role};
+use tonic::service::Routes;
+
+use super::*;
+use crate::{
+    advertise::HostAddr,
+    parts::{AgentStatus, Summary},
+    preflight::Unfit,
+};
+
+/// What the fakes did, in order.
+pub type Diary = Arc<Mutex<Vec<&'static str>>>;
+
+/// Parts that do nothing but write it down.
+#[derive(Default)]
+pub struct Fake {
+    pub diary: Diary,
+    pub agent_fails: bool,
+    pub in_swarm_mode: bool,
+    pub leave_fails: bool,
+}
+
+struct Running {
+    diary: Diary,
+    leave_fails: bool,
+    identity: watch::Sender<Identity>,
+}
+
+impl Running {
+    fn note(&self, what: &'static str) {
+        self.diary.lock().unwrap().push(what);
+    }
+}
+
+impl ManagerPart for Running {
+    fn routes(&self) -> Routes {
+        Routes::default()
+    }
+    fn summary(&self) -> Summary {
+        Summary {
+            managers: 1,
+            ..Summary::default()
+        }
+    }
+    fn worker_token(&self) -> Option<String> {
+        Some("SWMTKN-1-a-b".into())
+    }
+    fn identify(&self, _: &Identity) -> Result<()> {
+        self.note("manager shows the new certificate");
+        Ok(())
+    }
+    fn failed(&self) -> BoxFuture<'static, String> {
+        Box::pin(pending())
+    }
+    fn stop(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async { self.note("manager stops") })
+    }
+}
+
+impl AgentPart for Running {
+    fn status(&self) -> AgentStatus {
+        AgentStatus {
+            connected: true,
+            ..AgentStatus::default()
+        }
+    }
+    fn identity(&self) -> watch::Receiver<Identity> {
+        self.identity.subscribe()
+    }
+    fn counts(&self) -> BoxFuture<'_, Result<Vec<(String, u64)>>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+    fn leave(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async {
+            self.note("agent leaves");
+            match self.leave_fails {
+                true => bail!("no engine"),
+                false => Ok(()),
+            }
+        })
+    }
+    fn stop(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async { self.note("agent stops") })
+    }
+}
+
+fn identity(role: Role) -> Identity {
+    Identity {
+        node: NodeId::from_bits(1),
+        cluster: ClusterId::from_bits(2),
+        role,
+        certificate_pem: String::new(),
+        key_pem: String::new(),
+        ca_pem: String::new(),
+    }
+}
+
+impl Fake {
+    fn running(&self, what: &'static str) -> Arc<Running> {
+        self.diary.lock().unwrap().push(what);
+        Arc::new(Running {
+            diary: self.diary.clone(),
+            leave_fails: self.leave_fails,
+            identity: watch::Sender::new(identity(Role::Manager)),
+        })
+    }
+}
+
+impl Parts for Fake {
+    fn engine(&self) -> BoxFuture<'_, Result<EngineFacts>> {
+        Box::pin(async {
+            Ok(EngineFacts {
+                in_swarm_mode: self.in_swarm_mode,
+                ..EngineFacts::default()
+            })
+        })
+    }
+    fn addresses(&self) -> Result<Vec<HostAddr>> {
+        Ok(vec![HostAddr {
+            device: "eth0".into(),
+            addr: "192.0.2.1".parse()?,
+        }])
+    }
+    fn fit(&self, _: &NodeState, _: u16, _: &'static str) -> Result<(), Unfit> {
+        Ok(())
+    }
+    fn bootstrap<'a>(
+        &'a self,
+        _: &'a NodeState,
+        _: ClusterSettings,
+        _: Availability,
+    ) -> BoxFuture<'a, Result<(Arc<dyn ManagerPart>, Identity)>> {
+        Box::pin(async {
+            let manager: Arc<dyn ManagerPart> = self.running("manager starts");
+            Ok((manager, identity(Role::Manager)))
+        })
+    }
+    fn data_port<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<u16>> {
+        Box::pin(async { Ok(4790) })
+    }
+    fn join<'a>(&'a self, _: &'a JoinRequest) -> BoxFuture<'a, Result<Identity>> {
+        Box::pin(async { Ok(identity(Role::Worker)) })
+    }
+    fn keep(&self, _: &Identity) -> Result<()> {
+        Ok(())
+    }
+    fn identity(&self) -> Result<Option<Identity>> {
+        Ok(Some(identity(Role::Manager)))
+    }
+    fn manager<'a>(&'a self, _: &'a NodeState, _: &'a Identity) -> BoxFuture<'a, Result<Arc<dyn ManagerPart>>> {
+        Box::pin(async {
+            let manager: Arc<dyn ManagerPart> = self.running("manager starts");
+            Ok(manager)
+        })
+    }
+    fn agent<'a>(&'a self, _: &'a NodeState, _: &'a Identity) -> BoxFuture<'a, Result<Arc<dyn AgentPart>>> {
+        Box::pin(async {
+            if self.agent_fails {
+                bail!("the kernel refuses");
+            }
+            let agent: Arc<dyn AgentPart> = self.running("agent starts");
+            Ok(agent)
+        })
+    }
+}
