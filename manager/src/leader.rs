@@ -6,7 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use control::{Dirty, next_deadline, pass};
-use store::Event;
+use store::{Command, Event};
 use tokio::{
     sync::{broadcast, watch},
     time::{Instant, sleep, sleep_until},
@@ -50,23 +50,11 @@ async fn lead(proposer: &Proposer, published: &mut watch::Receiver<Published>, t
             now.view.clone()
         };
         let commands = pass(&view, &dirty, mint::now(), &mut mint::bits);
-        dirty = Dirty::default();
-        for command in commands {
-            match proposer.propose(command).await {
-                Ok(_) => {}
-                Err(ProposeError::Refused(why)) => {
-                    tracing::debug!(%why, "decided on an old view");
-                    dirty = Dirty::all();
-                    sleep(AFTER_REFUSAL).await;
-                    break;
-                }
-                Err(why) => {
-                    tracing::warn!(%why, "the leader's decisions are not taken");
-                    dirty = Dirty::all();
-                    break;
-                }
-            }
-        }
+        dirty = if propose_all(proposer, commands).await {
+            Dirty::default()
+        } else {
+            Dirty::all()
+        };
         if !dirty.is_empty() {
             continue;
         }
@@ -86,6 +74,25 @@ async fn lead(proposer: &Proposer, published: &mut watch::Receiver<Published>, t
             full_pass = Instant::now() + FULL_PASS_EVERY;
         }
     }
+}
+
+/// Proposes in order; false if one was not taken, after which the rest would be decisions on an old view.
+async fn propose_all(proposer: &Proposer, commands: Vec<Command>) -> bool {
+    for command in commands {
+        match proposer.propose(command).await {
+            Ok(_) => {}
+            Err(ProposeError::Refused(why)) => {
+                tracing::debug!(%why, "decided on an old view");
+                sleep(AFTER_REFUSAL).await;
+                return false;
+            }
+            Err(why) => {
+                tracing::warn!(%why, "the leader's decisions are not taken");
+                return false;
+            }
+        }
+    }
+    true
 }
 
 fn drain(events: &mut broadcast::Receiver<Arc<[Event]>>, dirty: &mut Dirty) {

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use model::RequestId;
 use protobuf::Message as _;
 use raft::{
-    Config, RawNode, ReadOnlyOption, StateRole,
+    Config, RawNode, ReadOnlyOption, SnapshotStatus, StateRole,
     eraftpb::{ConfChange, ConfChangeV2, Entry as LogEntry, EntryType, HardState, Message, Snapshot},
 };
 use store::{Entry, State, View};
@@ -164,9 +164,11 @@ impl<D: Disk> Replica<D> {
         }
     }
 
-    /// A message to this member could not be delivered.
+    /// A message to this member could not be delivered. It may have been a snapshot, and raft sends a member that waits
+    /// for one nothing else until it hears how that went.
     pub fn unreachable(&mut self, member: u64) {
         self.node.report_unreachable(member);
+        self.node.report_snapshot(member, SnapshotStatus::Failure);
     }
 
     /// Persists, sends and applies all that is ready.

@@ -58,7 +58,6 @@ fn three_managers_converge_for_seeds_1031_to_1060() {
 
 /// Whether a snapshot that was lost on its way is sent again.
 #[test]
-#[ignore = "fails: Replica::unreachable does not tell raft that a snapshot may be lost (report_snapshot), so its follower stays behind"]
 fn a_follower_that_lost_its_snapshot_catches_up() {
     all(1355..1356);
 }
