@@ -78,8 +78,9 @@ impl ManagerPart for RunningManager {
     }
 
     fn identify(&self, identity: &Identity) -> Result<()> {
-        let shown = self.with(|handle| handle.set_credentials(credentials(identity)));
-        Ok(shown.transpose()?.unwrap_or_default())
+        self.with(|handle| handle.set_credentials(credentials(identity)))
+            .transpose()?;
+        Ok(())
     }
 
     fn failed(&self) -> BoxFuture<'static, String> {
