@@ -18,25 +18,28 @@ mod state;
 
 use std::{io::IsTerminal, process::ExitCode};
 
+use nix::sys::signal::SigSet;
 use tracing_subscriber::EnvFilter;
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
+    // Whoever started us may have blocked signals for its own purposes; threads inherit the mask, so before any begins.
+    let _ = SigSet::empty().thread_set_mask();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .init();
-    let outcome = match config::Config::load() {
-        Ok(config) => serve::run(config).await,
-        Err(error) => Err(error),
-    };
-    match outcome {
+    match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("netd: {error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn run() -> anyhow::Result<()> {
+    let config = config::Config::load()?;
+    tokio::runtime::Runtime::new()?.block_on(serve::run(config))
 }
