@@ -14,6 +14,9 @@ pub const DEFAULT_HOST: &str = "unix:///run/netctl/netctl.sock";
 /// Environment variable that says otherwise.
 pub const HOST_VARIABLE: &str = "NETCTL_HOST";
 
+/// Largest answer, bytes: a list of all tasks of a large cluster is one message.
+const MAX_ANSWER: usize = 1 << 30;
+
 /// Connected stubs.
 pub struct Client {
     /// What managers answer.
@@ -40,7 +43,7 @@ impl Client {
             .await
             .map_err(|error| unreachable(host, &io::Error::other(error)))?;
         Ok(Self {
-            control: ControlClient::new(channel.clone()),
+            control: ControlClient::new(channel.clone()).max_decoding_message_size(MAX_ANSWER),
             local: LocalClient::new(channel),
         })
     }
