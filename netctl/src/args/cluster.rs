@@ -33,7 +33,7 @@ pub struct InitArgs {
     #[arg(long, value_name = "PORT", default_value_t = 0, hide_default_value = true, value_parser = data_port)]
     pub data_path_port: u32,
     /// Default address pool in CIDR format [default: 10.0.0.0/8]
-    #[arg(long, value_name = "POOL")]
+    #[arg(long, value_name = "POOL", value_parser = pool)]
     pub default_addr_pool: Vec<ipnet::IpNet>,
     /// Default address pool subnet mask length
     #[arg(long, value_name = "BITS", default_value_t = 24, value_parser = clap::value_parser!(u8).range(8..=29))]
@@ -98,6 +98,11 @@ pub struct LeaveArgs {
     /// Force this node to leave the swarm, ignoring warnings
     #[arg(short, long)]
     pub force: bool,
+}
+
+fn pool(text: &str) -> Result<ipnet::IpNet, String> {
+    let invalid = |_| "use CIDR notation like 10.0.0.0/8".to_owned();
+    text.parse().map_err(invalid)
 }
 
 fn data_port(text: &str) -> Result<u32, String> {

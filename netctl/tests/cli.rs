@@ -1,0 +1,121 @@
+//! The program as its users run it, against a played daemon: output, error lines and exit codes.
+
+#![allow(clippy::unwrap_used, reason = "a test file")]
+
+mod played;
+
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+use tokio::process::Command;
+
+struct Stage {
+    folder: TempDir,
+}
+
+/// What the program wrote, and its exit code.
+#[derive(Debug, PartialEq, Eq)]
+struct Seen {
+    out: String,
+    err: String,
+    code: i32,
+}
+
+impl Stage {
+    fn open() -> Self {
+        let stage = Self {
+            folder: tempfile::tempdir().unwrap(),
+        };
+        played::serve(&stage.socket());
+        stage
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.folder.path().join("netctl.sock")
+    }
+
+    async fn typed(&self, line: &str) -> Seen {
+        let output = Command::new(env!("CARGO_BIN_EXE_netctl"))
+            .args(line.split_whitespace())
+            .env("NETCTL_HOST", format!("unix://{}", self.socket().display()))
+            .output();
+        let output = output.await.unwrap();
+        Seen {
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+            code: output.status.code().unwrap(),
+        }
+    }
+}
+
+fn seen(out: &str, err: &str, code: i32) -> Seen {
+    Seen {
+        out: out.into(),
+        err: err.into(),
+        code,
+    }
+}
+
+#[tokio::test]
+async fn answers_go_to_standard_output() {
+    let stage = Stage::open();
+    let info = stage.typed("info").await;
+    assert!(info.out.lines().any(|line| line == " Swarm: inactive"), "{info:?}");
+    assert_eq!(
+        stage.typed("service ls").await.out,
+        "ID             NAME      MODE         REPLICAS   IMAGE     PORTS\n\
+         000000000000   web       replicated   0/2        web:1     \n"
+    );
+    assert_eq!(
+        stage.typed("service ls --format {{.Name}}:{{.Replicas}}").await,
+        seen("web:0/2\n", "", 0)
+    );
+    assert_eq!(stage.typed("swarm join-token -q worker").await, seen("t\n", "", 0));
+    assert_eq!(stage.typed("datapath dump").await, seen("map FRONTEND 3\n", "", 0));
+    let created = stage.typed("service create -d --name web web:1").await;
+    assert_eq!(created, seen("0000000000000000000000001\n", "", 0));
+}
+
+#[tokio::test]
+async fn refusals_are_error_lines_with_exit_code_1() {
+    let stage = Stage::open();
+    let refusal = "Error response from daemon: not in this play\n";
+    assert_eq!(stage.typed("node ls").await, seen("", refusal, 1));
+    assert_eq!(stage.typed("swarm leave").await, seen("", refusal, 1));
+    assert_eq!(
+        stage.typed("swarm leave --force").await,
+        seen("Node left the swarm.\n", "", 0)
+    );
+    assert_eq!(
+        stage.typed("service inspect nope").await,
+        seen("[]\n", "Error: no such service: nope\n", 1)
+    );
+    assert_eq!(
+        stage.typed("service rm web nope").await,
+        seen("web\n", "Error response from daemon: service nope not found\n", 1)
+    );
+    let late = "Error response from daemon: update out of sequence\n";
+    assert_eq!(stage.typed("service scale -d web=3").await, seen("", late, 1));
+}
+
+#[tokio::test]
+async fn what_cannot_work_is_told_before_anything_is_sent() {
+    let stage = Stage::open();
+    let join = stage.typed("swarm join --token x 192.0.2.1:2377").await;
+    assert!(join.err.starts_with("invalid join token") && join.code == 1, "{join:?}");
+    let create = stage.typed("service create --name a! web:1").await;
+    assert!(create.err.contains("a!") && create.code == 1, "{create:?}");
+    assert_eq!(stage.typed("service ls --frob").await.code, 2);
+    assert_eq!(
+        stage.typed("stack deploy x").await,
+        seen("", "netctl stack deploy: not built yet\n", 1)
+    );
+}
+
+#[tokio::test]
+async fn an_absent_daemon_is_named() {
+    let stage = Stage::open();
+    let seen = stage.typed("--host unix:///nonexistent.sock node ls").await;
+    let words = "Cannot connect to the netctl daemon at unix:///nonexistent.sock. Is netd running?\n";
+    assert_eq!((seen.err.as_str(), seen.code), (words, 1));
+}

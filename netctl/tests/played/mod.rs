@@ -1,0 +1,136 @@
+//! A daemon that plays a small cluster: two services of which one runs, and a second manager's refusals.
+
+use std::path::Path;
+
+use tokio::net::UnixListener;
+use tokio_stream::wrappers::UnixListenerStream;
+use tonic::{Request, Response, Status, async_trait, transport::Server};
+use wire::pb::{self, control_server, local_server};
+
+/// See the module.
+#[derive(Clone, Copy)]
+pub struct Played;
+
+type Answer<T> = Result<Response<T>, Status>;
+
+const WEB: &str = "0000000000000000000000001";
+
+/// Serves at `path` until the runtime ends.
+pub fn serve(path: &Path) {
+    let listener = UnixListener::bind(path).unwrap();
+    let served = Server::builder()
+        .add_service(local_server::LocalServer::new(Played))
+        .add_service(control_server::ControlServer::new(Played))
+        .serve_with_incoming(UnixListenerStream::new(listener));
+    tokio::spawn(served);
+}
+
+fn service() -> pb::Service {
+    let mut spec = model::ServiceSpec::new("web".parse().unwrap(), "web:1");
+    spec.mode = model::Mode::Replicated { replicas: 2 };
+    pb::Service {
+        id: WEB.into(),
+        version: 7,
+        spec: Some(spec.into()),
+        spec_version: 1,
+        ..Default::default()
+    }
+}
+
+fn refused<T>() -> Answer<T> {
+    Err(Status::failed_precondition("not in this play"))
+}
+
+#[async_trait]
+impl local_server::Local for Played {
+    async fn info(&self, _: Request<pb::InfoRequest>) -> Answer<pb::InfoResponse> {
+        Ok(Response::new(pb::InfoResponse {
+            state: "inactive".into(),
+            ..Default::default()
+        }))
+    }
+    async fn init(&self, _: Request<pb::InitRequest>) -> Answer<pb::InitResponse> {
+        Ok(Response::new(pb::InitResponse {
+            node: "n".into(),
+            worker_token: "t".into(),
+            manager_addr: "192.0.2.1:2377".into(),
+        }))
+    }
+    async fn join(&self, _: Request<pb::JoinRequest>) -> Answer<pb::JoinResponse> {
+        Ok(Response::new(pb::JoinResponse {
+            node: "n".into(),
+            role: pb::Role::Worker.into(),
+        }))
+    }
+    async fn leave(&self, request: Request<pb::LeaveRequest>) -> Answer<pb::LeaveResponse> {
+        match request.into_inner().force {
+            true => Ok(Response::new(pb::LeaveResponse {})),
+            false => refused(),
+        }
+    }
+    async fn dump_datapath(&self, _: Request<pb::DumpDatapathRequest>) -> Answer<pb::DumpDatapathResponse> {
+        let counts = vec![pb::Count {
+            name: "map FRONTEND".into(),
+            value: 3,
+        }];
+        Ok(Response::new(pb::DumpDatapathResponse { counts }))
+    }
+}
+
+#[async_trait]
+impl control_server::Control for Played {
+    async fn create_network(&self, _: Request<pb::CreateNetworkRequest>) -> Answer<pb::Network> {
+        Ok(Response::new(pb::Network {
+            id: WEB.into(),
+            ..Default::default()
+        }))
+    }
+    async fn list_networks(&self, _: Request<pb::ListNetworksRequest>) -> Answer<pb::ListNetworksResponse> {
+        Ok(Response::new(pb::ListNetworksResponse::default()))
+    }
+    async fn remove_network(&self, _: Request<pb::RemoveRequest>) -> Answer<pb::RemoveResponse> {
+        refused()
+    }
+    async fn create_service(&self, _: Request<pb::CreateServiceRequest>) -> Answer<pb::Service> {
+        Ok(Response::new(service()))
+    }
+    /// Somebody else has always just changed the service.
+    async fn update_service(&self, request: Request<pb::UpdateServiceRequest>) -> Answer<pb::Service> {
+        assert_eq!(request.into_inner().version, 7);
+        Err(Status::aborted("update out of sequence"))
+    }
+    async fn list_services(&self, request: Request<pb::ListServicesRequest>) -> Answer<pb::ListServicesResponse> {
+        let refs = request.into_inner().refs;
+        match refs.iter().find(|name| *name != "web" && *name != WEB) {
+            Some(name) => Err(Status::not_found(format!("service {name} not found"))),
+            None => Ok(Response::new(pb::ListServicesResponse {
+                services: vec![service()],
+            })),
+        }
+    }
+    async fn remove_service(&self, request: Request<pb::RemoveRequest>) -> Answer<pb::RemoveResponse> {
+        let name = request.into_inner().r#ref;
+        match name.as_str() {
+            "web" => Ok(Response::new(pb::RemoveResponse { id: WEB.into() })),
+            _ => Err(Status::not_found(format!("service {name} not found"))),
+        }
+    }
+    async fn list_tasks(&self, _: Request<pb::ListTasksRequest>) -> Answer<pb::ListTasksResponse> {
+        Ok(Response::new(pb::ListTasksResponse::default()))
+    }
+    async fn list_nodes(&self, _: Request<pb::ListNodesRequest>) -> Answer<pb::ListNodesResponse> {
+        refused()
+    }
+    async fn update_node(&self, _: Request<pb::UpdateNodeRequest>) -> Answer<pb::Node> {
+        refused()
+    }
+    async fn remove_node(&self, _: Request<pb::RemoveRequest>) -> Answer<pb::RemoveResponse> {
+        refused()
+    }
+    async fn get_join_token(&self, _: Request<pb::GetJoinTokenRequest>) -> Answer<pb::GetJoinTokenResponse> {
+        Ok(Response::new(pb::GetJoinTokenResponse {
+            token: "t".into(),
+            manager_addr: "192.0.2.1:2377".into(),
+        }))
+    }
+}
