@@ -16,7 +16,9 @@ use store::View;
 use tonic::{Status, body::Body};
 use tower::{Layer, Service};
 
-use crate::{ca::Subject, proposer::Proposer};
+use peer::Subject;
+
+use crate::proposer::Proposer;
 
 /// Who is at the other end of a connection to the control port.
 #[derive(Clone, Copy, Debug)]

@@ -4,7 +4,8 @@
 //! Called at bootstrap, by the admission service and for renewals. Of a signing request only the key is taken, and only
 //! if the request proves that its sender has it; the managers choose id and role.
 
-use model::{ClusterId, NodeId, Role, Timestamp};
+use model::Timestamp;
+use peer::Subject;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType,
@@ -44,17 +45,6 @@ pub(crate) struct Root {
     pub(crate) certificate_pem: String,
     /// Key, PEM (PKCS#8). Secret.
     pub(crate) key_pem: String,
-}
-
-/// Who a certificate is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Subject {
-    /// CN.
-    pub node: NodeId,
-    /// OU.
-    pub role: Role,
-    /// O.
-    pub cluster: ClusterId,
 }
 
 fn moment(at: Timestamp) -> OffsetDateTime {

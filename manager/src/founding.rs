@@ -2,8 +2,10 @@
 
 use model::{Cluster, ClusterId, ClusterSecrets, Node, NodeId, NodeSpec, NodeState, NodeStatus, Role};
 
+use peer::Subject;
+
 use crate::{
-    ca::{self, CaError, Root, Subject},
+    ca::{self, CaError, Root},
     config::{InitParams, ManagerConfig, NodeCredentials},
     mint, token,
 };

@@ -7,13 +7,7 @@ use store::View;
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
 use tonic::service::Routes;
 
-use crate::{
-    api::Api,
-    config::NodeCredentials,
-    proposer::Proposer,
-    tls::{ServerIdentity, TlsError},
-    token,
-};
+use crate::{api::Api, config::NodeCredentials, proposer::Proposer, tls::ServerIdentity, token};
 
 /// Open connections get this long to end at shutdown.
 const GOODBYE: Duration = Duration::from_secs(2);
@@ -68,7 +62,7 @@ impl ManagerHandle {
     }
 
     /// Shows a renewed certificate from now on.
-    pub fn set_credentials(&self, credentials: NodeCredentials) -> Result<(), TlsError> {
+    pub fn set_credentials(&self, credentials: NodeCredentials) -> Result<(), peer::PeerError> {
         self.identity.replace(&credentials)?;
         self.credentials.send_replace(credentials);
         Ok(())

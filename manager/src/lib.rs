@@ -25,10 +25,9 @@ mod start;
 mod tls;
 mod token;
 
-pub use ca::{CaError, Subject};
+pub use ca::CaError;
 pub use config::{InitParams, ManagerConfig, NodeCredentials};
 pub use handle::ManagerHandle;
 pub use proposer::Proposer;
 pub use start::{Manager, StartError};
 pub use store::View;
-pub use tls::TlsError;

@@ -20,7 +20,9 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tonic::transport::server::Connected;
 
-use crate::{access::Caller, tls};
+use peer::Subject;
+
+use crate::access::Caller;
 
 /// Time for a handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -91,7 +93,7 @@ async fn shake_hands(acceptor: TlsAcceptor, stream: TcpStream, from: SocketAddr)
     let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
     let caller = Caller {
         from,
-        subject: certificate.and_then(|der| tls::subject_of(der)),
+        subject: certificate.and_then(|der| Subject::of_der(der).ok()),
     };
     Ok(TlsConnection { stream, caller })
 }

@@ -25,7 +25,7 @@ use crate::{
     peers::Peers,
     proposer::Proposer,
     raft::{DiskError, Driver, PeerChannels, ProposeError, RedbDisk, Replica, ReplicaError},
-    tls::{self, ServerIdentity, TlsError},
+    tls::{self, ServerIdentity},
 };
 
 /// Connections that wait for the server to take them.
@@ -50,7 +50,7 @@ pub enum StartError {
     Ca(#[from] CaError),
     /// Certificates cannot be used.
     #[error(transparent)]
-    Tls(#[from] TlsError),
+    Tls(#[from] peer::PeerError),
     /// The settings make no cluster.
     #[error(transparent)]
     Refused(#[from] Refused),

@@ -4,6 +4,7 @@
 //! that root. The key is made here and never leaves the node.
 
 use model::{Availability, Invalid, JoinToken};
+use peer::{Accept, ConnectError, PeerError, connect};
 use rcgen::{CertificateParams, DistinguishedName, KeyPair, PKCS_ECDSA_P256_SHA256};
 use ring::digest::{SHA256, digest};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
@@ -11,7 +12,7 @@ use thiserror::Error;
 use tonic::{Code, transport::Channel};
 use wire::pb::{self, admission_client::AdmissionClient, dispatcher_client::DispatcherClient};
 
-use super::{ConnectError, Identity, IdentityError, client_config, connect, tls};
+use super::{Identity, IdentityError};
 
 /// What a join needs.
 #[derive(Clone, Debug)]
@@ -45,6 +46,8 @@ pub enum JoinError {
     Remote { remote: String, reason: String },
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    #[error(transparent)]
+    Peer(#[from] PeerError),
     #[error("cannot make a key: {0}")]
     Key(#[from] rcgen::Error),
 }
@@ -76,7 +79,7 @@ pub async fn join(request: &JoinRequest) -> Result<Identity, JoinError> {
     let ca_pem = root_certificate(&request.remote).await?.pem;
     check_fingerprint(&ca_pem, &request.token)?;
 
-    let pinned = connect(&request.remote, tls::pinned_config(&ca_pem)?).await?;
+    let pinned = connect(&request.remote, peer::client_config(&Accept::Manager(&ca_pem), None)?).await?;
     let signing = SigningRequest::fresh()?;
     let issue = pb::IssueCertificateRequest {
         token: request.token.to_string(),
@@ -113,7 +116,7 @@ pub async fn renew(identity: &Identity, channel: Channel) -> Result<Identity, Jo
 impl Identity {
     /// A channel to the manager at `addr`, showing this identity.
     pub async fn connect(&self, addr: &str) -> Result<Channel, JoinError> {
-        Ok(connect(addr, client_config(self)?).await?)
+        Ok(connect(addr, self.client_config()?).await?)
     }
 }
 
@@ -124,7 +127,7 @@ pub async fn data_port(remote: &str) -> Result<Option<u16>, JoinError> {
 }
 
 async fn root_certificate(remote: &str) -> Result<pb::RootCertificateResponse, JoinError> {
-    let channel = connect(remote, tls::unverified_config()?).await?;
+    let channel = connect(remote, peer::client_config(&Accept::Anybody, None)?).await?;
     let response = AdmissionClient::new(channel)
         .root_certificate(pb::RootCertificateRequest {})
         .await
@@ -134,7 +137,7 @@ async fn root_certificate(remote: &str) -> Result<pb::RootCertificateResponse, J
 
 fn check_fingerprint(ca_pem: &str, token: &JoinToken) -> Result<(), JoinError> {
     let der = CertificateDer::from_pem_slice(ca_pem.as_bytes())
-        .map_err(|_| IdentityError::Certificate("the manager sent a root that is no PEM certificate".to_owned()))?;
+        .map_err(|_| PeerError::Certificate("the manager sent a root that is no PEM certificate"))?;
     let found = digest(&SHA256, &der);
     if token.pins(found.as_ref()) {
         return Ok(());

@@ -3,23 +3,19 @@
 //! Role and ids are read from the certificate (CN = node id, OU = role, O = cluster id) and kept nowhere else. A node
 //! joins by token once; later certificates are got with the one before.
 
-mod connect;
 mod disk;
 mod join;
 mod renewal;
-mod subject;
-mod tls;
 
-use std::{fmt, io, path::PathBuf};
+use std::{fmt, io, path::PathBuf, sync::Arc};
 
 use model::{ClusterId, NodeId, Role};
+use peer::{Accept, Own, PeerError, Subject};
+use rustls::ClientConfig;
 use thiserror::Error;
 
-pub use connect::{ConnectError, connect};
 pub use join::{JoinError, JoinRequest, SigningRequest, data_port, join, renew};
 pub(crate) use renewal::keep_fresh;
-pub use subject::{Subject, Validity};
-pub use tls::client_config;
 
 /// A node's identity.
 #[derive(Clone)]
@@ -55,10 +51,8 @@ pub enum IdentityError {
     File { path: PathBuf, error: io::Error },
     #[error("{path} has format {found:?}, this version reads another: upgrade netd")]
     Format { path: PathBuf, found: String },
-    #[error("certificate is not usable: {0}")]
-    Certificate(String),
-    #[error("TLS cannot use this certificate and key: {0}")]
-    Tls(#[from] rustls::Error),
+    #[error(transparent)]
+    Peer(#[from] PeerError),
 }
 
 impl Identity {
@@ -74,8 +68,17 @@ impl Identity {
             ca_pem,
         };
         // Fails now if key and certificate do not belong together.
-        client_config(&identity)?;
+        identity.client_config()?;
         Ok(identity)
+    }
+
+    /// TLS configuration of this node when it calls a manager.
+    fn client_config(&self) -> Result<Arc<ClientConfig>, PeerError> {
+        let own = Own {
+            certificate_pem: &self.certificate_pem,
+            key_pem: &self.key_pem,
+        };
+        peer::client_config(&Accept::Manager(&self.ca_pem), Some(own))
     }
 }
 

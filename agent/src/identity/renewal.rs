@@ -10,7 +10,9 @@ use std::{
 
 use tokio::{sync::watch, task::JoinHandle};
 
-use super::{Identity, JoinError, Subject, Validity, renew};
+use peer::{Subject, Validity};
+
+use super::{Identity, JoinError, renew};
 use crate::session::SessionState;
 
 /// Longest sleep: the wall clock may be set meanwhile.

@@ -8,7 +8,9 @@ use tonic::{Request, Response, Status, async_trait};
 use wire::pb::{self, admission_server::Admission};
 
 use super::{Api, refusal};
-use crate::{access::Caller, ca::CaError, ca::Subject, mint, token};
+use peer::Subject;
+
+use crate::{access::Caller, ca::CaError, mint, token};
 
 pub(super) fn uncertified(why: &CaError) -> Status {
     match why {

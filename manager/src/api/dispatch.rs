@@ -7,7 +7,9 @@ use tonic::{Request, Response, Status, Streaming, async_trait};
 use wire::pb::{self, dispatcher_server};
 
 use super::{Api, admission, refusal};
-use crate::{access::Caller, ca::Subject, mint};
+use peer::Subject;
+
+use crate::{access::Caller, mint};
 
 fn caller<T>(request: &Request<T>) -> Result<(Caller, Subject), Status> {
     let caller = request.extensions().get::<Caller>().copied();

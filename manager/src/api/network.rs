@@ -43,9 +43,15 @@ impl Api {
     pub(super) async fn remove_network(&self, request: pb::RemoveRequest) -> Result<pb::RemoveResponse, Status> {
         let id = request_id(&request.request)?;
         let view = self.read().await?;
-        let network = find_network(&view, &request.r#ref)
-            .map_err(|why| refusal::refused(&why))?
-            .id;
+        let found = find_network(&view, &request.r#ref).map_err(|why| refusal::refused(&why))?;
+        if found.spec.ingress {
+            // There is no way yet to make another.
+            return Err(Status::unimplemented(format!(
+                "network {} carries published ports: removing the ingress network is not built yet",
+                found.spec.name
+            )));
+        }
+        let network = found.id;
         self.change(id, |_| Ok(Command::RemoveNetwork { id: network })).await?;
         Ok(pb::RemoveResponse {
             id: network.to_string(),

@@ -6,7 +6,7 @@ use hyper_util::rt::TokioIo;
 use rustls::{ClientConfig, pki_types::ServerName};
 use thiserror::Error;
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
+use tokio_rustls::{TlsConnector, client::TlsStream};
 use tonic::transport::{Channel, Endpoint, Uri};
 
 /// How long one attempt to connect may take, TLS included.
@@ -25,7 +25,7 @@ pub struct ConnectError {
 }
 
 /// Connects to the manager at `addr` (`HOST:PORT`). The name in the URI is a placeholder: peers are known by their
-/// certificate, see [`super::client_config`].
+/// certificate, see [`crate::Accept`].
 pub async fn connect(addr: &str, tls: Arc<ClientConfig>) -> Result<Channel, ConnectError> {
     let endpoint = Endpoint::from_static("http://manager.netctl")
         .connect_timeout(CONNECT_TIMEOUT)
@@ -43,7 +43,7 @@ pub async fn connect(addr: &str, tls: Arc<ClientConfig>) -> Result<Channel, Conn
         })
 }
 
-async fn dial(addr: String, tls: Arc<ClientConfig>) -> io::Result<TokioIo<tokio_rustls::client::TlsStream<TcpStream>>> {
+async fn dial(addr: String, tls: Arc<ClientConfig>) -> io::Result<TokioIo<TlsStream<TcpStream>>> {
     let stream = TcpStream::connect(&addr).await?;
     stream.set_nodelay(true)?;
     let name = ServerName::try_from("manager.netctl").map_err(io::Error::other)?;
