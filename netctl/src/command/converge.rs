@@ -74,13 +74,8 @@ struct Progress {
 impl Progress {
     fn of(service: &Service, tasks: &[Task]) -> Self {
         let Mode::Replicated { replicas } = service.spec.mode;
-        let mut newest: BTreeMap<u32, &Task> = BTreeMap::new();
-        for task in tasks {
-            let slot = newest.entry(task.slot.get()).or_insert(task);
-            if (task.created_at, task.id) > (slot.created_at, slot.id) {
-                *slot = task;
-            }
-        }
+        let newest = newest_by_slot(tasks.iter());
+        let faults = newest_by_slot(tasks.iter().filter(|task| !task.status.err.is_empty()));
         let up = |task: &&Task| task.is_live() && task.status.state == TaskState::Running;
         let current = |task: &&Task| task.spec_version == service.spec_version;
         let live = tasks.iter().filter(|task| task.is_live());
@@ -88,7 +83,10 @@ impl Progress {
         Self {
             wanted: replicas,
             running: running.min(replicas),
-            slots: newest.into_iter().map(|(slot, task)| (slot, state_of(task))).collect(),
+            slots: newest
+                .into_iter()
+                .map(|(slot, task)| (slot, state_of(task, faults.get(&slot).copied())))
+                .collect(),
             surplus: live.count().saturating_sub(replicas as usize),
         }
     }
@@ -108,10 +106,27 @@ impl Progress {
     }
 }
 
-fn state_of(task: &Task) -> String {
-    match task.status.err.as_str() {
-        "" => task.status.state.word().to_lowercase(),
-        err => err.replace('\n', " "),
+fn newest_by_slot<'a>(tasks: impl Iterator<Item = &'a Task>) -> BTreeMap<u32, &'a Task> {
+    let mut newest: BTreeMap<u32, &Task> = BTreeMap::new();
+    for task in tasks {
+        let slot = newest.entry(task.slot.get()).or_insert(task);
+        if (task.created_at, task.id) > (slot.created_at, slot.id) {
+            *slot = task;
+        }
+    }
+    newest
+}
+
+/// State of a slot's task; as long as it does not run, with why the last one did not. A task that ended is replaced at
+/// once, so that its reason would hardly ever be seen as that of the newest.
+fn state_of(task: &Task, fault: Option<&Task>) -> String {
+    let state = task.status.state.word().to_lowercase();
+    match fault {
+        Some(fault) if fault.id == task.id => fault.status.err.replace('\n', " "),
+        Some(fault) if task.status.state != TaskState::Running => {
+            format!("{state} (before: {})", fault.status.err.replace('\n', " "))
+        }
+        _ => state,
     }
 }
 
@@ -207,5 +222,20 @@ mod tests {
                 "3/3: "
             ]
         );
+    }
+
+    #[test]
+    fn why_the_last_task_failed_is_told_until_the_next_one_runs() {
+        let mut failed = task(1, 1, 0, TaskState::Rejected, DesiredState::Shutdown);
+        failed.status.err = "No such image: web:1".into();
+        let next = task(2, 1, 1, TaskState::Preparing, DesiredState::Running);
+        let line = |tasks: &[Task]| Progress::of(&service(), tasks).lines().remove(1);
+        assert_eq!(
+            line(&[failed.clone(), next.clone()]),
+            "1/3: preparing (before: No such image: web:1)"
+        );
+        let mut runs = next;
+        runs.status.state = TaskState::Running;
+        assert_eq!(line(&[failed, runs]), "1/3: running");
     }
 }
