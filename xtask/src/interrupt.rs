@@ -2,25 +2,24 @@
 //! made it.
 
 use crate::lab;
-use anyhow::Result;
-use nix::sys::signal::{SigSet, Signal};
+use anyhow::{Context, Result};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 
 /// Exit code of a command that was interrupted, as shells have it.
 const INTERRUPTED: i32 = 130;
 
 /// From now on, an interrupt takes the lab down before it ends this process.
-/// To be called before any thread is started: the signals are blocked for all
-/// of them. Programs started later get a clean mask from std.
+///
+/// The signals are handled, not blocked: a blocked signal stays blocked in all
+/// programs started later, so that no daemon of the lab could be ended.
 ///
 /// # Errors
-/// The signals cannot be blocked.
+/// The signals cannot be handled.
 pub fn take_lab_down() -> Result<()> {
-    let mut signals = SigSet::empty();
-    signals.add(Signal::SIGINT);
-    signals.add(Signal::SIGTERM);
-    signals.thread_block()?;
+    let mut signals = Signals::new([SIGINT, SIGTERM]).context("handling signals")?;
     std::thread::spawn(move || {
-        if signals.wait().is_ok() {
+        if signals.forever().next().is_some() {
             eprintln!("\nxtask: interrupted, taking the lab down");
             if let Err(error) = lab::down() {
                 eprintln!("xtask: {error:#}");
