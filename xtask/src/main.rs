@@ -38,6 +38,9 @@ enum Xtask {
         /// The quick start on one host-like node instead
         #[arg(long, conflicts_with_all = ["nodes", "keep"])]
         quick_start: bool,
+        /// What must be refused, on one host-like node, instead
+        #[arg(long, conflicts_with_all = ["nodes", "keep", "quick_start"])]
+        bad_input: bool,
     },
     /// Run the tests: all tiers, or those named
     Test {
@@ -80,6 +83,7 @@ fn main() -> ExitCode {
         Xtask::Setup => setup::setup(),
         Xtask::BuildEbpf => ebpf::build(),
         Xtask::Demo { quick_start: true, .. } => demo::run_quick_start(),
+        Xtask::Demo { bad_input: true, .. } => demo::run_bad_input(),
         Xtask::Demo { nodes, keep, .. } => demo::run(nodes, keep),
         Xtask::Test { tiers } => tiers::run(&tiers),
         Xtask::Bench(Bench::Datapath { programs_only }) => bench::datapath(programs_only),

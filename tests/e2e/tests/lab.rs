@@ -1,4 +1,4 @@
-//! Both scenarios need root, an engine and the lab to themselves:
+//! All scenarios need root, an engine and the lab to themselves:
 //! `cargo xtask test e2e` runs them, one after the other.
 
 use anyhow::Result;
@@ -13,4 +13,10 @@ fn the_main_job_passes_on_three_nodes() -> Result<()> {
 #[ignore = "needs root and the lab: cargo xtask test e2e"]
 fn the_quick_start_disturbs_nothing_of_a_host() -> Result<()> {
     e2e::xtask(&["demo", "--quick-start"])
+}
+
+#[test]
+#[ignore = "needs root and the lab: cargo xtask test e2e"]
+fn bad_input_is_refused_and_leaves_nothing() -> Result<()> {
+    e2e::xtask(&["demo", "--bad-input"])
 }

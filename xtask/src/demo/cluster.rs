@@ -62,14 +62,27 @@ impl Cluster {
     /// # Errors
     /// It is not refused, or for another reason.
     pub fn refused(&self, place: Place, line: &str, what: &str) -> Result<String> {
+        self.refused_naming(place, line, &[what])
+    }
+
+    /// As [`Self::refused`], in words that name all of `wanted`: the thing, and the way out.
+    ///
+    /// # Errors
+    /// As [`Self::refused`]; also when the program crashes instead of refusing.
+    pub fn refused_naming(&self, place: Place, line: &str, wanted: &[&str]) -> Result<String> {
         println!("   {}# {line}", prompt(place));
         let output = capture(&mut place.command(&self.record, &["sh", "-c", line])?)?;
-        match (output.status.success(), said(&output)) {
-            (true, _) => bail!("was accepted"),
-            (false, words) if words.to_lowercase().contains(&what.to_lowercase()) => {
-                Ok(words.lines().next().unwrap_or_default().to_owned())
-            }
-            (false, words) => bail!("the refusal does not name {what:?}: {words}"),
+        let words = said(&output);
+        if output.status.success() {
+            bail!("was accepted");
+        }
+        if words.contains("panicked") {
+            bail!("crashed: {words}");
+        }
+        let lower = words.to_lowercase();
+        match wanted.iter().find(|word| !lower.contains(&word.to_lowercase())) {
+            None => Ok(words.lines().next().unwrap_or_default().to_owned()),
+            Some(word) => bail!("the refusal does not name {word:?}: {words}"),
         }
     }
 

@@ -3,6 +3,7 @@
 
 use super::cluster::{Cluster, SETTLE};
 use super::report::Report;
+use super::traces;
 use crate::lab::layout::Node;
 use crate::lab::place::Place;
 use crate::lab::{netd, wait};
@@ -19,7 +20,7 @@ pub fn run(cluster: &Cluster, report: &mut Report) -> Result<()> {
     for node in cluster.nodes() {
         netd::start(&cluster.record, node)?;
     }
-    report.check("before: the cluster mode is inactive", inactive(cluster, N1));
+    report.check("before: the cluster mode is inactive", traces::inactive(cluster, N1));
     let init = cluster.typed(N1, &format!("netctl swarm init --advertise-addr {}", Node(1).address()));
     report.require(
         "swarm init prints the join command",
@@ -79,19 +80,6 @@ fn again(error: &anyhow::Error) -> anyhow::Error {
     anyhow::anyhow!("{error:#}")
 }
 
-fn inactive(cluster: &Cluster, place: Place) -> Result<String> {
-    let info = cluster.typed(place, "netctl info")?;
-    let line = info
-        .lines()
-        .find(|line| line.trim().starts_with("Swarm:"))
-        .context("no Swarm: line")?;
-    if line.contains("inactive") {
-        Ok(line.trim().to_owned())
-    } else {
-        bail!("{line}")
-    }
-}
-
 fn join_line(text: &str) -> Result<String> {
     let line = text.lines().find(|line| line.contains("swarm join --token"));
     Ok(line
@@ -121,7 +109,7 @@ fn refusals(cluster: &Cluster, report: &mut Report, line: &str) -> Result<()> {
     report.check("a wrong token is refused", cluster.refused(N2, &wrong_secret, "token"));
     let wrong_digest = line.replace(digest, &other_end(digest));
     report.check("a wrong CA is refused", cluster.refused(N2, &wrong_digest, "CA"));
-    report.check("and n2 has joined nothing", inactive(cluster, N2));
+    report.check("and n2 has joined nothing", traces::inactive(cluster, N2));
     Ok(())
 }
 

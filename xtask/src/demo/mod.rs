@@ -4,6 +4,7 @@
 //! Called by people and by the e2e tier, which runs the very same code. Waits
 //! by polling with deadlines; leaves nothing behind unless told to keep it.
 
+mod bad_input;
 pub mod cluster;
 mod daemon_killed;
 mod deploy;
@@ -15,6 +16,7 @@ mod published;
 mod quick_start;
 mod removal;
 mod report;
+mod traces;
 
 use crate::lab::state::Flavour;
 use crate::{binaries, interrupt, lab, setup};
@@ -59,14 +61,29 @@ pub fn run(nodes: u8, keep: bool) -> Result<()> {
 /// # Errors
 /// Set-up or a claim failed; the summary has been printed then.
 pub fn run_quick_start() -> Result<()> {
+    on_one_host("the quick start runs to its end", quick_start::run)
+}
+
+/// Runs what must be refused on one host-like node.
+///
+/// # Errors
+/// Set-up or a claim failed; the summary has been printed then.
+pub fn run_bad_input() -> Result<()> {
+    on_one_host("bad input is tried to its end", bad_input::run)
+}
+
+type Scenario = fn(&Cluster, &mut Report) -> Result<()>;
+
+fn on_one_host(end: &str, scenario: Scenario) -> Result<()> {
     setup::setup()?;
     binaries::build_daemons()?;
+    interrupt::take_lab_down()?;
     let cluster = Cluster {
         record: lab::up(1, Flavour::HostLike)?,
     };
     let mut report = Report::default();
-    if let Err(error) = quick_start::run(&cluster, &mut report) {
-        report.check("the quick start runs to its end", Err(error));
+    if let Err(error) = scenario(&cluster, &mut report) {
+        report.check(end, Err(error));
     }
     lab::down()?;
     report.finish()

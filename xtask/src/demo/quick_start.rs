@@ -3,6 +3,7 @@
 
 use super::cluster::{Cluster, SETTLE};
 use super::report::Report;
+use super::traces;
 use crate::lab::images::{TOOLS, WEB};
 use crate::lab::layout::Node;
 use crate::lab::place::Place;
@@ -114,37 +115,11 @@ fn leave(cluster: &Cluster, report: &mut Report, before: &str) -> Result<()> {
         "swarm leave --force",
         cluster.typed(HOST, "netctl swarm leave --force").map(|_| String::new()),
     );
-    let traces = [
-        ("containers", "docker ps -aq --filter label=com.docker.swarm.task.id"),
-        ("links", "ip -o link | grep ntl- || true"),
-        ("networks of the engine", "docker network ls -q --filter name=ntl-"),
-        ("pins", "find /sys/fs/bpf/netctl -type f 2>/dev/null || true"),
-        ("routes", "ip route | grep -E 'ntl|169[.]254[.]6' || true"),
-        (
-            "state",
-            "find /var/lib/netctl -type f ! -name '*.lock' 2>/dev/null || true",
-        ),
-    ];
-    for (what, line) in traces {
-        let outcome = wait::until_ok(SETTLE, || {
-            let text = cluster.quiet(HOST, line)?;
-            if text.trim().is_empty() {
-                Ok(String::new())
-            } else {
-                bail!("{}", text.trim().replace('\n', " "))
-            }
-        });
+    for (what, line) in traces::OF_A_NODE {
+        let outcome = wait::until_ok(SETTLE, || traces::none(cluster, HOST, line));
         report.check(&format!("no {what}"), outcome);
     }
-    let info = cluster.quiet(HOST, "netctl info");
-    let inactive = info.and_then(|text| {
-        if text.contains("Swarm: inactive") {
-            Ok(String::new())
-        } else {
-            bail!("{text}")
-        }
-    });
-    report.check("info says inactive", inactive);
+    report.check("info says inactive", traces::inactive(cluster, HOST));
     report.check(
         "the engine's rules are as they were",
         rules(cluster).and_then(|now| same(before, &now)),

@@ -3,6 +3,7 @@
 
 use super::cluster::{Cluster, SETTLE};
 use super::report::Report;
+use super::traces;
 use crate::lab::layout::Node;
 use crate::lab::place::Place;
 use crate::lab::wait;
@@ -30,7 +31,7 @@ pub fn run(cluster: &Cluster, report: &mut Report) -> Result<()> {
     report.check("network rm iotd-net backroom", networks.map(|_| String::new()));
     for node in cluster.nodes() {
         for (what, line) in TRACES {
-            let outcome = wait::until_ok(SETTLE, || empty(cluster, node, line));
+            let outcome = wait::until_ok(SETTLE, || traces::none(cluster, Place::Node(node), line));
             report.check(&format!("{}: no {what}", node.name()), outcome);
         }
         let rows = wait::until_ok(SETTLE, || no_rows(cluster, node));
@@ -43,15 +44,6 @@ pub fn run(cluster: &Cluster, report: &mut Report) -> Result<()> {
     let gone = cluster.refused(Place::Client, &page, "8080");
     report.check("port 8080 answers no more", gone);
     Ok(())
-}
-
-fn empty(cluster: &Cluster, node: Node, line: &str) -> Result<String> {
-    let text = cluster.quiet(Place::Node(node), line)?;
-    if text.trim().is_empty() {
-        Ok(String::new())
-    } else {
-        bail!("{}", text.trim().replace('\n', " "))
-    }
 }
 
 /// Maps that hold rows of services and tasks; the others are the node's own.

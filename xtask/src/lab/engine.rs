@@ -8,7 +8,7 @@ use super::layout::{CLIENT_ADDRESS, Node};
 use super::place::Place;
 use super::state::{Flavour, Record};
 use super::{cgroup, wait};
-use crate::process::{command, succeeds};
+use crate::process::{command, output, succeeds};
 use anyhow::{Context, Result, bail};
 use std::fs::File;
 use std::os::unix::process::CommandExt;
@@ -71,17 +71,11 @@ pub fn start_holder(node: Node) -> Result<u32> {
 /// The process cannot be started.
 pub fn start_engine(record: &Record, node: Node) -> Result<u32> {
     let parent = format!("/{}", node.namespace());
-    let mut words = vec![
-        "dockerd",
-        "--live-restore",
-        "--storage-driver",
-        "overlay2",
-        "--cgroup-parent",
-        &parent,
-    ];
+    let mut words = vec!["dockerd", "--storage-driver", "overlay2", "--cgroup-parent", &parent];
     words.extend(["--exec-opt", "native.cgroupdriver=cgroupfs"]);
     if record.flavour == Flavour::Bare {
         words.extend([
+            "--live-restore",
             "--iptables=false",
             "--ip6tables=false",
             "--bridge=none",
@@ -109,6 +103,21 @@ pub fn await_engine(record: &Record, node: Node) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Ends the node's engine as its service manager would; returns when it has gone.
+///
+/// # Errors
+/// It does not run, or does not go within 30 s.
+pub fn stop_engine(record: &Record, node: Node) -> Result<()> {
+    let line = "kill \"$(cat /var/run/docker.pid)\"";
+    output(&mut Place::Node(node).command(record, &["sh", "-c", line])?)?;
+    // Its last act is to remove that file.
+    let gone = || {
+        let file = Place::Node(node).command(record, &["test", "!", "-e", "/var/run/docker.pid"]);
+        file.is_ok_and(|mut file| succeeds(&mut file))
+    };
+    wait::until(ENGINE_DEADLINE, gone).with_context(|| format!("the engine of {} does not end", node.name()))
 }
 
 /// Starts a long-lived program of a node in its own process group, with its

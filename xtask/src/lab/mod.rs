@@ -6,7 +6,7 @@
 //! it also cleans up after a crash.
 
 mod cgroup;
-mod engine;
+pub mod engine;
 pub mod images;
 pub mod layout;
 pub mod netd;

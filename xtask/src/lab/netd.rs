@@ -20,11 +20,20 @@ const STOP_DEADLINE: Duration = Duration::from_secs(15);
 /// # Errors
 /// It runs already, or does not answer within 30 s.
 pub fn start(record: &Record, node: Node) -> Result<()> {
+    start_under(record, node, &[])
+}
+
+/// As [`start`], by way of a program that limits what it starts.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_under(record: &Record, node: Node, limits: &[&str]) -> Result<()> {
     if running(node).is_some() {
         bail!("netd of {} runs already", node.name());
     }
     let cgroup = cgroup::create(&node.namespace())?.display().to_string();
-    let mut netd = Place::Node(node).command(record, &["netd", "--cgroup", &cgroup])?;
+    let words = [limits, &["netd", "--cgroup", &cgroup]].concat();
+    let mut netd = Place::Node(node).command(record, &words)?;
     netd.env(
         "RUST_LOG",
         std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned()),
