@@ -38,8 +38,12 @@ pub fn up(count: u8, flavour: Flavour) -> Result<Record> {
     if !exists("dockerd") {
         bail!("no dockerd on this machine: run cargo xtask setup");
     }
-    if is_up()? {
+    if lives() {
         bail!("a lab is up already: cargo xtask lab down");
+    }
+    if is_up()? {
+        println!("lab: a lab whose processes are gone left its remains; they are removed");
+        down()?;
     }
     build(count, flavour).inspect_err(|_| {
         if let Err(error) = down() {
@@ -79,6 +83,11 @@ pub fn down() -> Result<()> {
     cgroup::remove_all()?;
     underlay::remove()?;
     remove_disks()
+}
+
+/// True when a process of a lab runs. After a crash of the machine's session none does, though much may be left.
+fn lives() -> bool {
+    Node::first(MAX_NODES).any(|node| cgroup::population(&node.namespace()) > 0)
 }
 
 /// True when anything of a lab is there, half-made ones included.
