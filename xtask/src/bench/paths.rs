@@ -21,7 +21,9 @@ use std::time::Duration;
 const N1: Place = Place::Node(Node(1));
 const ROUNDS: usize = 3;
 const SECONDS: u32 = 3;
-const PAGES_PORT: u16 = 7_100;
+/// A server for each path: the server's kernel remembers ended connections by their ports, and one
+/// by virtual IP may look to it like an old packet of a direct one.
+const PAGES_PORTS: [u16; PATHS.len()] = [7_100, 7_101, 7_102];
 const IPERF_PORT: u16 = 5_201;
 const READY: Duration = Duration::from_secs(20);
 
@@ -36,6 +38,7 @@ struct Path {
     enter: String,
     place: Place,
     target: String,
+    pages_port: u16,
 }
 
 /// Measures in a lab of its own.
@@ -56,7 +59,8 @@ pub fn measure() -> Result<Vec<Figure>> {
 fn in_cluster(cluster: &Cluster) -> Result<Vec<Figure>> {
     join::form(cluster)?;
     cluster.quiet(N1, "netctl network create bench-net")?;
-    let publish = format!("--publish {PAGES_PORT}:{PAGES_PORT} --publish {IPERF_PORT}:{IPERF_PORT}");
+    let published = PAGES_PORTS[2];
+    let publish = format!("--publish {published}:{published} --publish {IPERF_PORT}:{IPERF_PORT}");
     for (name, node, publish) in [("server", "n2", publish.as_str()), ("asker", "n3", "")] {
         let place = format!("--network bench-net --constraint node.hostname=={node} {publish}");
         cluster.quiet(
@@ -85,12 +89,10 @@ fn enter(cluster: &Cluster, container: &Container) -> Result<String> {
 
 fn start_servers(cluster: &Cluster, server: &Container) -> Result<Vec<Child>> {
     let (enter, place) = (enter(cluster, server)?, Place::Node(server.node));
-    let pages = format!("{enter} {} pages {PAGES_PORT}", images::probe().display());
+    let pages = PAGES_PORTS.map(|port| format!("{enter} {} pages {port}", images::probe().display()));
     let iperf = format!("{enter} iperf3 -s -p {IPERF_PORT}");
-    Ok(vec![
-        cluster.background(place, &pages)?,
-        cluster.background(place, &iperf)?,
-    ])
+    let lines = pages.iter().chain([&iperf]);
+    lines.map(|line| cluster.background(place, line)).collect()
 }
 
 fn paths(cluster: &Cluster, server: &Container, asker: &Container) -> Result<[Path; PATHS.len()]> {
@@ -115,16 +117,19 @@ fn paths(cluster: &Cluster, server: &Container, asker: &Container) -> Result<[Pa
             enter: inside.clone(),
             place,
             target: address("tasks.server")?,
+            pages_port: PAGES_PORTS[0],
         },
         Path {
             enter: inside,
             place,
             target: address("server")?,
+            pages_port: PAGES_PORTS[1],
         },
         Path {
             enter: String::new(),
             place: Place::Client,
             target: ingress.address().to_string(),
+            pages_port: PAGES_PORTS[2],
         },
     ])
 }
@@ -166,7 +171,12 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 fn sample(cluster: &Cluster, path: &Path, metric: &str) -> Result<f64> {
-    let Path { enter, place, target } = path;
+    let Path {
+        enter,
+        place,
+        target,
+        pages_port,
+    } = path;
     let close = if metric == "connections" {
         "-H 'Connection: close'"
     } else {
@@ -174,7 +184,7 @@ fn sample(cluster: &Cluster, path: &Path, metric: &str) -> Result<f64> {
     };
     let line = match metric {
         "throughput" => format!("{enter} iperf3 -c {target} -p {IPERF_PORT} -t {SECONDS} -J"),
-        _ => format!("{enter} wrk -t2 -c16 -d{SECONDS}s {close} http://{target}:{PAGES_PORT}/"),
+        _ => format!("{enter} wrk -t2 -c16 -d{SECONDS}s {close} http://{target}:{pages_port}/"),
     };
     let text = cluster.quiet(*place, &line)?;
     match metric {
