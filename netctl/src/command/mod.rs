@@ -7,7 +7,10 @@ mod info;
 mod inspect;
 mod network;
 mod node;
+mod remove;
 mod service;
+
+use remove::{Kind, remove};
 
 use crate::{
     args::{Cli, Command, DatapathCommand, NetworkCommand, NodeCommand, ServiceCommand, SwarmCommand},
@@ -41,14 +44,14 @@ async fn connected(command: Command, client: &mut Client) -> Result<(), Failure>
             NodeCommand::Ls(args) => node::list(client, &args).await,
             NodeCommand::Inspect(args) => inspect::nodes(client, &args).await,
             NodeCommand::Ps(args) => node::tasks(client, &args).await,
-            NodeCommand::Rm(args) => node::remove(client, &args).await,
+            NodeCommand::Rm(args) => remove(client, Kind::Node, &args).await,
             NodeCommand::Update(args) => node::update(client, &args).await,
         },
         Command::Network(command) => match command {
             NetworkCommand::Create(args) => network::create(client, &args).await,
             NetworkCommand::Ls(args) => network::list(client, &args).await,
             NetworkCommand::Inspect(args) => inspect::networks(client, &args).await,
-            NetworkCommand::Rm(args) => network::remove(client, &args).await,
+            NetworkCommand::Rm(args) => remove(client, Kind::Network, &args).await,
         },
         Command::Service(command) => match command {
             ServiceCommand::Create(args) => service::create(client, &args).await,
@@ -56,7 +59,7 @@ async fn connected(command: Command, client: &mut Client) -> Result<(), Failure>
             ServiceCommand::Ps(args) => service::tasks(client, &args).await,
             ServiceCommand::Inspect(args) => inspect::services(client, &args).await,
             ServiceCommand::Scale(args) => service::scale(client, &args).await,
-            ServiceCommand::Rm(args) => service::remove(client, &args).await,
+            ServiceCommand::Rm(args) => remove(client, Kind::Service, &args).await,
             ServiceCommand::Update(args) => service::update(client, &args).await,
         },
         Command::Info(args) => info::info(client, &args).await,

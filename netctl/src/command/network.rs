@@ -3,9 +3,9 @@
 use wire::pb;
 
 use crate::{
-    args::{ListArgs, NetworkCreateArgs, RemoveArgs},
+    args::{ListArgs, NetworkCreateArgs},
     client::{Client, request_id},
-    failure::{Failure, Failures},
+    failure::Failure,
     render::network_rows,
     request::{Filter, has_label, network_spec},
     terminal::{say, show},
@@ -39,21 +39,4 @@ pub async fn list(client: &mut Client, args: &ListArgs) -> Result<(), Failure> {
     let listing = network_rows(networks, args.no_trunc);
     show(&listing.render(args.format.as_deref(), args.quiet)?);
     Ok(())
-}
-
-/// Removes networks, printing each name.
-pub async fn remove(client: &mut Client, args: &RemoveArgs) -> Result<(), Failure> {
-    let mut failures = Failures::default();
-    for name in &args.names {
-        let request = pb::RemoveRequest {
-            request: request_id(),
-            r#ref: name.clone(),
-            force: args.force,
-        };
-        let outcome = client.control.remove_network(request).await;
-        if failures.note(outcome.map_err(Failure::from)).is_some() {
-            say(name);
-        }
-    }
-    failures.end()
 }

@@ -3,7 +3,7 @@
 use wire::pb;
 
 use crate::{
-    args::{ListArgs, NodePsArgs, NodeUpdateArgs, RemoveArgs},
+    args::{ListArgs, NodePsArgs, NodeUpdateArgs},
     client::{Client, request_id},
     failure::{Failure, Failures},
     render::{NodeRows, node_rows},
@@ -55,23 +55,6 @@ pub async fn tasks(client: &mut Client, args: &NodePsArgs) -> Result<(), Failure
         tasks.extend(fetch::tasks(client, request).await?);
     }
     show_tasks(client, tasks, &args.list, args.no_resolve).await?;
-    failures.end()
-}
-
-/// Removes nodes, printing each name.
-pub async fn remove(client: &mut Client, args: &RemoveArgs) -> Result<(), Failure> {
-    let mut failures = Failures::default();
-    for name in &args.names {
-        let request = pb::RemoveRequest {
-            request: request_id(),
-            r#ref: name.clone(),
-            force: args.force,
-        };
-        let outcome = client.control.remove_node(request).await;
-        if failures.note(outcome.map_err(Failure::from)).is_some() {
-            say(name);
-        }
-    }
     failures.end()
 }
 

@@ -10,7 +10,7 @@ use tonic::Code;
 use wire::pb;
 
 use crate::{
-    args::{ListArgs, PsArgs, RemoveArgs, ScaleArgs, ServiceCreateArgs, ServiceUpdateArgs, WaitArgs},
+    args::{ListArgs, PsArgs, ScaleArgs, ServiceCreateArgs, ServiceUpdateArgs, WaitArgs},
     client::{Client, random, request_id},
     failure::{Failure, Failures},
     render::{service_rows, tasks::TaskRows},
@@ -179,21 +179,4 @@ async fn change(
 
 fn out_of_sequence(status: &tonic::Status) -> bool {
     status.code() == Code::Aborted || status.message().contains("update out of sequence")
-}
-
-/// Removes services, printing each name.
-pub async fn remove(client: &mut Client, args: &RemoveArgs) -> Result<(), Failure> {
-    let mut failures = Failures::default();
-    for name in &args.names {
-        let request = pb::RemoveRequest {
-            request: request_id(),
-            r#ref: name.clone(),
-            force: args.force,
-        };
-        let outcome = client.control.remove_service(request).await;
-        if failures.note(outcome.map_err(Failure::from)).is_some() {
-            say(name);
-        }
-    }
-    failures.end()
 }
