@@ -5,7 +5,7 @@ use std::{io, sync::Arc, time::Duration};
 use hyper_util::rt::TokioIo;
 use rustls::{ClientConfig, pki_types::ServerName};
 use thiserror::Error;
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tonic::transport::{Channel, Endpoint, Uri};
 
@@ -16,7 +16,7 @@ const KEEPALIVE: Duration = Duration::from_secs(2);
 
 /// A manager that could not be reached.
 #[derive(Debug, Error)]
-#[error("cannot reach manager {addr}: {reason}")]
+#[error("cannot reach manager {addr}: {reason} (is netd running there, and the port open to this host?)")]
 pub struct ConnectError {
     /// `HOST:PORT` that was tried.
     pub addr: String,
@@ -28,12 +28,14 @@ pub struct ConnectError {
 /// certificate, see [`crate::Accept`].
 pub async fn connect(addr: &str, tls: Arc<ClientConfig>) -> Result<Channel, ConnectError> {
     let endpoint = Endpoint::from_static("http://manager.netctl")
-        .connect_timeout(CONNECT_TIMEOUT)
         .http2_keep_alive_interval(KEEPALIVE)
         .keep_alive_timeout(KEEPALIVE)
         .keep_alive_while_idle(true);
     let target = addr.to_owned();
-    let connector = tower::service_fn(move |_: Uri| dial(target.clone(), tls.clone()));
+    let connector = tower::service_fn(move |_: Uri| {
+        let attempt = timeout(CONNECT_TIMEOUT, dial(target.clone(), tls.clone()));
+        async { attempt.await.unwrap_or_else(|_| Err(no_answer())) }
+    });
     endpoint
         .connect_with_connector(connector)
         .await
@@ -41,6 +43,11 @@ pub async fn connect(addr: &str, tls: Arc<ClientConfig>) -> Result<Channel, Conn
             addr: addr.to_owned(),
             reason: innermost(&error),
         })
+}
+
+fn no_answer() -> io::Error {
+    let words = format!("no answer within {} s", CONNECT_TIMEOUT.as_secs());
+    io::Error::new(io::ErrorKind::TimedOut, words)
 }
 
 async fn dial(addr: String, tls: Arc<ClientConfig>) -> io::Result<TokioIo<TlsStream<TcpStream>>> {
