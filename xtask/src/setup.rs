@@ -9,6 +9,8 @@ use anyhow::{Context, Result, bail};
 
 /// Debian packages and why they are needed.
 const PACKAGES: &[(&str, &str)] = &[
+    ("gcc", "linker, and C parts of crates"),
+    ("libc6-dev", "linker, and C parts of crates"),
     ("iproute2", "the lab's namespaces and links"),
     ("iptables", "the engine's resolver inside containers"),
     ("busybox-static", "the tools image"),
@@ -89,17 +91,24 @@ fn install_packages(missing: &[(&str, &str)]) -> Result<()> {
         println!("setup: installing {name} ({why})");
     }
     if missing.iter().any(|(name, _)| !available(name)) {
-        println!("setup: apt-get update");
-        run(command("apt-get", &["update", "-q"]).env("DEBIAN_FRONTEND", "noninteractive"))?;
+        update_lists()?;
     }
     if let Some((name, why)) = missing.iter().find(|(name, _)| !available(name)) {
         bail!("no Debian package {name} ({why}): enable bookworm-security in the apt sources");
     }
-    let mut install = command("apt-get", &["install", "-y", "-q", "--no-install-recommends"]);
-    install
-        .args(missing.iter().map(|(name, _)| *name))
-        .env("DEBIAN_FRONTEND", "noninteractive");
-    run(&mut install).context("installing the packages above")
+    let install = || {
+        let mut apt = command("apt-get", &["install", "-y", "-q", "--no-install-recommends"]);
+        apt.args(missing.iter().map(|(name, _)| *name));
+        run(apt.env("DEBIAN_FRONTEND", "noninteractive"))
+    };
+    // Lists of some age name versions that the archive has no more.
+    let retried = install().or_else(|_| update_lists().and_then(|()| install()));
+    retried.context("installing the packages above")
+}
+
+fn update_lists() -> Result<()> {
+    println!("setup: apt-get update");
+    run(command("apt-get", &["update", "-q"]).env("DEBIAN_FRONTEND", "noninteractive"))
 }
 
 fn available(package: &str) -> bool {
