@@ -62,7 +62,9 @@ pub fn run(cluster: &Cluster, report: &mut Report) -> Result<()> {
     for (name, child) in running {
         report.check(
             &format!("{name} loses nothing"),
-            finish(child).and_then(|figures| nothing_lost(&figures)),
+            finish(child)
+                .and_then(|figures| nothing_lost(&figures))
+                .with_context(|| full_buffers(cluster)),
         );
     }
     Ok(())
@@ -104,6 +106,21 @@ fn kill_and_start(cluster: &Cluster, node: Node) -> Result<String> {
     let start = Instant::now();
     netd::start(&cluster.record, node)?;
     Ok(format!("answers again after {} ms", start.elapsed().as_millis()))
+}
+
+/// What a loss may also be: datagrams that reached the echo server's socket and found its buffer full,
+/// because the machine gave the server no time.
+fn full_buffers(cluster: &Cluster) -> String {
+    let counters = cluster
+        .container("echo")
+        .and_then(|echo| cluster.inside(&echo, "cat /proc/net/snmp"));
+    let text = counters.unwrap_or_default();
+    let rows: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("Udp: ")).collect();
+    let names = rows.first().into_iter().flat_map(|row| row.split(' '));
+    let values = rows.get(1).into_iter().flat_map(|row| row.split(' '));
+    let found = names.zip(values).find(|(name, _)| *name == "RcvbufErrors");
+    let count = found.map_or("an unknown number of", |(_, value)| value);
+    format!("{count} datagrams found the echo server's buffer full")
 }
 
 fn nothing_lost(figures: &str) -> Result<String> {
