@@ -59,8 +59,8 @@ pub fn start_holder(node: Node) -> Result<u32> {
     ]);
     holder.arg(&disk).arg(node.name()).arg(CLIENT_ADDRESS.to_string());
     let pid = spawn(&mut holder, node, "holder")?;
-    let ready = format!("/proc/{pid}/root/run/ready");
-    wait::until(HOLDER_DEADLINE, || std::path::Path::new(&ready).exists())
+    let its_root = std::path::Path::new("/proc").join(pid.to_string()).join("root");
+    wait::until(HOLDER_DEADLINE, || its_root.join("run/ready").exists())
         .with_context(|| format!("node {}: see {}/holder.log", node.name(), node.logs().display()))?;
     Ok(pid)
 }
