@@ -41,7 +41,7 @@ pub(crate) enum Rule {
 }
 
 /// The table. What is not in it, nobody may call.
-const RULES: [(&str, Rule); 18] = [
+const RULES: [(&str, Rule); 20] = [
     ("/netctl.v1.Admission/RootCertificate", Rule::Anyone),
     ("/netctl.v1.Admission/IssueCertificate", Rule::Anyone),
     ("/netctl.v1.Dispatcher/Session", Rule::Node),
@@ -60,6 +60,8 @@ const RULES: [(&str, Rule); 18] = [
     ("/netctl.v1.Control/UpdateNode", Rule::Manager),
     ("/netctl.v1.Control/RemoveNode", Rule::Manager),
     ("/netctl.v1.Control/GetJoinToken", Rule::Manager),
+    ("/netctl.v1.Control/GetCluster", Rule::Manager),
+    ("/netctl.v1.Control/UpdateCluster", Rule::Manager),
 ];
 
 const NOT_A_MANAGER: &str = "This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state. Please run this command on a manager node or promote the current node to a manager.";

@@ -72,6 +72,8 @@ async fn answers_go_to_standard_output() {
     );
     assert_eq!(stage.typed("swarm join-token -q worker").await, seen("t\n", "", 0));
     assert_eq!(stage.typed("datapath dump").await, seen("map FRONTEND 3\n", "", 0));
+    let updated = stage.typed("swarm update --task-history-limit 2").await;
+    assert_eq!(updated, seen("Swarm updated.\n", "", 0));
     let created = stage.typed("service create -d --name web web:1").await;
     assert_eq!(created, seen("0000000000000000000000001\n", "", 0));
 }

@@ -76,9 +76,11 @@ fn member_info(info: &mut pb::InfoResponse, member: &Member) {
         info.manager = true;
         info.nodes = summary.nodes;
         info.managers = summary.managers;
-        info.address_pools = summary.address_pools;
         info.manager_addrs = summary.manager_addrs;
-        info.data_port = summary.data_port.into();
+        let settings = pb::ClusterSettings::from(summary.settings);
+        info.address_pools = settings.address_pools.clone();
+        info.data_port = settings.data_port;
+        info.settings = Some(settings);
     }
 }
 

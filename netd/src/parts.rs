@@ -24,10 +24,8 @@ pub struct Summary {
     pub managers: u32,
     /// Where managers are reached.
     pub manager_addrs: Vec<String>,
-    /// Pools that networks get their subnets from.
-    pub address_pools: Vec<String>,
-    /// UDP port of the tunnels.
-    pub data_port: u16,
+    /// The cluster's settings.
+    pub settings: ClusterSettings,
 }
 
 /// A running manager.

@@ -24,4 +24,4 @@ pub use draft::Ids;
 pub use liveness::Heartbeats;
 pub use lookup::{find_network, find_node, find_service, find_task};
 pub use pass::{Dirty, next_deadline, pass};
-pub use request::{plan_create_network, plan_create_service, plan_init, plan_update_service};
+pub use request::{plan_create_network, plan_create_service, plan_init, plan_update_cluster, plan_update_service};

@@ -1,7 +1,7 @@
 //! What users ask for, planned into commands: the API edge calls these with a fresh view, an id and the time. A command
 //! that is refused with [`Refused::is_race`] has lost a race; plan it once more.
 
-use model::{Cluster, NetworkId, NetworkSpec, Node, Service, ServiceId, ServiceSpec, Timestamp};
+use model::{Cluster, ClusterSettings, NetworkId, NetworkSpec, Node, Service, ServiceId, ServiceSpec, Timestamp};
 use store::{Command, Kind, NewNetwork, NewService, Refused, ServiceChange, State, View};
 
 use crate::allocator::{networks_of, port, subnet, vip, vni};
@@ -104,6 +104,19 @@ pub fn plan_update_service(
         ports,
     };
     planned(view, Command::UpdateService(Box::new(change)))
+}
+
+/// New settings. `version` is that of the cluster as the user read it.
+pub fn plan_update_cluster(view: &View, version: u64, settings: ClusterSettings) -> Result<Command, Refused> {
+    settings.validate().map_err(invalid)?;
+    let before = &view.cluster().ok_or(Refused::NoCluster)?.settings;
+    let fixed = |s: &ClusterSettings| (s.data_port, s.address_pools.clone(), s.subnet_prefix);
+    if fixed(before) != fixed(&settings) {
+        let words = "data path port and address pools are chosen at swarm init and stay";
+        return Err(Refused::Invalid(words.to_owned()));
+    }
+    let settings = Box::new(settings);
+    planned(view, Command::UpdateSettings { version, settings })
 }
 
 fn check(view: &View, spec: &ServiceSpec) -> Result<(), Refused> {

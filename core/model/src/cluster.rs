@@ -1,13 +1,21 @@
 //! The cluster's own settings, held in its state like everything else.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use ipnet::IpNet;
 
-use crate::{ClusterId, Timestamp};
+use crate::{ClusterId, Invalid, Timestamp};
 
-/// Settings that hold for all nodes.
+/// Shortest life of a node's certificate, as in Swarm.
+const MIN_CERT_EXPIRY: Duration = Duration::from_secs(3600);
+/// Longest: half of the root's 20 years.
+const MAX_CERT_EXPIRY: Duration = Duration::from_secs(10 * 365 * 86_400);
+
+/// Settings that hold for all nodes. Fields that an older version did not write have their default.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ClusterSettings {
     /// UDP port of the tunnels on every node; 4789 by default.
     pub data_port: u16,
@@ -21,6 +29,31 @@ pub struct ClusterSettings {
     pub heartbeat_ms: u32,
     /// Missed heartbeats after which a node is down; 3 by default.
     pub heartbeat_grace: u32,
+    /// Life of the certificates that nodes get from now on; 90 days by default, at least 1 h.
+    pub cert_expiry: Duration,
+    /// Log entries between two snapshots of a manager; 10,000 by default.
+    pub snapshot_interval: u64,
+    /// Whether managers that start ask for the unlock key.
+    pub autolock: bool,
+}
+
+impl ClusterSettings {
+    /// Checks the limits of what an operator may change while the cluster runs.
+    pub fn validate(&self) -> Result<(), Invalid> {
+        if !(MIN_CERT_EXPIRY..=MAX_CERT_EXPIRY).contains(&self.cert_expiry) {
+            return Err(Invalid::CertExpiry(self.cert_expiry));
+        }
+        if !(100..=3_600_000).contains(&self.heartbeat_ms) {
+            return Err(Invalid::Heartbeat(self.heartbeat_ms));
+        }
+        if !(2..=100).contains(&self.heartbeat_grace) {
+            return Err(Invalid::HeartbeatGrace(self.heartbeat_grace));
+        }
+        if !(100..=10_000_000).contains(&self.snapshot_interval) {
+            return Err(Invalid::SnapshotInterval(self.snapshot_interval));
+        }
+        Ok(())
+    }
 }
 
 impl Default for ClusterSettings {
@@ -33,6 +66,9 @@ impl Default for ClusterSettings {
             task_history_limit: 5,
             heartbeat_ms: 800,
             heartbeat_grace: 3,
+            cert_expiry: Duration::from_secs(90 * 86_400),
+            snapshot_interval: 10_000,
+            autolock: false,
         }
     }
 }
@@ -69,4 +105,28 @@ pub struct Cluster {
     pub root_ca: String,
     /// Tokens and keys.
     pub secrets: ClusterSecrets,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_have_limits() {
+        let with = |change: fn(&mut ClusterSettings)| {
+            let mut settings = ClusterSettings::default();
+            change(&mut settings);
+            settings.validate()
+        };
+        assert_eq!(with(|_| {}), Ok(()));
+        assert_eq!(with(|s| s.cert_expiry = MIN_CERT_EXPIRY), Ok(()));
+        let short = Duration::from_secs(3599);
+        assert_eq!(
+            with(|s| s.cert_expiry = Duration::from_secs(3599)),
+            Err(Invalid::CertExpiry(short))
+        );
+        assert_eq!(with(|s| s.heartbeat_ms = 99), Err(Invalid::Heartbeat(99)));
+        assert_eq!(with(|s| s.heartbeat_grace = 1), Err(Invalid::HeartbeatGrace(1)));
+        assert_eq!(with(|s| s.snapshot_interval = 0), Err(Invalid::SnapshotInterval(0)));
+    }
 }

@@ -47,4 +47,12 @@ pub enum Invalid {
         "invalid join token: use the whole text SWMTKN-1-... as printed by \"netctl swarm join-token worker\" on a manager"
     )]
     Token,
+    #[error("minimum certificate expiry time is: 1h0m0s, maximum 10 years; {0:?} was given")]
+    CertExpiry(std::time::Duration),
+    #[error("heartbeat period {0} ms: must be between 100 ms and 1 h")]
+    Heartbeat(u32),
+    #[error("heartbeat grace {0}: a node must be allowed to miss between 2 and 100 heartbeats")]
+    HeartbeatGrace(u32),
+    #[error("snapshot interval {0}: must be between 100 and 10000000 log entries")]
+    SnapshotInterval(u64),
 }

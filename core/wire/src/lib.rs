@@ -4,6 +4,7 @@
 //! has `From<model::X> for pb::X`, which cannot fail, and `TryFrom<pb::X> for model::X`, which checks everything that a
 //! peer or a user may have got wrong and says which field was.
 
+mod cluster;
 mod error;
 mod network;
 mod node;

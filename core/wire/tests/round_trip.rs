@@ -243,3 +243,13 @@ fn a_spec_that_cannot_work_is_refused_with_the_words_of_the_model() {
         "{error}"
     );
 }
+
+#[test]
+fn cluster_settings_survive() {
+    survives::<_, pb::ClusterSettings>(ClusterSettings {
+        heartbeat_ms: 5000,
+        cert_expiry: Duration::from_secs(7200),
+        autolock: true,
+        ..ClusterSettings::default()
+    });
+}

@@ -30,4 +30,6 @@ control! {
     update_node(UpdateNodeRequest) -> Node;
     remove_node(RemoveRequest) -> RemoveResponse;
     get_join_token(GetJoinTokenRequest) -> GetJoinTokenResponse;
+    get_cluster(GetClusterRequest) -> Cluster;
+    update_cluster(UpdateClusterRequest) -> Cluster;
 }

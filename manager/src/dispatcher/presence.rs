@@ -74,6 +74,8 @@ struct Watch {
     open: BTreeMap<NodeId, (u128, oneshot::Sender<()>)>,
     /// While this manager leads: its term and what was heard in it.
     beats: Option<(u64, Heartbeats)>,
+    /// Period and grace by which `beats` counts.
+    rhythm: Option<(u32, u32)>,
 }
 
 async fn watch_over(
@@ -86,6 +88,7 @@ async fn watch_over(
         proposer,
         open: BTreeMap::new(),
         beats: None,
+        rhythm: None,
     };
     loop {
         let deadline = watch.look(&snapshot(&latest));
@@ -105,16 +108,23 @@ fn snapshot(latest: &watch::Receiver<Published>) -> Published {
     latest.borrow().clone()
 }
 
+fn rhythm(published: &Published) -> Option<(u32, u32)> {
+    let settings = &published.view.cluster()?.settings;
+    Some((settings.heartbeat_ms, settings.heartbeat_grace))
+}
+
 impl Watch {
     fn is_outdated(&self, published: &Published) -> bool {
         let leading = published.standing.leads.then_some(published.standing.term);
-        leading != self.beats.as_ref().map(|(term, _)| *term)
+        leading != self.beats.as_ref().map(|(term, _)| *term) || rhythm(published) != self.rhythm
     }
 
     /// Proposes what is overdue; answers with when to look again.
     fn look(&mut self, published: &Published) -> Instant {
         let now = mint::now();
         if self.is_outdated(published) {
+            // A new rhythm begins with a full grace as well: nodes beat by the old one until they hear of it.
+            self.rhythm = rhythm(published);
             let term = published.standing.term;
             self.beats = published.standing.leads.then(|| (term, Heartbeats::starting(now)));
         }

@@ -68,13 +68,12 @@ impl Session {
         let description = hello(&mut up).await?;
         self.describe(description).await?;
         let ended = self.presence.opened(self.node, session);
-        self.welcome(session, &now).await?;
 
         let (reports, inbox) = mpsc::channel(REPORT_QUEUE);
         let reading = self.read(up, reports);
         let proposing = report::carry(self.proposer.clone(), inbox);
         let mut stopping = self.stopping.clone();
-        let telling = self.tell(&mut published);
+        let telling = self.tell(session, &mut published);
         tokio::select! {
             result = reading => result,
             result = proposing => result.map_err(|why| Status::unavailable(why.to_string())),
@@ -98,15 +97,6 @@ impl Session {
             .await
             .map(|_| ())
             .map_err(|why| Status::unavailable(why.to_string()))
-    }
-
-    async fn welcome(&self, session: u128, published: &Published) -> Result<(), Status> {
-        let settings = published.view.cluster().map(|cluster| cluster.settings.clone());
-        let welcome = pb::Welcome {
-            session: RequestId::from_bits(session).to_string(),
-            heartbeat_ms: settings.unwrap_or_default().heartbeat_ms,
-        };
-        self.send(session_down::Message::Welcome(welcome)).await
     }
 
     async fn send(&self, message: session_down::Message) -> Result<(), Status> {
@@ -139,12 +129,18 @@ impl Session {
         Ok(())
     }
 
-    /// Sends views and managers as they change, until this manager leads no more or the node is removed.
-    async fn tell(&self, published: &mut watch::Receiver<Published>) -> Result<(), Status> {
+    /// Sends the heartbeat period, views and managers as they change, until this manager leads no more or the node is removed.
+    async fn tell(&self, session: u128, published: &mut watch::Receiver<Published>) -> Result<(), Status> {
         let mut last_view: Option<NodeView> = None;
         let mut last_managers = None;
+        let mut last_welcome = None;
         loop {
             let now = published.borrow_and_update().clone();
+            let welcome = welcome(session, &now);
+            if last_welcome.as_ref() != Some(&welcome) {
+                last_welcome = Some(welcome.clone());
+                self.send(session_down::Message::Welcome(welcome)).await?;
+            }
             let managers = report::managers(&now);
             if last_managers.as_ref() != Some(&managers) {
                 last_managers = Some(managers.clone());
@@ -167,6 +163,15 @@ impl Session {
             let changed = published.changed().await;
             changed.map_err(|_| Status::unavailable("this manager is stopping"))?;
         }
+    }
+}
+
+/// The first message of a session, repeated when the heartbeat period changes.
+fn welcome(session: u128, published: &Published) -> pb::Welcome {
+    let settings = published.view.cluster().map(|cluster| cluster.settings.clone());
+    pb::Welcome {
+        session: RequestId::from_bits(session).to_string(),
+        heartbeat_ms: settings.unwrap_or_default().heartbeat_ms,
     }
 }
 

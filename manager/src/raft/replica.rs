@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use model::RequestId;
+use model::{ClusterSettings, RequestId};
 use protobuf::Message as _;
 use raft::{
     Config, RawNode, ReadOnlyOption, SnapshotStatus, StateRole,
@@ -24,8 +24,6 @@ use super::{
 const ELECTION_TICKS: usize = 10;
 /// Ticks between a leader's heartbeats.
 const HEARTBEAT_TICKS: usize = 2;
-/// Entries behind the last snapshot after which the next is made.
-const SNAPSHOT_EVERY: u64 = 10_000;
 /// Entries before a snapshot that stay for members that lag a little.
 const KEEP_BEFORE_SNAPSHOT: u64 = 1_000;
 /// Bytes per append message.
@@ -38,8 +36,16 @@ pub struct Replica<D> {
     state: State,
     /// Reads that wait until their index is applied.
     reads: BTreeSet<(u64, RequestId)>,
-    /// Entries behind the last snapshot after which the next is made.
-    snapshot_every: u64,
+    /// Entries behind the last snapshot after which the next is made, if it is not what the cluster's settings say.
+    snapshot_every: Option<u64>,
+}
+
+/// What the cluster's settings say; the default before there is a cluster.
+fn snapshot_interval(state: &State) -> u64 {
+    let default = || ClusterSettings::default().snapshot_interval;
+    state
+        .cluster()
+        .map_or_else(default, |cluster| cluster.settings.snapshot_interval)
 }
 
 impl<D: Disk> Replica<D> {
@@ -89,7 +95,7 @@ impl<D: Disk> Replica<D> {
             disk,
             state,
             reads: BTreeSet::new(),
-            snapshot_every: SNAPSHOT_EVERY,
+            snapshot_every: None,
         };
         // Committed changes of the membership must be applied before anybody may campaign.
         replica.advance()?;
@@ -99,10 +105,10 @@ impl<D: Disk> Replica<D> {
         Ok(replica)
     }
 
-    /// Makes snapshots after this many entries instead of the default; for tests.
+    /// Makes snapshots after this many entries, whatever the cluster's settings say; for tests.
     #[must_use]
     pub fn with_snapshot_every(mut self, entries: u64) -> Self {
-        self.snapshot_every = entries;
+        self.snapshot_every = Some(entries);
         self
     }
 
@@ -283,7 +289,8 @@ impl<D: Disk> Replica<D> {
 
     fn compact(&mut self) -> Result<(), ReplicaError> {
         let (applied, last) = (self.state.applied(), self.node.store().snapshot_index());
-        if applied < last + self.snapshot_every {
+        let every = self.snapshot_every.unwrap_or_else(|| snapshot_interval(&self.state));
+        if applied < last + every {
             return Ok(());
         }
         let mut snapshot = Snapshot::default();
@@ -292,7 +299,7 @@ impl<D: Disk> Replica<D> {
         meta.index = applied;
         meta.term = self.node.raft.raft_log.term(applied).map_err(raft_error)?;
         meta.set_conf_state(self.node.raft.prs().conf().to_conf_state());
-        let keep_from = applied.saturating_sub(KEEP_BEFORE_SNAPSHOT.min(self.snapshot_every));
+        let keep_from = applied.saturating_sub(KEEP_BEFORE_SNAPSHOT.min(every));
         // The commit index on disk may lie behind the snapshot, which raft would not accept at the next start.
         let hard_state = self.node.store().hard_state.clone();
         self.disk.write(&DiskWrite {

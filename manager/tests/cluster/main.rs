@@ -6,4 +6,5 @@ mod admission;
 mod node;
 mod rights;
 mod services;
+mod settings;
 mod survival;

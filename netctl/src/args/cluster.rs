@@ -15,6 +15,45 @@ pub enum SwarmCommand {
     JoinToken(JoinTokenArgs),
     /// Leave the swarm
     Leave(LeaveArgs),
+    /// Update the swarm
+    Update(UpdateArgs),
+}
+
+/// Settings that `swarm init` and `swarm update` have in common.
+#[derive(Debug, Args)]
+pub struct SettingsArgs {
+    /// Validity period for node certificates (ns|us|ms|s|m|h) [default: 2160h0m0s]
+    #[arg(long, value_name = "DURATION")]
+    pub cert_expiry: Option<String>,
+    /// Dispatcher heartbeat period (ns|us|ms|s|m|h) [default: 800ms]
+    #[arg(long, value_name = "DURATION")]
+    pub dispatcher_heartbeat: Option<String>,
+    /// Missed heartbeats after which a node is down [default: 3]
+    #[arg(long, value_name = "N")]
+    pub dispatcher_heartbeat_grace: Option<u32>,
+    /// Number of log entries between Raft snapshots [default: 10000]
+    #[arg(long, value_name = "N")]
+    pub snapshot_interval: Option<u64>,
+    /// Task history retention limit [default: 5]
+    #[arg(long, value_name = "N")]
+    pub task_history_limit: Option<u32>,
+    /// Number of additional Raft snapshots to retain; only 0: one snapshot is kept and replaced as a whole
+    #[arg(long, value_name = "N", hide = true)]
+    pub max_snapshots: Option<u64>,
+    /// Not served: the managers sign certificates themselves
+    #[arg(long, value_name = "SPEC", hide = true)]
+    pub external_ca: Vec<String>,
+}
+
+/// `swarm update`
+#[derive(Debug, Args)]
+#[command(arg_required_else_help = true)]
+pub struct UpdateArgs {
+    /// Change manager autolocking setting (true|false)
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub autolock: Option<bool>,
+    #[command(flatten)]
+    pub settings: SettingsArgs,
 }
 
 /// `swarm init`
@@ -44,6 +83,11 @@ pub struct InitArgs {
     /// Availability of the node
     #[arg(long, value_enum, default_value = "active")]
     pub availability: AvailabilityArg,
+    /// Enable manager autolocking (requiring an unlock key to start a stopped manager)
+    #[arg(long)]
+    pub autolock: bool,
+    #[command(flatten)]
+    pub settings: SettingsArgs,
 }
 
 /// `swarm join`

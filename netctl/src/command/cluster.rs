@@ -3,14 +3,16 @@
 use wire::pb;
 
 use crate::{
-    args::{InitArgs, JoinArgs, JoinTokenArgs, LeaveArgs, TokenRole},
+    args::{InitArgs, JoinArgs, JoinTokenArgs, LeaveArgs, TokenRole, UpdateArgs},
     client::{Client, request_id},
     failure::Failure,
+    request::changed_settings,
     terminal::{say, show},
 };
 
 /// Makes this node the first manager of a new cluster.
 pub async fn init(client: &mut Client, args: &InitArgs) -> Result<(), Failure> {
+    let settings = pb::ClusterSettings::from(changed_settings(model::ClusterSettings::default(), &args.settings)?);
     let request = pb::InitRequest {
         advertise_addr: args.advertise_addr.clone(),
         listen_addr: args.listen_addr.clone(),
@@ -20,6 +22,12 @@ pub async fn init(client: &mut Client, args: &InitArgs) -> Result<(), Failure> {
         default_addr_pool_mask_length: args.default_addr_pool_mask_length.into(),
         force_new_cluster: args.force_new_cluster,
         availability: pb::Availability::from(model::Availability::from(args.availability)).into(),
+        task_history_limit: Some(settings.task_history_limit),
+        heartbeat_ms: Some(settings.heartbeat_ms),
+        heartbeat_grace: Some(settings.heartbeat_grace),
+        cert_expiry: Some(settings.cert_expiry),
+        snapshot_interval: Some(settings.snapshot_interval),
+        autolock: args.autolock,
     };
     let answer = client.local.init(request).await?.into_inner();
     show(&initialized(&answer));
@@ -88,6 +96,22 @@ pub async fn join_token(client: &mut Client, args: &JoinTokenArgs) -> Result<(),
 pub async fn leave(client: &mut Client, args: &LeaveArgs) -> Result<(), Failure> {
     client.local.leave(pb::LeaveRequest { force: args.force }).await?;
     say("Node left the swarm.");
+    Ok(())
+}
+
+/// Changes settings of the cluster.
+pub async fn update(client: &mut Client, args: &UpdateArgs) -> Result<(), Failure> {
+    let cluster = client.control.get_cluster(pb::GetClusterRequest {}).await?.into_inner();
+    let before = model::ClusterSettings::try_from(cluster.settings.unwrap_or_default())?;
+    let mut settings = changed_settings(before, &args.settings)?;
+    settings.autolock = args.autolock.unwrap_or(settings.autolock);
+    let request = pb::UpdateClusterRequest {
+        request: request_id(),
+        version: cluster.version,
+        settings: Some(settings.into()),
+    };
+    client.control.update_cluster(request).await?;
+    say("Swarm updated.");
     Ok(())
 }
 

@@ -39,6 +39,7 @@ async fn connected(command: Command, client: &mut Client) -> Result<(), Failure>
             SwarmCommand::Join(args) => cluster::join(client, &args).await,
             SwarmCommand::JoinToken(args) => cluster::join_token(client, &args).await,
             SwarmCommand::Leave(args) => cluster::leave(client, &args).await,
+            SwarmCommand::Update(args) => cluster::update(client, &args).await,
         },
         Command::Node(command) => match command {
             NodeCommand::Ls(args) => node::list(client, &args).await,

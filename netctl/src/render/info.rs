@@ -1,9 +1,11 @@
 //! `info` and `version`. The lines of `info` can be searched as docker's: ` Swarm: active`.
 
-use std::fmt::Write;
+use std::{fmt::Write, time::Duration};
 
 use serde_json::{Value, json};
-use wire::pb::InfoResponse;
+use wire::pb::{ClusterSettings, InfoResponse};
+
+use super::time::words;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -40,6 +42,9 @@ fn swarm(text: &mut String, info: &InfoResponse) {
     if info.data_port != 0 {
         let _ = writeln!(text, "  Data Path Port: {}", info.data_port);
     }
+    if let Some(settings) = &info.settings {
+        cluster_settings(text, settings);
+    }
     let _ = writeln!(text, "  Node Address: {}", info.node_addr);
     if !info.manager_addrs.is_empty() {
         text.push_str("  Manager Addresses:\n");
@@ -47,6 +52,43 @@ fn swarm(text: &mut String, info: &InfoResponse) {
     for addr in &info.manager_addrs {
         let _ = writeln!(text, "   {addr}");
     }
+}
+
+fn cluster_settings(text: &mut String, settings: &ClusterSettings) {
+    let _ = writeln!(text, "  SubnetSize: {}", settings.subnet_prefix);
+    let _ = writeln!(
+        text,
+        "  Orchestration:\n   Task History Retention Limit: {}",
+        settings.task_history_limit
+    );
+    let _ = writeln!(
+        text,
+        "  Raft:\n   Snapshot Interval: {}\n   Number of Old Snapshots to Retain: 0",
+        settings.snapshot_interval
+    );
+    let period = match settings.heartbeat_ms {
+        short @ ..1000 => format!("{short} milliseconds"),
+        long => words(Duration::from_millis(long.into())),
+    };
+    let _ = writeln!(
+        text,
+        "  Dispatcher:\n   Heartbeat Period: {period}\n   Heartbeat Grace: {}",
+        settings.heartbeat_grace
+    );
+    let expiry = words(Duration::from_nanos(settings.cert_expiry));
+    let _ = writeln!(text, "  CA Configuration:\n   Expiry Duration: {expiry}");
+    let _ = writeln!(text, "  Autolock Managers: {}", settings.autolock);
+}
+
+fn spec_json(settings: &ClusterSettings) -> Value {
+    let heartbeat = u64::from(settings.heartbeat_ms) * 1_000_000;
+    json!({
+        "Orchestration": { "TaskHistoryRetentionLimit": settings.task_history_limit },
+        "Raft": { "SnapshotInterval": settings.snapshot_interval, "KeepOldSnapshots": 0 },
+        "Dispatcher": { "HeartbeatPeriod": heartbeat, "HeartbeatGrace": settings.heartbeat_grace },
+        "CAConfig": { "NodeCertExpiry": settings.cert_expiry },
+        "EncryptionConfig": { "AutoLockManagers": settings.autolock },
+    })
 }
 
 /// `info --format json`, in the Engine API's fields.
@@ -70,6 +112,8 @@ pub fn info_json(info: &InfoResponse) -> Value {
             "Cluster": {
                 "ID": info.cluster,
                 "DefaultAddrPool": info.address_pools,
+                "SubnetSize": info.settings.as_ref().map(|settings| settings.subnet_prefix),
+                "Spec": info.settings.as_ref().map(spec_json),
                 "DataPathPort": info.data_port,
             },
         },
@@ -126,12 +170,16 @@ mod tests {
             managers: 1,
             manager_addrs: vec!["192.0.2.1:2377".into()],
             warnings: vec!["port 80/tcp is held by nginx".into()],
+            settings: Some(model::ClusterSettings::default().into()),
             ..Default::default()
         };
         let text = info_text(&info);
         for line in [
             "\n Swarm: active\n  NodeID: n\n  Is Manager: true\n",
             "\n  Managers: 1\n  Nodes: 3\n",
+            "\n  Orchestration:\n   Task History Retention Limit: 5\n  Raft:\n   Snapshot Interval: 10000\n",
+            "\n   Heartbeat Period: 800 milliseconds\n",
+            "\n  CA Configuration:\n   Expiry Duration: 3 months\n",
             "\n   192.0.2.1:2377\n",
             "\nWARNING: port 80/tcp is held by nginx\n",
         ] {

@@ -133,4 +133,18 @@ impl control_server::Control for Played {
             manager_addr: "192.0.2.1:2377".into(),
         }))
     }
+    async fn get_cluster(&self, _: Request<pb::GetClusterRequest>) -> Answer<pb::Cluster> {
+        Ok(Response::new(pb::Cluster {
+            id: WEB.into(),
+            version: 3,
+            settings: Some(model::ClusterSettings::default().into()),
+            ..Default::default()
+        }))
+    }
+    async fn update_cluster(&self, request: Request<pb::UpdateClusterRequest>) -> Answer<pb::Cluster> {
+        let request = request.into_inner();
+        let settings = request.settings.unwrap();
+        assert_eq!((request.version, settings.task_history_limit), (3, 2));
+        Ok(Response::new(pb::Cluster::default()))
+    }
 }

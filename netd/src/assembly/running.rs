@@ -59,8 +59,7 @@ fn summary(handle: &ManagerHandle) -> Summary {
         nodes: u32::try_from(view.nodes().count()).unwrap_or(u32::MAX),
         managers: u32::try_from(addrs.len()).unwrap_or(u32::MAX),
         manager_addrs: addrs.iter().flatten().map(ToString::to_string).collect(),
-        address_pools: settings.address_pools.iter().map(ToString::to_string).collect(),
-        data_port: settings.data_port,
+        settings,
     }
 }
 

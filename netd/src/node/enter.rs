@@ -35,6 +35,9 @@ impl Node {
         if request.force_new_cluster {
             return Err(Refusal::not_built("--force-new-cluster"));
         }
+        if request.autolock {
+            return Err(Refusal::not_built("--autolock"));
+        }
         let settings = settings(request)?;
         let availability = availability(request.availability())?;
         let place = self

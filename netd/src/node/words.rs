@@ -1,6 +1,6 @@
 //! What the words of a request mean, checked before anything is done.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use model::{Availability, ClusterSettings};
 use tokio::net::lookup_host;
@@ -34,7 +34,20 @@ pub fn settings(request: &pb::InitRequest) -> Outcome<ClusterSettings> {
             .filter(|prefix| (8..=29).contains(prefix))
             .ok_or_else(|| Refusal::of_request("the default address pool mask length must be between 8 and 29"))?;
     }
+    running(&mut settings, request);
+    settings.validate().map_err(Refusal::of_request)?;
     Ok(settings)
+}
+
+/// What can be changed later as well, by `swarm update`.
+fn running(settings: &mut ClusterSettings, request: &pb::InitRequest) {
+    let defaults = settings.clone();
+    settings.task_history_limit = request.task_history_limit.unwrap_or(defaults.task_history_limit);
+    settings.heartbeat_ms = request.heartbeat_ms.unwrap_or(defaults.heartbeat_ms);
+    settings.heartbeat_grace = request.heartbeat_grace.unwrap_or(defaults.heartbeat_grace);
+    settings.cert_expiry = request.cert_expiry.map_or(defaults.cert_expiry, Duration::from_nanos);
+    settings.snapshot_interval = request.snapshot_interval.unwrap_or(defaults.snapshot_interval);
+    settings.autolock = request.autolock;
 }
 
 /// Whether the node takes tasks.
