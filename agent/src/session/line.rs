@@ -106,8 +106,7 @@ impl<'a> Line<'a> {
                 self.ports.views.send_replace(Some(CurrentView { view, confirmed }));
             }
             Some(session_down::Message::Managers(list)) => self.take_managers(list),
-            // From a newer manager.
-            None => {}
+            Some(session_down::Message::Delta(_) | session_down::Message::Beat(_)) | None => {}
         }
         Ok(())
     }
@@ -150,7 +149,10 @@ impl<'a> Line<'a> {
 
 fn heartbeat(applied: &mut watch::Receiver<u64>) -> Message {
     let applied_seq = *applied.borrow_and_update();
-    Message::Heartbeat(pb::Heartbeat { applied_seq })
+    Message::Heartbeat(pb::Heartbeat {
+        applied_seq,
+        ..pb::Heartbeat::default()
+    })
 }
 
 fn every(period: Duration) -> Interval {

@@ -133,6 +133,7 @@ async fn open(channel: Channel, description: Option<NodeDescription>) -> Result<
     let hello = pb::Hello {
         format: FORMAT,
         description: description.map(Into::into),
+        ..pb::Hello::default()
     };
     // The channel is empty and open: its receiver is the next line's.
     let _ = up.send(message(session_up::Message::Hello(hello))).await;

@@ -29,4 +29,4 @@ pub use service::{
 pub use task::{DesiredState, Slot, Task, TaskState, TaskStatus};
 pub use time::Timestamp;
 pub use token::JoinToken;
-pub use view::{EndpointView, NetworkView, NodeView, PeerView, ServiceView};
+pub use view::{Changes, EndpointView, NetworkView, NodeView, PeerView, Row, ServiceView, Unfit, ViewDelta};

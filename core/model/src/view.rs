@@ -1,19 +1,26 @@
 //! What one node is told: its own tasks, and of everything else only what its datapath and its resolver need.
 //!
-//! A `NodeView` is a whole snapshot with a sequence number. The agent keeps the last one on disk, so that a node that
-//! boots without managers comes back serving.
+//! A `NodeView` is a whole snapshot with a sequence number; a [`ViewDelta`] changes one into a later one. The agent keeps
+//! the last view on disk, so that a node that boots without managers comes back serving.
+
+mod delta;
+mod digest;
+mod row;
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+pub use delta::{Changes, Unfit, ViewDelta};
+pub use row::Row;
+
 use crate::{ClusterId, Name, NetworkId, NodeId, PublishedPort, ServiceId, Slot, Task, TaskId, VirtualIp, Vni};
 
-/// Everything that a node should have.
+/// Everything that a node should have. Lists are in the order of their keys ([`Row::key`]).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeView {
-    /// Grows with every snapshot of a leader's term; a lower one is stale.
+    /// Log index of the state that it is made from: grows through every change of leader; a lower one is stale.
     pub seq: u64,
     /// The cluster.
     pub cluster: ClusterId,
@@ -100,3 +107,6 @@ pub struct ServiceView {
     /// Its published ports.
     pub ports: Vec<PublishedPort>,
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@
 //! peer or a user may have got wrong and says which field was.
 
 mod cluster;
+mod delta;
 mod error;
 mod network;
 mod node;

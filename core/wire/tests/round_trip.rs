@@ -217,6 +217,24 @@ fn node_views_survive() {
 }
 
 #[test]
+fn deltas_survive() {
+    let empty = NodeView {
+        seq: 11,
+        peers: Vec::new(),
+        networks: Vec::new(),
+        tasks: Vec::new(),
+        endpoints: Vec::new(),
+        services: Vec::new(),
+        ..view()
+    };
+    let mut delta = ViewDelta::between(&empty, &view());
+    delta.cleared = vec![NetworkId::from_bits(1)];
+    assert_eq!(delta.rows(), 6);
+    survives::<_, pb::ViewDelta>(delta);
+    survives::<_, pb::ViewDelta>(ViewDelta::between(&view(), &empty));
+}
+
+#[test]
 fn faulty_messages_name_the_path_of_the_field() {
     let field = |change: fn(&mut pb::NodeView)| {
         let mut wire = pb::NodeView::from(view());

@@ -123,7 +123,7 @@ impl Session {
                 }
                 Some(session_up::Message::Description(given)) => self.describe(parse(given)?).await?,
                 Some(session_up::Message::Hello(_)) => return Err(Status::invalid_argument("a second hello")),
-                Some(session_up::Message::Heartbeat(_)) | None => {}
+                Some(session_up::Message::Heartbeat(_) | session_up::Message::Resync(_)) | None => {}
             }
         }
         Ok(())

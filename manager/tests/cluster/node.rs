@@ -184,6 +184,7 @@ impl Member {
         let hello = pb::Hello {
             format: 1,
             description: Some(description(hostname)),
+            ..pb::Hello::default()
         };
         up.send(up_message(session_up::Message::Hello(hello))).await.unwrap();
         let mut dispatcher = DispatcherClient::new(self.channel().await);
