@@ -69,8 +69,9 @@ pub enum AgentError {
 pub struct Agent;
 
 impl Agent {
-    /// Starts the node's agent: its programs are loaded, its session is opened. An engine that does not answer yet is
-    /// waited for in the background.
+    /// Starts the node's agent: its session is opened and its programs are loaded, at the same time, so that a kernel
+    /// that takes its time costs no heartbeat. An engine that does not answer yet is waited for in the background. An
+    /// error leaves nothing running.
     pub async fn start(config: AgentConfig) -> Result<AgentHandle, AgentError> {
         let cgroup = match &config.cgroup {
             Some(path) => Some(path.clone()),
@@ -80,13 +81,18 @@ impl Agent {
             bpffs: config.bpffs.clone(),
             cgroup,
         };
-        let network = tokio::task::spawn_blocking(move || reconcile::start(paths)).await;
-        let network = network.map_err(|e| NetworkError(e.to_string()))??;
+        let (network, opening) = reconcile::begin(paths)?;
         let report = network.report();
         let runtime = Arc::new(DockerRuntime::new(&config.docker_host));
         let mut handle = Self::start_with(config, runtime, Arc::new(network)).await?;
         handle.report = Some(report);
-        Ok(handle)
+        match opening.done().await {
+            Ok(()) => Ok(handle),
+            Err(error) => {
+                handle.abandon().await;
+                Err(error.into())
+            }
+        }
     }
 
     /// Starts an agent over this engine and network. Containers that run go on running.

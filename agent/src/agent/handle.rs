@@ -115,6 +115,12 @@ impl AgentHandle {
         end(self.parts.tasks).await;
     }
 
+    /// Ends a start that failed: nothing serves the engine, either.
+    pub(super) async fn abandon(self) {
+        end(self.parts.tasks).await;
+        self.parts.plugin.stop();
+    }
+
     /// Takes the node out of service: tells the managers, removes all our containers and engine networks, takes
     /// everything out of the kernel, forgets the saved view. The identity is the daemon's to remove.
     pub async fn leave(self) -> Result<(), AgentError> {

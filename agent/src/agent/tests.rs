@@ -44,6 +44,8 @@ async fn shutdown_leaves_everything_and_leave_leaves_nothing() {
 async fn without_managers_the_status_says_why() {
     let folder = tempfile::tempdir().unwrap();
     let (runtime, network) = (Arc::new(FakeRuntime::default()), Arc::new(FakeNetwork::default()));
+    // A session waits for no engine.
+    runtime.hang(true);
     let agent = Agent::start_with(config(folder.path()), runtime, network)
         .await
         .unwrap();

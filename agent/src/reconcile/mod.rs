@@ -70,10 +70,29 @@ fn fail(error: impl ToString) -> NetworkError {
     NetworkError(error.to_string())
 }
 
-/// Starts the network of the calling thread's namespace: opens netlink, loads the programs, adopts what is pinned.
-/// Nothing changes in the kernel before the first view.
+/// The network's start, which goes on in its thread: loading the programs takes a second on a busy machine.
+pub struct Opening(oneshot::Receiver<Result<(), NetworkError>>);
+
+impl Opening {
+    /// Waits until netlink is open, the programs are loaded, and what is pinned is adopted.
+    pub async fn done(self) -> Result<(), NetworkError> {
+        self.0.await.unwrap_or_else(|_| Err(fail(ENDED)))
+    }
+}
+
+const ENDED: &str = "the network thread ended while it started";
+
+/// Starts the network of the calling thread's namespace and waits until it is open. Nothing changes in the kernel
+/// before the first view. Not to be called where tokio runs tasks.
 pub fn start(paths: DatapathPaths) -> Result<NetHandle, NetworkError> {
-    start_with(move || {
+    let (handle, opening) = begin(paths)?;
+    opening.0.blocking_recv().unwrap_or_else(|_| Err(fail(ENDED)))?;
+    Ok(handle)
+}
+
+/// As [`start`], without waiting: what the handle is asked meanwhile is done once the network is open.
+pub fn begin(paths: DatapathPaths) -> Result<(NetHandle, Opening), NetworkError> {
+    begin_with(move || {
         let (links, events) = Netlink::open().map_err(fail)?;
         let datapath = KernelDatapath::open(&paths).map_err(fail)?;
         let cookie = netns_cookie().map_err(|error| fail(format!("the network namespace has no cookie: {error}")))?;
@@ -82,7 +101,7 @@ pub fn start(paths: DatapathPaths) -> Result<NetHandle, NetworkError> {
 }
 
 /// Starts the thread with whatever `open` makes in it: neither links nor datapath need to be sendable.
-fn start_with<L, D, F>(open: F) -> Result<NetHandle, NetworkError>
+fn begin_with<L, D, F>(open: F) -> Result<(NetHandle, Opening), NetworkError>
 where
     L: Links + 'static,
     D: crate::datapath::Datapath + 'static,
@@ -95,7 +114,7 @@ where
         dns_clients: clients_in,
         report: report_in,
     };
-    let (opened, outcome) = std::sync::mpsc::channel();
+    let (opened, outcome) = oneshot::channel();
     let body = move || {
         run(async move {
             match open() {
@@ -111,14 +130,12 @@ where
         .name("network".to_owned())
         .spawn(body)
         .map_err(fail)?;
-    outcome
-        .recv()
-        .map_err(|_| fail("the network thread ended while it started"))??;
-    Ok(NetHandle {
+    let handle = NetHandle {
         calls,
         dns_clients,
         report,
-    })
+    };
+    Ok((handle, Opening(outcome)))
 }
 
 /// A runtime for one thread.

@@ -67,12 +67,13 @@ fn spec() -> EndpointSpec {
 }
 
 fn start_fake() -> NetHandle {
-    start_with(|| {
+    let (handle, _opening) = begin_with(|| {
         let (_, events) = mpsc::channel(1);
         let links = FakeLinks::with_uplink("eth0", ip("192.0.2.1"));
         Ok((Owner::new(links, FakeDatapath::default(), 7), events))
     })
-    .unwrap()
+    .unwrap();
+    handle
 }
 
 fn count(counts: &Counts, name: &str) -> u64 {

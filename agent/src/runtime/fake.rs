@@ -9,7 +9,7 @@ use std::{
 use futures::{FutureExt, future::BoxFuture};
 use model::{HeldPort, NetworkId, TaskId};
 use plan::container::{Container, ContainerRequest, ContainerState};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::{EngineFacts, Listed, Runtime, RuntimeError, RuntimeEvent};
 
@@ -25,7 +25,11 @@ struct Inside {
 
 /// A fake engine with a set of images.
 #[derive(Default)]
-pub struct FakeRuntime(Mutex<Inside>);
+pub struct FakeRuntime {
+    inside: Mutex<Inside>,
+    /// It takes calls and does not answer.
+    hangs: watch::Sender<bool>,
+}
 
 impl FakeRuntime {
     /// An engine that has these images and nothing else.
@@ -66,6 +70,16 @@ impl FakeRuntime {
         }
     }
 
+    /// Answers no more calls, or again. Its containers go on.
+    pub fn hang(&self, hangs: bool) {
+        self.hangs.send_replace(hangs);
+    }
+
+    /// Returns once it answers.
+    async fn awake(&self) {
+        let _ = self.hangs.subscribe().wait_for(|hangs| !hangs).await;
+    }
+
     /// All containers.
     pub fn containers(&self) -> Vec<Listed> {
         self.inside().containers.values().cloned().collect()
@@ -82,7 +96,7 @@ impl FakeRuntime {
     }
 
     fn inside(&self) -> MutexGuard<'_, Inside> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -131,12 +145,28 @@ impl Inside {
 }
 
 impl Runtime for FakeRuntime {
+    fn ping(&self) -> BoxFuture<'_, Result<(), RuntimeError>> {
+        async {
+            self.awake().await;
+            Ok(())
+        }
+        .boxed()
+    }
+
     fn facts(&self) -> BoxFuture<'_, Result<EngineFacts, RuntimeError>> {
-        async { Ok(EngineFacts::default()) }.boxed()
+        async {
+            self.awake().await;
+            Ok(EngineFacts::default())
+        }
+        .boxed()
     }
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<Listed>, RuntimeError>> {
-        async { Ok(self.containers()) }.boxed()
+        async {
+            self.awake().await;
+            Ok(self.containers())
+        }
+        .boxed()
     }
 
     fn published_ports(&self) -> BoxFuture<'_, Result<Vec<HeldPort>, RuntimeError>> {
@@ -145,6 +175,7 @@ impl Runtime for FakeRuntime {
 
     fn create<'a>(&'a self, request: &'a ContainerRequest) -> BoxFuture<'a, Result<String, RuntimeError>> {
         async {
+            self.awake().await;
             let mut inside = self.inside();
             inside.calls.push(format!("create {}", request.task));
             inside.create(request)
@@ -154,6 +185,7 @@ impl Runtime for FakeRuntime {
 
     fn start<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<(), RuntimeError>> {
         async move {
+            self.awake().await;
             let mut inside = self.inside();
             inside.calls.push(format!("start {container}"));
             inside.change(container, Some(ContainerState::Running));
@@ -164,6 +196,7 @@ impl Runtime for FakeRuntime {
 
     fn stop<'a>(&'a self, container: &'a str, _grace: Duration) -> BoxFuture<'a, Result<i64, RuntimeError>> {
         async move {
+            self.awake().await;
             let mut inside = self.inside();
             inside.calls.push(format!("stop {container}"));
             let state = ContainerState::Exited {
@@ -178,6 +211,7 @@ impl Runtime for FakeRuntime {
 
     fn remove<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<(), RuntimeError>> {
         async move {
+            self.awake().await;
             let mut inside = self.inside();
             inside.calls.push(format!("remove {container}"));
             inside.change(container, None);
@@ -188,6 +222,7 @@ impl Runtime for FakeRuntime {
 
     fn prune_networks<'a>(&'a self, needed: &'a [NetworkId]) -> BoxFuture<'a, Result<(), RuntimeError>> {
         async move {
+            self.awake().await;
             self.inside().networks.retain(|n| needed.contains(n));
             Ok(())
         }

@@ -20,6 +20,12 @@ pub enum RuntimeError {
         /// `unix://` address.
         host: String,
     },
+    /// Its socket takes calls that are not answered.
+    #[error("the Docker daemon at {host} does not answer")]
+    Silent {
+        /// `unix://` address.
+        host: String,
+    },
     /// The image is not here and could not be pulled. The text names it, as docker does.
     #[error("No such image: {image}{reason}")]
     NoImage {
@@ -34,6 +40,13 @@ pub enum RuntimeError {
     /// Anything else, in the engine's words.
     #[error("{0}")]
     Engine(String),
+}
+
+impl RuntimeError {
+    /// Whether the engine as a whole is out of reach, which says nothing of what was asked for.
+    pub fn is_about_the_engine(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Silent { .. })
+    }
 }
 
 /// What the engine says of itself and its machine.
@@ -53,6 +66,8 @@ pub struct EngineFacts {
     pub labels: BTreeMap<String, String>,
     /// The engine is itself part of a Docker Swarm.
     pub in_swarm_mode: bool,
+    /// Containers outlive a restart of the engine.
+    pub live_restore: bool,
 }
 
 /// A change of one of our containers, or of the connection.
@@ -84,6 +99,9 @@ pub struct Listed {
 
 /// A container engine. Every call is idempotent or says what it found.
 pub trait Runtime: Send + Sync + 'static {
+    /// Whether it answers at all.
+    fn ping(&self) -> BoxFuture<'_, Result<(), RuntimeError>>;
+
     /// What it says of itself.
     fn facts(&self) -> BoxFuture<'_, Result<EngineFacts, RuntimeError>>;
 

@@ -159,6 +159,7 @@ fn description() -> NodeDescription {
         underlay_mtu: 1500,
         taken_prefixes: vec![],
         held_ports: vec![],
+        engine_error: String::new(),
     }
 }
 

@@ -163,7 +163,7 @@ async fn drained(mut applied: watch::Receiver<u64>, seq: u64) {
 /// An engine that does not answer is no fault of the task.
 async fn failed(state: TaskState, error: RuntimeError) -> Outcome {
     match error {
-        RuntimeError::Unreachable { .. } => again("reach the engine", &error).await,
+        error if error.is_about_the_engine() => again("reach the engine", &error).await,
         other => Outcome::Failed(state, other.to_string()),
     }
 }

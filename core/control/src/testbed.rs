@@ -38,6 +38,7 @@ pub(crate) fn node(id: u128, hostname: &str) -> Node {
             underlay_mtu: 1500,
             taken_prefixes: vec!["192.168.0.0/24".parse().unwrap(), "0.0.0.0/0".parse().unwrap()],
             held_ports: Vec::new(),
+            engine_error: String::new(),
         }),
         status: NodeStatus {
             state: NodeState::Ready,

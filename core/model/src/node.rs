@@ -109,6 +109,10 @@ pub struct NodeDescription {
     pub taken_prefixes: Vec<IpNet>,
     /// Ports of the host that a listener or the engine holds; published there they are reported, not captured.
     pub held_ports: Vec<HeldPort>,
+    /// Why the container engine does not answer, in words; empty if it does. What is said of the engine is then what it
+    /// said last.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub engine_error: String,
 }
 
 /// A port of the host that somebody else holds.

@@ -64,6 +64,7 @@ impl From<NodeDescription> for pb::NodeDescription {
             underlay_mtu: description.underlay_mtu.into(),
             taken_prefixes: prefixes.map(ToString::to_string).collect(),
             held_ports: to_list(description.held_ports),
+            engine_error: description.engine_error,
         }
     }
 }
@@ -86,6 +87,7 @@ impl TryFrom<pb::NodeDescription> for NodeDescription {
                 .map(|text| parse("taken_prefixes", text))
                 .collect::<Result<_, _>>()?,
             held_ports: list("held_ports", description.held_ports)?,
+            engine_error: description.engine_error,
         })
     }
 }

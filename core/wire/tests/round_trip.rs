@@ -146,6 +146,7 @@ fn description() -> NodeDescription {
             protocol: Protocol::Tcp,
             holder: "sshd".into(),
         }],
+        engine_error: "the container engine does not answer".into(),
     }
 }
 

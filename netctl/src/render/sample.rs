@@ -73,6 +73,7 @@ pub fn node(bits: u128, role: Role) -> Node {
             underlay_mtu: 1500,
             taken_prefixes: Vec::new(),
             held_ports: Vec::new(),
+            engine_error: String::new(),
         }),
         status: NodeStatus {
             state: NodeState::Ready,

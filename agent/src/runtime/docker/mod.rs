@@ -78,6 +78,9 @@ impl DockerRuntime {
                     host: self.host.to_string(),
                 }
             }
+            Error::RequestTimeoutError => RuntimeError::Silent {
+                host: self.host.to_string(),
+            },
             other => RuntimeError::Engine(other.to_string()),
         }
     }
@@ -99,6 +102,7 @@ impl DockerRuntime {
             memory_bytes: info.mem_total.unwrap_or_default(),
             labels: labels.into_iter().map(split).collect(),
             in_swarm_mode: swarm.is_some_and(|state| !inactive.contains(&state)),
+            live_restore: info.live_restore_enabled.unwrap_or_default(),
         })
     }
 
@@ -149,6 +153,10 @@ impl DockerRuntime {
 }
 
 impl Runtime for DockerRuntime {
+    fn ping(&self) -> BoxFuture<'_, Result<(), RuntimeError>> {
+        async { self.docker().await?.ping().await.map(drop).map_err(|e| self.fault(e)) }.boxed()
+    }
+
     fn facts(&self) -> BoxFuture<'_, Result<EngineFacts, RuntimeError>> {
         self.read_facts().boxed()
     }

@@ -19,8 +19,8 @@ impl Filter {
     fn admits(self, view: &View, service: &Service, node: &Node) -> bool {
         match self {
             Self::Ready => {
-                let known = node.status.state == NodeState::Ready && node.description.is_some();
-                known && node.spec.availability == Availability::Active
+                let answers = node.description.as_ref().is_some_and(|d| d.engine_error.is_empty());
+                node.status.state == NodeState::Ready && answers && node.spec.availability == Availability::Active
             }
             Self::Constraints => meets_constraints(service, node),
             Self::HostPorts => has_free_ports(view, service, node),

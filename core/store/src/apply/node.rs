@@ -51,16 +51,28 @@ impl State {
         Ok(())
     }
 
+    /// While its engine does not answer, what a node said of it before still counts: constraints on engine labels must
+    /// not move the tasks that run there.
     pub(super) fn describe_node(
         &mut self,
         index: u64,
         id: NodeId,
         at: Timestamp,
         addr: IpAddr,
-        description: NodeDescription,
+        mut description: NodeDescription,
         events: &mut Vec<Event>,
     ) -> Result<(), Refused> {
         self.change_node(index, id, at, events, |node| {
+            if let Some(before) = node.description.take().filter(|_| !description.engine_error.is_empty()) {
+                description = NodeDescription {
+                    arch: before.arch,
+                    engine_version: before.engine_version,
+                    engine_labels: before.engine_labels,
+                    nano_cpus: before.nano_cpus,
+                    memory_bytes: before.memory_bytes,
+                    ..description
+                };
+            }
             node.description = Some(description);
             node.status.addr = addr;
         })

@@ -1,7 +1,8 @@
 //! What `apply` promises: all-or-nothing, deterministic, dedup, states that only grow, nothing taken twice.
 
 use model::{
-    DesiredState, NetworkId, NodeId, NodeState, PublishMode, RequestId, ServiceId, ServiceSpec, TaskId, TaskState,
+    DesiredState, NetworkId, NodeDescription, NodeId, NodeState, PublishMode, RequestId, ServiceId, ServiceSpec,
+    TaskId, TaskState,
 };
 
 use crate::{AddressOwner, Command, Entry, Refused, ServiceChange, State, TaskOp, fixture::*};
@@ -260,4 +261,40 @@ fn a_slot_takes_no_second_wanted_task() {
         DesiredState::Shutdown,
         "wishes only grow"
     );
+}
+
+#[test]
+fn what_an_engine_said_counts_while_it_does_not_answer() {
+    let mut state = state();
+    let mut describe = |labels: &[(&str, &str)], error: &str| {
+        let labels = labels
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let description = NodeDescription {
+            hostname: "n1".to_owned(),
+            os: "linux".to_owned(),
+            arch: String::new(),
+            engine_version: String::new(),
+            engine_labels: labels.collect(),
+            nano_cpus: 0,
+            memory_bytes: 0,
+            vtep: ip("192.168.0.1"),
+            underlay_mtu: 1500,
+            taken_prefixes: Vec::new(),
+            held_ports: Vec::new(),
+            engine_error: error.to_owned(),
+        };
+        let command = Command::DescribeNode {
+            id: NodeId::from_bits(1),
+            at: AT,
+            addr: ip("192.168.0.1"),
+            description: Box::new(description),
+        };
+        apply(&mut state, command).unwrap();
+        let described = state.node(NodeId::from_bits(1)).unwrap().description.clone().unwrap();
+        (described.engine_labels.len(), described.engine_error)
+    };
+    assert_eq!(describe(&[("disk", "ssd")], ""), (1, String::new()));
+    assert_eq!(describe(&[], "silent"), (1, "silent".to_owned()));
+    assert_eq!(describe(&[], ""), (0, String::new()));
 }

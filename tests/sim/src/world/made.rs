@@ -36,6 +36,7 @@ pub(super) fn node(id: NodeId, number: usize, at: Timestamp) -> Node {
             underlay_mtu: 1500,
             taken_prefixes: Vec::new(),
             held_ports: Vec::new(),
+            engine_error: String::new(),
         }),
         status: NodeStatus {
             state: NodeState::Unknown,
