@@ -6,6 +6,7 @@ mod binaries;
 mod check;
 mod demo;
 mod ebpf;
+mod fuzz;
 mod interrupt;
 mod lab;
 mod lab_cli;
@@ -44,7 +45,7 @@ enum Xtask {
     },
     /// Run the tests: all tiers, or those named
     Test {
-        /// unit, sim, prog, netns, e2e
+        /// unit, sim, prog, netns, fuzz, e2e
         tiers: Vec<tiers::Tier>,
     },
     /// Measure: figures on standard output and in target/bench/
@@ -52,6 +53,14 @@ enum Xtask {
     Bench(Bench),
     /// Format, lints, dependency borders, no I/O below core/
     Check,
+    /// libFuzzer in front of what comes from outside
+    Fuzz {
+        /// token, request, session, record, snapshot; all when none is given
+        targets: Vec<String>,
+        /// Seconds per target
+        #[arg(long, default_value_t = 60)]
+        seconds: u32,
+    },
     /// One client port to several servers at once (run by the demo)
     #[command(hide = true)]
     OnePort {
@@ -88,6 +97,7 @@ fn main() -> ExitCode {
         Xtask::Test { tiers } => tiers::run(&tiers),
         Xtask::Bench(Bench::Datapath { programs_only }) => bench::datapath(programs_only),
         Xtask::Check => check::run_all(),
+        Xtask::Fuzz { targets, seconds } => fuzz::run(&targets, seconds).map(drop),
         Xtask::OnePort {
             protocol,
             port,

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 const PACKAGES: &[(&str, &str)] = &[
     ("gcc", "linker, and C parts of crates"),
     ("libc6-dev", "linker, and C parts of crates"),
+    ("g++", "libFuzzer"),
     ("iproute2", "the lab's namespaces and links"),
     ("iptables", "the engine's resolver inside containers"),
     ("busybox-static", "the tools image"),

@@ -1,10 +1,10 @@
-//! `cargo xtask test`: the five tiers, from pure code to whole clusters.
+//! `cargo xtask test`: the tiers, from pure code to whole clusters.
 //!
 //! A tier that cannot run fails and names what is missing; a tier in which no
 //! test ran fails too. Every tier runs whatever the ones before it did.
 
 use crate::process::command;
-use crate::{binaries, ebpf, repo, setup};
+use crate::{binaries, ebpf, fuzz, repo, setup};
 use anyhow::{Context, Result, bail};
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
@@ -21,11 +21,16 @@ pub enum Tier {
     Prog,
     /// Agents in network namespaces
     Netns,
+    /// libFuzzer, a few seconds per kind of input
+    Fuzz,
     /// Whole clusters in the lab
     E2e,
 }
 
-const ALL: [Tier; 5] = [Tier::Unit, Tier::Sim, Tier::Prog, Tier::Netns, Tier::E2e];
+const ALL: [Tier; 6] = [Tier::Unit, Tier::Sim, Tier::Prog, Tier::Netns, Tier::Fuzz, Tier::E2e];
+
+/// Seconds per kind of input in the fuzz tier; the soak gives them more.
+const FUZZ_SECONDS: u32 = 5;
 
 /// Crates that are tiers of their own.
 const TIER_CRATES: [&str; 4] = ["sim", "prog", "netns", "e2e"];
@@ -81,6 +86,10 @@ fn run_tier(tier: Tier) -> Result<u32> {
         Tier::Sim => cargo_test("", &["-p", "sim"], &[])?,
         Tier::Prog => privileged("prog", &[])?,
         Tier::Netns => privileged("netns", &[])?,
+        Tier::Fuzz => {
+            fuzz::run(&[], FUZZ_SECONDS)?;
+            fuzz::TARGETS.len().try_into()?
+        }
         Tier::E2e => {
             binaries::build_daemons()?;
             privileged("e2e", &["--test-threads=1", "--nocapture"])?
