@@ -1,15 +1,72 @@
-//! Compiles the protobuf files without `protoc`: protox parses them, tonic-prost-build generates the code.
+//! Compiles the protobuf files without `protoc`: protox parses them, tonic-prost-build generates the code. The table of
+//! who may call what comes from the option `access` of each method.
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let files = ["objects.proto", "control.proto", "local.proto", "node.proto"];
-    for file in files {
+use std::{env, error::Error, fmt::Write as _, fs, path::Path};
+
+use protox::{
+    Compiler,
+    prost_reflect::{DescriptorPool, MethodDescriptor, Value},
+};
+
+const FILES: [&str; 5] = [
+    "access.proto",
+    "objects.proto",
+    "control.proto",
+    "local.proto",
+    "node.proto",
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    for file in FILES {
         println!("cargo:rerun-if-changed=proto/{file}");
     }
-    let set = protox::compile(files, ["proto"])?;
-    let rpc = std::env::var_os("CARGO_FEATURE_RPC").is_some();
+    let mut compiler = Compiler::new(["proto"])?;
+    compiler.include_imports(true).open_files(FILES)?;
+    let table = Path::new(&env::var("OUT_DIR")?).join("access.rs");
+    fs::write(table, access_table(&compiler.descriptor_pool())?)?;
+    let rpc = env::var_os("CARGO_FEATURE_RPC").is_some();
     tonic_prost_build::configure()
         .build_client(rpc)
         .build_server(rpc)
-        .compile_fds(set)?;
+        .compile_fds(compiler.file_descriptor_set())?;
     Ok(())
+}
+
+/// The array of all methods' paths and accesses, in the order of the paths.
+fn access_table(pool: &DescriptorPool) -> Result<String, Box<dyn Error>> {
+    let mut rows = Vec::new();
+    for method in pool
+        .services()
+        .flat_map(|service| service.methods().collect::<Vec<_>>())
+    {
+        let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
+        rows.push((path, access(pool, &method)?));
+    }
+    rows.sort();
+    let mut table = String::from("[\n");
+    for (path, variant) in rows {
+        writeln!(table, "    (\"{path}\", Access::{variant}),")?;
+    }
+    Ok(table + "]\n")
+}
+
+/// What a method says of its callers, as the name of the variant of the generated enum.
+fn access(pool: &DescriptorPool, method: &MethodDescriptor) -> Result<String, Box<dyn Error>> {
+    let option = pool
+        .get_extension_by_name("netctl.v1.access")
+        .ok_or("access.proto defines no option \"access\"")?;
+    let options = method.options();
+    let variants = pool
+        .get_enum_by_name("netctl.v1.Access")
+        .ok_or("access.proto defines no enum Access")?;
+    let number = match options.get_extension(&option).as_ref() {
+        Value::EnumNumber(number) => *number,
+        _ => 0,
+    };
+    let said = variants.get_value(number).filter(|_| number != 0).ok_or_else(|| {
+        let name = method.full_name();
+        format!("rpc {name} does not say who may call it: add {{ option (access) = ACCESS_...; }}, see access.proto")
+    })?;
+    let word = said.name().trim_start_matches("ACCESS_").to_lowercase();
+    Ok(word[..1].to_uppercase() + &word[1..])
 }

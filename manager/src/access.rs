@@ -1,24 +1,24 @@
-//! Who may call what: one table for the control port, checked before a call reaches its service.
+//! Who may call what on the control port: the table beside the service definitions (`wire::access`), checked before a
+//! call reaches its service and for as long as the call lasts.
 //!
 //! A caller is whoever the certificate says, if that node is still part of the cluster and has that role in its state:
-//! a removed node loses its rights at once, not when its certificate ends. Addresses play no part.
+//! a removed or demoted node loses its rights at once, with the streams that it has open, not when its certificate ends.
+//! Addresses play no part.
 
-use std::{
-    convert::Infallible,
-    net::SocketAddr,
-    task::{Context, Poll},
-};
+mod gate;
+mod guard;
+mod roster;
 
-use futures::future::{Either, Ready, ready};
-use hyper::http::{Request, Response};
+use std::net::SocketAddr;
+
 use model::Role;
-use store::View;
-use tonic::{Status, body::Body};
-use tower::{Layer, Service};
-
 use peer::Subject;
+use store::View;
+use tonic::Status;
+use wire::pb::Access;
 
-use crate::proposer::Proposer;
+pub(crate) use gate::Gate;
+pub(crate) use roster::Roster;
 
 /// Who is at the other end of a connection to the control port.
 #[derive(Clone, Copy, Debug)]
@@ -29,49 +29,19 @@ pub struct Caller {
     pub subject: Option<Subject>,
 }
 
-/// What a method asks of its caller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rule {
-    /// Anybody, certificate or not.
-    Anyone,
-    /// A node of the cluster; the method acts for that node only.
-    Node,
-    /// A manager of the cluster.
-    Manager,
-}
-
-/// The table. What is not in it, nobody may call.
-const RULES: [(&str, Rule); 20] = [
-    ("/netctl.v1.Admission/RootCertificate", Rule::Anyone),
-    ("/netctl.v1.Admission/IssueCertificate", Rule::Anyone),
-    ("/netctl.v1.Dispatcher/Session", Rule::Node),
-    ("/netctl.v1.Dispatcher/RenewCertificate", Rule::Node),
-    ("/netctl.v1.Dispatcher/Leave", Rule::Node),
-    ("/netctl.v1.RaftTransport/Send", Rule::Manager),
-    ("/netctl.v1.Control/CreateNetwork", Rule::Manager),
-    ("/netctl.v1.Control/ListNetworks", Rule::Manager),
-    ("/netctl.v1.Control/RemoveNetwork", Rule::Manager),
-    ("/netctl.v1.Control/CreateService", Rule::Manager),
-    ("/netctl.v1.Control/UpdateService", Rule::Manager),
-    ("/netctl.v1.Control/ListServices", Rule::Manager),
-    ("/netctl.v1.Control/RemoveService", Rule::Manager),
-    ("/netctl.v1.Control/ListTasks", Rule::Manager),
-    ("/netctl.v1.Control/ListNodes", Rule::Manager),
-    ("/netctl.v1.Control/UpdateNode", Rule::Manager),
-    ("/netctl.v1.Control/RemoveNode", Rule::Manager),
-    ("/netctl.v1.Control/GetJoinToken", Rule::Manager),
-    ("/netctl.v1.Control/GetCluster", Rule::Manager),
-    ("/netctl.v1.Control/UpdateCluster", Rule::Manager),
-];
-
 const NOT_A_MANAGER: &str = "This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state. Please run this command on a manager node or promote the current node to a manager.";
 
-/// Checks one call.
+/// Checks one call to the control port.
 pub(crate) fn check(path: &str, caller: &Caller, view: &View) -> Result<(), Status> {
-    let rule = RULES.iter().find(|(known, _)| *known == path).map(|(_, rule)| *rule);
-    let rule = rule.ok_or_else(|| Status::unimplemented(format!("{path} is not known to this manager")))?;
-    if rule == Rule::Anyone {
-        return Ok(());
+    let access = wire::access(path);
+    let access = access.ok_or_else(|| Status::unimplemented(format!("{path} is not known to this manager")))?;
+    match access {
+        Access::Anyone => return Ok(()),
+        Access::Operator | Access::Unspecified => {
+            let words = format!("{path} is served on the local socket only");
+            return Err(Status::permission_denied(words));
+        }
+        Access::Node | Access::Itself | Access::Manager => {}
     }
     let subject = caller
         .subject
@@ -80,57 +50,11 @@ pub(crate) fn check(path: &str, caller: &Caller, view: &View) -> Result<(), Stat
     let node = view.node(subject.node).filter(|_| of_cluster).ok_or_else(|| {
         Status::permission_denied(format!("node {} is not part of this swarm (any more)", subject.node))
     })?;
-    match rule {
-        Rule::Manager if subject.role == Role::Manager && node.spec.role == Role::Manager => Ok(()),
-        Rule::Manager => Err(Status::permission_denied(NOT_A_MANAGER)),
-        Rule::Anyone | Rule::Node => Ok(()),
+    let is_manager = subject.role == Role::Manager && node.spec.role == Role::Manager;
+    if access == Access::Manager && !is_manager {
+        return Err(Status::permission_denied(NOT_A_MANAGER));
     }
-}
-
-/// Puts [`check`] before all services of a server.
-#[derive(Clone)]
-pub(crate) struct Gate(pub(crate) Proposer);
-
-impl<S> Layer<S> for Gate {
-    type Service = Gated<S>;
-
-    fn layer(&self, inner: S) -> Gated<S> {
-        Gated {
-            inner,
-            proposer: self.0.clone(),
-        }
-    }
-}
-
-/// See [`Gate`].
-#[derive(Clone)]
-pub(crate) struct Gated<S> {
-    inner: S,
-    proposer: Proposer,
-}
-
-impl<S> Service<Request<Body>> for Gated<S>
-where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
-{
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = Either<Ready<Result<Response<Body>, Infallible>>, S::Future>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let verdict = match request.extensions().get::<Caller>() {
-            Some(caller) => check(request.uri().path(), caller, &self.proposer.view()),
-            None => Err(Status::internal("a call without a connection")),
-        };
-        match verdict {
-            Ok(()) => Either::Right(self.inner.call(request)),
-            Err(status) => Either::Left(ready(Ok(status.into_http()))),
-        }
-    }
+    Ok(())
 }
 
 #[cfg(test)]

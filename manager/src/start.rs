@@ -201,7 +201,7 @@ async fn serve(
     let served = Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE))
-        .layer(Gate(api.proposer.clone()))
+        .layer(Gate::new(api.proposer.clone()))
         .add_routes(api.routes())
         .serve_with_incoming_shutdown(ReceiverStream::new(incoming), stop);
     if let Err(why) = served.await {

@@ -4,6 +4,7 @@
 //! has `From<model::X> for pb::X`, which cannot fail, and `TryFrom<pb::X> for model::X`, which checks everything that a
 //! peer or a user may have got wrong and says which field was.
 
+mod access;
 mod cluster;
 mod delta;
 mod error;
@@ -14,6 +15,7 @@ mod service;
 mod task;
 mod view;
 
+pub use access::{METHODS, access};
 pub use error::WireError;
 
 /// Generated messages and stubs of package `netctl.v1`.

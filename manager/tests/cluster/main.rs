@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails there")]
 
 mod admission;
+mod matrix;
 mod node;
 mod rights;
+mod secrecy;
 mod services;
 mod settings;
 mod survival;

@@ -1,0 +1,98 @@
+//! The check before all services of the control port's server.
+
+use std::{
+    convert::Infallible,
+    task::{Context, Poll},
+};
+
+use futures::future::BoxFuture;
+use hyper::http::{Request, Response};
+use tonic::{Status, body::Body};
+use tower::{Layer, Service};
+use wire::pb::Access;
+
+use super::{Caller, Roster, check, guard::Guarded};
+use crate::proposer::Proposer;
+
+/// Puts [`check`] before all services of a server, and ends their streams when it does not hold any more.
+#[derive(Clone)]
+pub(crate) struct Gate {
+    proposer: Proposer,
+    roster: Roster,
+}
+
+impl Gate {
+    pub(crate) fn new(proposer: Proposer) -> Self {
+        let roster = Roster::follow(proposer.clone());
+        Self { proposer, roster }
+    }
+
+    /// Waits until the caller may not call this any more, and says why.
+    async fn lost(self, path: String, caller: Caller) -> Status {
+        let mut roster = self.roster;
+        loop {
+            if let Err(why) = check(&path, &caller, &self.proposer.view()) {
+                return why;
+            }
+            roster.changed().await;
+        }
+    }
+
+    fn admit(&self, request: &Request<Body>) -> Result<Caller, Status> {
+        let caller = request.extensions().get::<Caller>();
+        let caller = caller.ok_or_else(|| Status::internal("a call without a connection"))?;
+        check(request.uri().path(), caller, &self.proposer.view())?;
+        Ok(*caller)
+    }
+}
+
+impl<S> Layer<S> for Gate {
+    type Service = Gated<S>;
+
+    fn layer(&self, inner: S) -> Gated<S> {
+        Gated {
+            inner,
+            gate: self.clone(),
+        }
+    }
+}
+
+/// See [`Gate`].
+#[derive(Clone)]
+pub(crate) struct Gated<S> {
+    inner: S,
+    gate: Gate,
+}
+
+impl<S> Service<Request<Body>> for Gated<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let path = request.uri().path().to_owned();
+        let caller = match self.gate.admit(&request) {
+            Ok(caller) => caller,
+            Err(status) => return Box::pin(async move { Ok(status.into_http()) }),
+        };
+        if wire::access(&path) == Some(Access::Anyone) {
+            return Box::pin(self.inner.call(request));
+        }
+        let lost = || self.gate.clone().lost(path.clone(), caller);
+        let request = request.map(|body| Body::new(Guarded::request(body, lost())));
+        let ending = lost();
+        let answer = self.inner.call(request);
+        Box::pin(async move {
+            let response = answer.await?;
+            Ok(response.map(|body| Body::new(Guarded::response(body, ending))))
+        })
+    }
+}
