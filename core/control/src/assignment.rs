@@ -1,6 +1,13 @@
-//! What one node should have: its own tasks, and of all others only what its datapath and its resolver need. Called by
-//! the dispatcher for each node that a change may concern; equal states give equal views, so a view that has not
-//! changed (but for `seq`) need not be sent.
+//! What one node should have: its own tasks, and of all others only what its datapath and its resolver need. Equal states
+//! give equal views.
+//!
+//! [`node_view`] says it whole, from a state. A [`Board`] follows the states and knows what changed when; a [`Feed`] is
+//! one session's place in it and says what changed for its node. Both come to the same, which tests hold them to.
+
+mod board;
+mod feed;
+mod told;
+mod topic;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,6 +18,9 @@ use model::{
 use store::View;
 
 use crate::allocator::networks_of;
+
+pub use board::{Board, Touched};
+pub use feed::{Feed, Known, Update, Verdict};
 
 /// Bytes that the tunnel adds to a packet: outer IPv4, UDP, VXLAN and inner Ethernet headers.
 pub const TUNNEL_OVERHEAD: u16 = 50;
@@ -130,25 +140,22 @@ impl Scope {
             |service: &&Service| publishes(service) || in_local(service) || self.own_services.contains(&service.id);
         view.services()
             .filter(needed)
-            .map(|service| self.service_view(service))
+            .map(|service| service_view(service, |id| self.local.contains(&id)))
             .collect()
     }
+}
 
-    fn service_view(&self, service: &Service) -> ServiceView {
-        let attached = service.spec.networks.iter().filter(|a| self.local.contains(&a.network));
-        let aliases = attached.flat_map(|a| a.aliases.iter().map(|name| (a.network, name.clone())));
-        ServiceView {
-            id: service.id,
-            name: service.spec.name.clone(),
-            vips: service
-                .vips
-                .iter()
-                .filter(|vip| self.local.contains(&vip.network))
-                .cloned()
-                .collect(),
-            aliases: aliases.collect(),
-            ports: service.ports.clone(),
-        }
+/// A service as a node with tasks in the networks that are `local` has to know it.
+fn service_view(service: &Service, local: impl Fn(NetworkId) -> bool) -> ServiceView {
+    let attached = service.spec.networks.iter().filter(|a| local(a.network));
+    let aliases = attached.flat_map(|a| a.aliases.iter().map(|name| (a.network, name.clone())));
+    let vips = service.vips.iter().filter(|vip| local(vip.network));
+    ServiceView {
+        id: service.id,
+        name: service.spec.name.clone(),
+        vips: vips.cloned().collect(),
+        aliases: aliases.collect(),
+        ports: service.ports.clone(),
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Pure: they propose nothing, wait for nothing, ask no clock. The leader's loop (crate `manager`) runs [`pass`] when
 //! events marked something dirty or [`next_deadline`] has come, and proposes what it returns; the API edge plans user
-//! requests with the `plan_` functions; the dispatcher asks [`node_view`] what a node should have; [`Heartbeats`] says
+//! requests with the `plan_` functions; the dispatcher keeps a [`Board`] and asks each session's [`Feed`] what to tell its node; [`Heartbeats`] says
 //! which nodes are down. What they decided on may have changed by the time it is applied: `store` checks it again.
 
 mod allocator;
@@ -19,7 +19,7 @@ mod scheduler;
 #[cfg(test)]
 mod testbed;
 
-pub use assignment::{TUNNEL_OVERHEAD, node_view};
+pub use assignment::{Board, Feed, Known, TUNNEL_OVERHEAD, Touched, Update, Verdict, node_view};
 pub use draft::Ids;
 pub use liveness::Heartbeats;
 pub use lookup::{find_network, find_node, find_service, find_task};

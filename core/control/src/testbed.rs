@@ -7,7 +7,7 @@ use model::{
     NetworkSpec, Node, NodeDescription, NodeId, NodeSpec, NodeState, NodeStatus, RequestId, Role, Service, ServiceId,
     ServiceSpec, Slot, Task, TaskId, TaskState, TaskStatus, Timestamp,
 };
-use store::{Command, Entry, Refused, State, StatusReport, TaskOp, View};
+use store::{Command, Entry, Event, Refused, State, StatusReport, TaskOp, View};
 
 use crate::{Dirty, pass, plan_create_network, plan_create_service, plan_init};
 
@@ -98,6 +98,8 @@ pub(crate) struct Bed {
     ids: u128,
     /// Objects changed so far.
     changed: usize,
+    /// What they were, for those who follow.
+    pub events: Vec<Event>,
     pub now: Timestamp,
 }
 
@@ -108,6 +110,7 @@ impl Bed {
             state: State::default(),
             ids: 1000,
             changed: 0,
+            events: Vec::new(),
             now: Timestamp(SECOND),
         };
         let ingress = NetworkId::from_bits(100);
@@ -129,6 +132,7 @@ impl Bed {
         let request = RequestId::from_bits(u128::from(index));
         let events = self.state.apply(index, Entry { request, command })?;
         self.changed += events.len();
+        self.events.extend(events);
         Ok(())
     }
 

@@ -1,0 +1,362 @@
+//! Feeds against the whole views: over any history, what nodes have been told adds up to what they should have.
+
+use model::{Availability, Mode, NetworkAttachment, NetworkId, NodeState, TaskState, Unfit};
+use proptest::prelude::*;
+use store::Command;
+
+use super::*;
+use crate::{node_view, testbed::Bed};
+
+const NODES: u128 = 4;
+
+/// A node that takes in what its feed says.
+struct Follower {
+    node: NodeId,
+    feed: Feed,
+    view: Option<NodeView>,
+    /// Nothing was read yet in this session.
+    fresh: bool,
+}
+
+impl Follower {
+    fn starting(id: u128) -> Self {
+        let node = NodeId::from_bits(id);
+        Self {
+            node,
+            feed: Feed::starting(node, None),
+            view: None,
+            fresh: true,
+        }
+    }
+
+    /// Takes in one update, if there is one. What another manager saw in larger bites may not tell the whole story: a
+    /// session's first delta may drift, which is noticed and repaired.
+    fn read(&mut self, board: &Board) -> bool {
+        let Some(update) = self.feed.next(board) else {
+            return false;
+        };
+        let fresh = std::mem::take(&mut self.fresh);
+        let view = match update {
+            Update::Whole(view) => view,
+            Update::Delta(delta) => {
+                let old = self.view.as_ref().expect("a delta is for who has a view");
+                match old.apply(&delta) {
+                    Ok(view) => view,
+                    Err(Unfit::Drift { .. }) if fresh => {
+                        self.feed.restart();
+                        return self.read(board);
+                    }
+                    Err(why) => panic!("{why}: {delta:?}"),
+                }
+            }
+        };
+        self.view = Some(view);
+        true
+    }
+
+    fn known(&self) -> Option<Known> {
+        let view = self.view.as_ref()?;
+        let (seq, checksum) = (view.seq, view.checksum());
+        Some(Known { seq, checksum })
+    }
+
+    /// A session with another manager, or the same one again.
+    fn reconnect(&mut self) {
+        self.feed = Feed::starting(self.node, self.known());
+        self.fresh = true;
+    }
+
+    fn check(&self, bed: &Bed) {
+        let Some(mut want) = node_view(bed.view(), self.node, 0) else {
+            return;
+        };
+        let have = self.view.clone().expect("told");
+        want.seq = have.seq;
+        assert_eq!(have, want);
+        let known = self.known().unwrap();
+        assert_eq!(self.feed.compare(known), Verdict::Same);
+        let checksum = known.checksum ^ 1;
+        let drifted = self.feed.compare(Known { checksum, ..known });
+        assert_eq!(drifted, Verdict::Drifted { want: known.checksum });
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Network(u8),
+    Service {
+        number: u8,
+        networks: Vec<u8>,
+        port: bool,
+        replicas: u32,
+    },
+    Update {
+        number: u8,
+        networks: Vec<u8>,
+        port: bool,
+        replicas: u32,
+    },
+    RemoveService(u8),
+    RemoveNetwork(u8),
+    Turn {
+        node: u128,
+        up: bool,
+    },
+    Drain {
+        node: u128,
+        drain: bool,
+    },
+    RemoveNode(u128),
+    Settle,
+    Agents,
+    Fail,
+    Read(u128),
+    Reconnect(u128),
+    NewLeader,
+}
+
+fn steps() -> impl Strategy<Value = Step> {
+    let networks = || prop::collection::vec(0u8..3, 0..3);
+    let service = (0u8..4, networks(), any::<bool>(), 0u32..4);
+    let node = 1..=NODES;
+    prop_oneof![
+        1 => (0u8..3).prop_map(Step::Network),
+        3 => service.clone().prop_map(|(number, networks, port, replicas)| Step::Service { number, networks, port, replicas }),
+        2 => service.prop_map(|(number, networks, port, replicas)| Step::Update { number, networks, port, replicas }),
+        1 => (0u8..4).prop_map(Step::RemoveService),
+        1 => (0u8..3).prop_map(Step::RemoveNetwork),
+        2 => (node.clone(), any::<bool>()).prop_map(|(node, up)| Step::Turn { node, up }),
+        1 => (node.clone(), any::<bool>()).prop_map(|(node, drain)| Step::Drain { node, drain }),
+        1 => (2..=NODES).prop_map(Step::RemoveNode),
+        4 => Just(Step::Settle),
+        4 => Just(Step::Agents),
+        1 => Just(Step::Fail),
+        4 => node.clone().prop_map(Step::Read),
+        2 => node.prop_map(Step::Reconnect),
+        1 => Just(Step::NewLeader),
+    ]
+}
+
+fn network_id(bed: &Bed, number: u8) -> Option<NetworkId> {
+    let name = format!("net{number}").parse().unwrap();
+    bed.view().network_named(&name).map(|network| network.id)
+}
+
+fn attachments(bed: &Bed, networks: &[u8]) -> Vec<NetworkAttachment> {
+    let mut numbers = networks.to_vec();
+    numbers.sort_unstable();
+    numbers.dedup();
+    let known = numbers.iter().filter_map(|number| network_id(bed, *number));
+    let attachment = |network| NetworkAttachment {
+        network,
+        aliases: vec!["alias".parse().unwrap()],
+    };
+    known.map(attachment).collect()
+}
+
+/// Does one step of the cluster; those that the state refuses change nothing.
+fn act(bed: &mut Bed, step: &Step) {
+    let named = |bed: &Bed, number: u8| {
+        bed.view()
+            .service_named(&format!("s{number}").parse().unwrap())
+            .map(|s| s.id)
+    };
+    let port = |port: bool| port.then(|| "80".parse().unwrap()).into_iter().collect::<Vec<_>>();
+    match step {
+        Step::Network(number) => drop(bed.network(&format!("net{number}"), |_| ())),
+        Step::Service {
+            number,
+            networks,
+            port: publish,
+            replicas,
+        } => {
+            let attached = attachments(bed, networks);
+            let made = bed.service(&format!("s{number}"), |spec| {
+                spec.mode = Mode::Replicated { replicas: *replicas };
+                spec.networks = attached;
+                spec.ports = port(*publish);
+            });
+            drop(made);
+        }
+        Step::Update {
+            number,
+            networks,
+            port: publish,
+            replicas,
+        } => {
+            let attached = attachments(bed, networks);
+            if let Some(id) = named(bed, *number) {
+                bed.update(id, |spec| {
+                    spec.mode = Mode::Replicated { replicas: *replicas };
+                    spec.networks = attached;
+                    spec.ports = port(*publish);
+                });
+            }
+        }
+        Step::RemoveService(number) => {
+            if let Some(id) = named(bed, *number) {
+                let at = bed.now;
+                bed.apply(Command::RemoveService { id, at }).unwrap();
+            }
+        }
+        Step::RemoveNetwork(number) => {
+            if let Some(id) = network_id(bed, *number) {
+                drop(bed.apply(Command::RemoveNetwork { id }));
+            }
+        }
+        Step::Turn { node, up } if bed.view().node(NodeId::from_bits(*node)).is_some() => {
+            bed.node_status(*node, if *up { NodeState::Ready } else { NodeState::Down });
+        }
+        Step::Drain { node, drain } => {
+            if let Some(node) = bed.view().node(NodeId::from_bits(*node)).cloned() {
+                let (id, version, at, mut spec) = (node.id, node.version, bed.now, node.spec);
+                spec.availability = if *drain {
+                    Availability::Drain
+                } else {
+                    Availability::Active
+                };
+                bed.apply(Command::UpdateNodeSpec { id, version, at, spec }).unwrap();
+            }
+        }
+        Step::RemoveNode(node) => {
+            let (id, at) = (NodeId::from_bits(*node), bed.now);
+            drop(bed.apply(Command::RemoveNode { id, at, force: true }));
+        }
+        Step::Settle => drop(bed.settle()),
+        Step::Agents => bed.agents(),
+        Step::Fail => {
+            let running = bed
+                .view()
+                .tasks()
+                .find(|task| task.status.state == TaskState::Running)
+                .map(|task| task.id);
+            running.into_iter().for_each(|task| bed.report(task, TaskState::Failed));
+        }
+        Step::Turn { .. } | Step::Read(_) | Step::Reconnect(_) | Step::NewLeader => {}
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_nodes_were_told_adds_up_to_what_they_should_have(history in prop::collection::vec(steps(), 1..60)) {
+        let mut bed = Bed::with_nodes(NODES);
+        // Another manager's board takes the same in larger bites.
+        let (mut board, mut other) = (Board::of(bed.view()), Board::of(bed.view()));
+        let (mut seen, mut seen_by_other) = (bed.events.len(), bed.events.len());
+        let mut nodes: Vec<Follower> = (1..=NODES).map(Follower::starting).collect();
+        for step in &history {
+            act(&mut bed, step);
+            let before = board.clone();
+            let touched = board.update(bed.view(), &bed.events[seen..]);
+            seen = bed.events.len();
+            // Who is not touched would be told nothing.
+            for follower in nodes.iter().filter(|f| !touched.everyone && !touched.nodes.contains(&f.node)) {
+                let mut still = Follower { feed: follower.feed.clone(), view: follower.view.clone(), ..*follower };
+                if !still.read(&before) && still.view.is_some() {
+                    prop_assert!(!still.read(&board));
+                }
+            }
+            match step {
+                Step::Read(node) => {
+                    let follower = &mut nodes[*node as usize - 1];
+                    follower.read(&board);
+                    if follower.view.is_some() {
+                        follower.check(&bed);
+                    }
+                }
+                Step::Reconnect(node) => nodes[*node as usize - 1].reconnect(),
+                Step::NewLeader => {
+                    other.update(bed.view(), &bed.events[seen_by_other..]);
+                    seen_by_other = bed.events.len();
+                    (board, other) = (other, board);
+                    (seen, seen_by_other) = (seen_by_other, seen);
+                    nodes.iter_mut().for_each(Follower::reconnect);
+                }
+                _ => {}
+            }
+        }
+        for follower in &mut nodes {
+            follower.read(&board);
+            if bed.view().node(follower.node).is_some() {
+                follower.check(&bed);
+            }
+        }
+        let fresh = Board::of(bed.view());
+        for follower in nodes.iter().filter(|f| bed.view().node(f.node).is_some()) {
+            prop_assert_eq!(sum(&board, follower.node, &services(&board, follower)), sum(&fresh, follower.node, &services(&fresh, follower)));
+        }
+    }
+}
+
+fn services(board: &Board, follower: &Follower) -> BTreeMap<ServiceId, u64> {
+    board.services_of(follower.node).map(|s| (s.id, s.digest())).collect()
+}
+
+#[test]
+fn a_node_is_told_what_changed_for_it_and_nothing_else() {
+    let mut bed = Bed::with_nodes(3);
+    let (blue, red) = (
+        bed.network("blue", |_| ()).unwrap(),
+        bed.network("red", |_| ()).unwrap(),
+    );
+    let attach = |network| {
+        vec![NetworkAttachment {
+            network,
+            aliases: Vec::new(),
+        }]
+    };
+    bed.service("b", |spec| spec.networks = attach(blue)).unwrap();
+    bed.converge();
+    bed.service("r", |spec| spec.networks = attach(red)).unwrap();
+    bed.converge();
+    let mut board = Board::of(bed.view());
+    let seen = bed.events.len();
+    let mut nodes: Vec<Follower> = (1..=3).map(Follower::starting).collect();
+    assert!(nodes.iter_mut().all(|node| node.read(&board)));
+    let blues = bed.view().tasks_in_network(blue).next().cloned().unwrap();
+    bed.report(blues.id, TaskState::Failed);
+    let touched = board.update(bed.view(), &bed.events[seen..]);
+    assert_eq!(touched.nodes.into_iter().collect::<Vec<_>>(), [blues.node.unwrap()]);
+    let told = nodes.iter_mut().filter_map(|node| match node.feed.next(&board) {
+        Some(Update::Delta(delta)) => Some(delta),
+        _ => None,
+    });
+    let told: Vec<ViewDelta> = told.collect();
+    assert_eq!(told.len(), 1, "only the node that the task was on");
+    assert_eq!((&told[0].tasks.gone, &told[0].cleared), (&vec![blues.id], &vec![blue]));
+    assert_eq!(
+        told[0].rows(),
+        4,
+        "the task, its network, the service, and the network's endpoints: {told:?}"
+    );
+}
+
+#[test]
+fn who_comes_back_with_what_it_should_have_is_told_so_and_who_was_away_too_long_gets_everything() {
+    let mut bed = Bed::with_nodes(2);
+    let early = Board::of(bed.view());
+    let mut follower = Follower::starting(1);
+    assert!(follower.read(&early));
+    bed.service("web", |spec| spec.ports = vec!["80".parse().unwrap()])
+        .unwrap();
+    bed.converge();
+    let late = Board::of(bed.view());
+    follower.reconnect();
+    let update = follower.feed.next(&late);
+    assert!(
+        matches!(update, Some(Update::Whole(_))),
+        "what happened in between is not known"
+    );
+    follower = Follower::starting(1);
+    follower.read(&late);
+    bed.node_status(2, NodeState::Ready);
+    let later = Board::of(bed.view());
+    follower.reconnect();
+    let Some(Update::Delta(delta)) = follower.feed.next(&later) else {
+        panic!("the same view is recognised")
+    };
+    assert_eq!((delta.rows(), delta.base), (0, late.seq()));
+    assert_eq!(follower.feed.next(&later), None);
+}

@@ -1,0 +1,142 @@
+//! Rows of one kind by key, of which is known when each changed last: whoever saw them at one index can be told what
+//! changed since. Holds digests, not rows; what a row says is looked up in the state.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Removed rows that are remembered, besides as many as there are rows; who was away for longer gets everything anew.
+const TOMBSTONES: usize = 1024;
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub(super) struct Topic<K: Ord + Copy> {
+    /// Index of the last change and digest.
+    rows: BTreeMap<K, (u64, u64)>,
+    /// Removed rows, with the index at which they went.
+    gone: BTreeMap<K, u64>,
+    /// Rows and removed rows by index, each once.
+    changed: BTreeSet<(u64, K)>,
+    sum: u64,
+    floor: u64,
+}
+
+impl<K: Ord + Copy> Topic<K> {
+    /// Nothing yet. What happened at `floor` or before is not known.
+    pub fn starting(floor: u64) -> Self {
+        Self {
+            rows: BTreeMap::new(),
+            gone: BTreeMap::new(),
+            changed: BTreeSet::new(),
+            sum: 0,
+            floor,
+        }
+    }
+
+    /// The row is as `digest` says since index `at`, or is no more. Whether that is news to who has seen all before.
+    ///
+    /// A removed row that was never here may have come and gone since the last call: others may have seen it.
+    pub fn set(&mut self, at: u64, key: K, digest: Option<u64>) -> bool {
+        let old = self.rows.get(&key).copied();
+        if digest.is_some() && old.map(|(_, digest)| digest) == digest {
+            return false;
+        }
+        if let Some(before) = old.map(|(at, _)| at).or_else(|| self.gone.get(&key).copied()) {
+            self.changed.remove(&(before, key));
+        }
+        let before = old.map_or(0, |(_, digest)| digest);
+        self.sum = self.sum.wrapping_sub(before).wrapping_add(digest.unwrap_or(0));
+        self.changed.insert((at, key));
+        match digest {
+            Some(digest) => {
+                self.gone.remove(&key);
+                self.rows.insert(key, (at, digest));
+            }
+            None => {
+                self.rows.remove(&key);
+                self.gone.insert(key, at);
+                self.forget();
+            }
+        }
+        old.is_some() || digest.is_some()
+    }
+
+    fn forget(&mut self) {
+        if self.gone.len() <= TOMBSTONES + self.rows.len() {
+            return;
+        }
+        let oldest = self
+            .changed
+            .iter()
+            .find(|(_, key)| self.gone.contains_key(key))
+            .copied();
+        if let Some((at, key)) = oldest {
+            self.changed.remove(&(at, key));
+            self.gone.remove(&key);
+            self.floor = self.floor.max(at);
+        }
+    }
+
+    /// Whether all changes after index `from` are known.
+    pub fn knows(&self, from: u64) -> bool {
+        from >= self.floor
+    }
+
+    /// Keys of the rows that changed, came or went after index `from`.
+    pub fn since(&self, from: u64) -> impl Iterator<Item = K> {
+        let later = self.changed.iter().rev().take_while(move |(at, _)| *at > from);
+        later.map(|(_, key)| *key)
+    }
+
+    /// The row's digest.
+    pub fn get(&self, key: K) -> Option<u64> {
+        self.rows.get(&key).map(|(_, digest)| *digest)
+    }
+
+    /// Keys of all rows, in order.
+    pub fn keys(&self) -> impl Iterator<Item = K> {
+        self.rows.keys().copied()
+    }
+
+    /// Keys from `first` to `last`.
+    pub fn range(&self, first: K, last: K) -> impl Iterator<Item = K> {
+        self.rows.range(first..=last).map(|(key, _)| *key)
+    }
+
+    /// Sum of all digests.
+    pub fn sum(&self) -> u64 {
+        self.sum
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn since(topic: &Topic<u8>, from: u64) -> BTreeSet<u8> {
+        topic.since(from).collect()
+    }
+
+    #[test]
+    fn each_row_is_told_once_with_its_last_change() {
+        let mut topic = Topic::starting(4);
+        assert!(topic.set(5, 1, Some(10)) && topic.set(6, 2, Some(20)) && topic.set(7, 1, Some(11)));
+        assert!(!topic.set(8, 1, Some(11)), "no news");
+        assert_eq!((since(&topic, 4), since(&topic, 6)), ([1, 2].into(), [1].into()));
+        assert!(topic.set(9, 2, None));
+        assert_eq!((since(&topic, 8), topic.sum(), topic.get(2)), ([2].into(), 11, None));
+        assert!(!topic.set(10, 3, None), "came and went");
+        assert_eq!(since(&topic, 9), [3].into());
+        assert!(topic.knows(4) && !topic.knows(3));
+    }
+
+    #[test]
+    fn the_oldest_removals_are_forgotten() {
+        let mut topic = Topic::starting(0);
+        for key in 0..3000u64 {
+            topic.set(2 * key + 1, key, Some(1));
+            topic.set(2 * key + 2, key, None);
+        }
+        assert!(!topic.knows(100) && topic.knows(5990));
+        assert_eq!(topic.since(5990).count(), 5);
+        assert_eq!(topic.gone.len(), TOMBSTONES);
+    }
+}
