@@ -10,10 +10,21 @@ pub struct MemoryDisk {
     content: Arc<Mutex<Content>>,
 }
 
+/// How a disk in memory fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiskFault {
+    /// The next write fails and leaves nothing.
+    Error,
+    /// The next write fails although all of it is there afterwards, as when the power goes before the answer.
+    Torn,
+    /// Writes fail until the fault is taken away.
+    Full,
+}
+
 #[derive(Debug, Default)]
 struct Content {
     saved: Saved,
-    failing: bool,
+    fault: Option<DiskFault>,
     writes: u64,
 }
 
@@ -29,9 +40,9 @@ impl MemoryDisk {
         }
     }
 
-    /// From now on writes fail (true) or work (false).
-    pub fn set_failing(&self, failing: bool) {
-        self.with(|content| content.failing = failing);
+    /// From now on writes fail like this, or work.
+    pub fn set_fault(&self, fault: Option<DiskFault>) {
+        self.with(|content| content.fault = fault);
     }
 
     /// How often it was written.
@@ -51,24 +62,34 @@ impl Disk for MemoryDisk {
 
     fn write(&mut self, write: &DiskWrite<'_>) -> Result<(), DiskError> {
         self.with(|content| {
-            if content.failing {
-                return Err(DiskError::Io("made to fail".to_owned()));
+            let fault = content.fault;
+            content.fault.take_if(|fault| *fault != DiskFault::Full);
+            if !matches!(fault, Some(DiskFault::Error | DiskFault::Full)) {
+                content.put(write);
             }
-            content.writes += 1;
-            let saved = &mut content.saved;
-            if let Some(hard_state) = write.hard_state {
-                saved.hard_state = hard_state.clone();
+            match fault {
+                Some(fault) => Err(DiskError::Io(format!("made to fail: {fault:?}"))),
+                None => Ok(()),
             }
-            if let Some(snapshot) = write.snapshot {
-                saved.snapshot = snapshot.clone();
-                let first_kept = write.keep_from.unwrap_or(u64::MAX);
-                saved.entries.retain(|entry| entry.index >= first_kept);
-            }
-            if let Some(first) = write.entries.first() {
-                saved.entries.retain(|entry| entry.index < first.index);
-            }
-            saved.entries.extend(write.entries.iter().cloned());
-            Ok(())
         })
+    }
+}
+
+impl Content {
+    fn put(&mut self, write: &DiskWrite<'_>) {
+        self.writes += 1;
+        let saved = &mut self.saved;
+        if let Some(hard_state) = write.hard_state {
+            saved.hard_state = hard_state.clone();
+        }
+        if let Some(snapshot) = write.snapshot {
+            saved.snapshot = snapshot.clone();
+            let first_kept = write.keep_from.unwrap_or(u64::MAX);
+            saved.entries.retain(|entry| entry.index >= first_kept);
+        }
+        if let Some(first) = write.entries.first() {
+            saved.entries.retain(|entry| entry.index < first.index);
+        }
+        saved.entries.extend(write.entries.iter().cloned());
     }
 }

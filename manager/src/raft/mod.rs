@@ -24,7 +24,7 @@ mod tests;
 pub use disk::{Disk, DiskError, DiskWrite, RedbDisk, Saved};
 pub use driver::{Driver, Published};
 pub use effect::{Effect, ReplicaError, Standing};
-pub use memory::MemoryDisk;
+pub use memory::{DiskFault, MemoryDisk};
 pub use replica::Replica;
 pub use request::{Applied, ProposeError, ReadError};
 pub use transport::{Outbound, PeerChannels, Transport};

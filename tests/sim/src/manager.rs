@@ -9,7 +9,7 @@ use manager::raft::{MemoryDisk, Replica, ReplicaError};
 use model::{NodeId, NodeView, RequestId, Timestamp};
 use store::{Command, Event, Refused, View};
 
-use crate::dice::Dice;
+use crate::{dice::Dice, world::Happening};
 
 /// Entries between snapshots; few, so that followers get some.
 const SNAPSHOT_EVERY: u64 = 40;
@@ -35,8 +35,10 @@ pub struct Manager {
     pub disk: MemoryDisk,
     /// The process; `None` while it is down.
     pub replica: Option<Replica<MemoryDisk>>,
-    /// It reaches the others and the nodes, and they it.
-    pub linked: bool,
+    /// Nanoseconds that its wall clock is ahead.
+    pub skew: i64,
+    /// What has come while the process was stopped by a signal; `None` unless it is.
+    pub paused: Option<Vec<Happening>>,
     /// Set while it leads.
     pub leading: Option<Leading>,
     /// The read that will show that it may lead.
@@ -54,7 +56,8 @@ impl Manager {
             member,
             disk,
             replica: None,
-            linked: true,
+            skew: 0,
+            paused: None,
             leading: None,
             reading: None,
             looking: false,
@@ -66,7 +69,6 @@ impl Manager {
 
     /// The process starts.
     pub fn start(&mut self) -> Result<(), ReplicaError> {
-        self.disk.set_failing(false);
         self.replica = Some(Replica::start(self.disk.clone())?.with_snapshot_every(SNAPSHOT_EVERY));
         self.run += 1;
         Ok(())
@@ -75,6 +77,8 @@ impl Manager {
     /// The process dies.
     pub fn stop(&mut self) {
         self.replica = None;
+        self.paused = None;
+        self.looking = false;
         self.follow();
     }
 

@@ -29,8 +29,8 @@ pub struct Machine {
     pub id: NodeId,
     /// The agent runs.
     pub up: bool,
-    /// It reaches the managers, and they it.
-    pub linked: bool,
+    /// Nanoseconds that its clock is ahead.
+    pub skew: i64,
     /// The manager that it talks to.
     pub home: usize,
     /// That manager has answered the last heartbeat.
@@ -56,7 +56,7 @@ impl Machine {
         Self {
             id,
             up: true,
-            linked: true,
+            skew: 0,
             home: 0,
             answered: true,
             run: 0,

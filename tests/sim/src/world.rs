@@ -1,114 +1,91 @@
-//! One run: managers, machines, a user and bad luck, moved on by one agenda. After a while the user and the bad luck
-//! stop; the cluster has to come to rest as it is wanted.
+//! One run: managers, machines, a user, clients and faults, moved on by one agenda. After a while wishes and faults end;
+//! the cluster has to come to rest as it is wanted.
 
-mod fate;
+mod faults;
 mod fleet;
+mod happening;
 mod made;
 mod quorum;
+mod user;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
 
-use model::{Node, NodeId, NodeView, RequestId, TaskId, Timestamp};
-use store::{Entry, State, StatusReport};
+use model::{Node, Timestamp};
+use store::Entry;
 
 use crate::{
     agenda::Agenda,
-    check,
+    check::{self, Checked},
+    clients::Clients,
     dice::Dice,
     manager::Manager,
-    node::{Machine, Operation},
+    net::Net,
+    node::Machine,
+    record::Record,
+    schedule::{CHAOS, Step},
 };
 
-/// How long user and bad luck go on.
-const CHAOS: Duration = Duration::from_secs(40);
-/// How long the cluster may then take; a predecessor that does not stop is waited for a minute.
+pub use happening::Happening;
+
+/// How long the cluster may take when all is well again; a predecessor that does not stop is waited for a minute.
 const CALM: Duration = Duration::from_secs(150);
+/// When a run begins.
+const BEGIN: Timestamp = Timestamp(1_000_000_000_000);
 
 fn ms(number: u64) -> Duration {
     Duration::from_millis(number)
 }
 
-/// What happens.
-#[derive(Debug)]
-enum Happening {
-    /// A unit of raft's time passes at a manager.
-    Tick { manager: usize, run: u32 },
-    /// A raft message arrives.
-    Raft { manager: usize, message: Vec<u8> },
-    /// A manager learns that a message to another member (raft id) was lost.
-    Unreachable { manager: usize, member: u64 },
-    /// The leader's loop looks.
-    Loop(usize),
-    /// An agent's heartbeat is due.
-    Beat { node: NodeId, run: u32 },
-    /// A heartbeat or a report arrives at a manager.
-    Heard {
-        manager: usize,
-        node: NodeId,
-        seq: Option<u64>,
-        reports: Vec<StatusReport>,
-    },
-    /// A manager's answer to it: who leads.
-    Answered { node: NodeId, leader: Option<usize> },
-    /// A view arrives at a node.
-    Told(Box<NodeView>),
-    /// An operation of an engine ends.
-    Done {
-        node: NodeId,
-        run: u32,
-        task: TaskId,
-        operation: Operation,
-    },
-    /// An agent brings its kernel in line.
-    Program(NodeId),
-    /// A new machine tries to join.
-    Join(Box<Node>),
-    /// The user does something, or looks what came of it.
-    User,
-    /// Something breaks.
-    Misfortune,
-    /// A machine has its network back.
-    Reached(NodeId),
-    /// A machine has booted.
-    Booted(NodeId),
-    /// A manager has its network back.
-    ManagerReached(usize),
-    /// A manager's process starts again.
-    Recovered(usize),
+fn shifted(at: Timestamp, nanos: i64) -> Timestamp {
+    Timestamp(at.0 + nanos)
 }
 
 /// How a run went.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// Entries applied.
     pub entries: u64,
-    /// Digest of all that was applied, by whom and when.
+    /// Things that happened, each followed by the checks.
+    pub events: u64,
+    /// Time that passed in it.
+    pub span: Duration,
+    /// Reads and writes of clients that were answered.
+    pub answered: u64,
+    /// Steps of the schedule by kind.
+    pub faults: BTreeMap<&'static str, u64>,
+    /// Digest of all that happened, when and to whom.
     pub trace: u64,
 }
 
 /// See the module.
 pub struct World {
     seed: u64,
+    schedule: Vec<Step>,
     agenda: Agenda<Happening>,
     dice: Dice,
+    net: Net,
     managers: Vec<Manager>,
     machines: Vec<Machine>,
+    /// What the user will ask for, as dice.
+    wishes: VecDeque<u64>,
     /// What the user has asked for and does not know the outcome of.
     pending: Option<Entry>,
+    clients: Clients,
     calm: bool,
     /// Kernels are programmed too; rings take time, so only some seeds do.
     kernels: bool,
-    /// The states that some manager had, by index; all must have the same.
-    history: BTreeMap<u64, State>,
-    /// How each request ended when it was first applied: so it ends whenever it is applied again.
-    outcomes: BTreeMap<RequestId, bool>,
-    trace: u64,
+    record: Record,
+    events: u64,
+    faults: BTreeMap<&'static str, u64>,
 }
 
-/// Runs a seed with so many managers.
-pub fn run(seed: u64, managers: u64) -> Result<Report, String> {
-    let mut world = World::new(seed, managers)?;
-    world.until(world.agenda.now + CHAOS)?;
+/// Runs a schedule with the dice of a seed.
+pub fn play(seed: u64, managers: u64, schedule: &[Step]) -> Result<Report, String> {
+    let mut world = World::new(seed, managers, schedule)?;
+    world.until(BEGIN + CHAOS)?;
     world.calm_down();
     let deadline = world.agenda.now + CALM;
     loop {
@@ -121,59 +98,72 @@ pub fn run(seed: u64, managers: u64) -> Result<Report, String> {
             Err(_) => {}
         }
     }
-    let entries = world.managers.iter().map(|manager| manager.view().applied()).max();
     Ok(Report {
-        entries: entries.unwrap_or(0),
-        trace: world.trace,
+        entries: world.record.entries(),
+        events: world.events,
+        span: world.agenda.now.since(BEGIN),
+        answered: world.clients.answered(),
+        faults: world.faults,
+        trace: world.record.trace(),
     })
 }
 
 impl World {
-    fn new(seed: u64, managers: u64) -> Result<Self, String> {
+    fn new(seed: u64, managers: u64, schedule: &[Step]) -> Result<Self, String> {
         let mut world = Self {
             seed,
-            agenda: Agenda::starting(Timestamp(1_000_000_000_000)),
+            schedule: schedule.to_vec(),
+            agenda: Agenda::starting(BEGIN),
             dice: Dice::of(seed),
+            net: Net::default(),
             managers: Vec::new(),
             machines: Vec::new(),
+            wishes: VecDeque::new(),
             pending: None,
+            clients: Clients::default(),
             calm: false,
             kernels: seed.is_multiple_of(25),
-            history: BTreeMap::new(),
-            outcomes: BTreeMap::new(),
-            trace: 0xcbf2_9ce4_8422_2325,
+            record: Record::default(),
+            events: 0,
+            faults: BTreeMap::new(),
         };
-        for (m, disk) in made::disks(managers)
-            .map_err(|e| e.to_string())?
-            .into_iter()
-            .enumerate()
-        {
-            world
-                .managers
-                .push(Manager::new(m as u64 + 1, disk).map_err(|e| e.to_string())?);
-            world
-                .agenda
-                .after(ms(10 * m as u64), Happening::Tick { manager: m, run: 1 });
+        let disks = made::disks(managers).map_err(|e| e.to_string())?;
+        for (m, disk) in disks.into_iter().enumerate() {
+            let manager = Manager::new(m as u64 + 1, disk).map_err(|e| e.to_string())?;
+            world.managers.push(manager);
+            let tick = Happening::Tick { manager: m, run: 1 };
+            world.agenda.after(ms(10 * m as u64), tick);
         }
         world.begin()?;
-        world.agenda.after(ms(500), Happening::User);
-        world.agenda.after(ms(5000), Happening::Misfortune);
+        for (number, step) in schedule.iter().enumerate() {
+            world.agenda.after(step.at, Happening::Step(number));
+        }
         Ok(world)
     }
 
-    fn until(&mut self, end: Timestamp) -> Result<(), String> {
+    fn until(&mut self, end: Timestamp) -> Checked {
         while let Some(happening) = self.agenda.next(end) {
-            let what = format!("{happening:?}");
+            let (what, whom) = happening.label();
+            self.events += 1;
+            self.record.note(&[self.agenda.now.0 as u64, what.len() as u64, whom]);
             self.happen(happening).map_err(|why| {
-                let what: String = what.chars().take(300).collect();
-                format!("at {} after {what}: {why}\n{}", self.agenda.now, self.picture())
+                format!(
+                    "at {} after {what} ({whom:x}): {why}\n{}",
+                    self.agenda.now,
+                    self.picture()
+                )
             })?;
         }
         self.agenda.now = end;
         Ok(())
     }
 
-    fn happen(&mut self, happening: Happening) -> check::Checked {
+    fn happen(&mut self, happening: Happening) -> Checked {
+        let process = happening.process();
+        if let Some(backlog) = process.and_then(|m| self.managers[m].paused.as_mut()) {
+            backlog.push(happening);
+            return Ok(());
+        }
         match happening {
             Happening::Tick { manager, run } => return self.tick(manager, run),
             Happening::Raft { manager, message } => return self.deliver(manager, &message),
@@ -188,7 +178,9 @@ impl World {
             Happening::Program(node) => return self.program(node),
             Happening::Join(node) => return self.join(*node),
             Happening::User => return self.user(),
+            Happening::Client(client) => return self.client(client),
             Happening::Recovered(manager) => return self.recover(manager),
+            Happening::Step(number) => self.step(number),
             Happening::Beat { node, run } => self.beat(node, run),
             Happening::Answered { node, leader } => self.answered(node, leader),
             Happening::Told(view) => self.told(*view),
@@ -198,15 +190,16 @@ impl World {
                 task,
                 operation,
             } => self.done(node, run, task, operation),
-            Happening::Misfortune => self.misfortune(),
-            Happening::Reached(node) => self.reached(node),
             Happening::Booted(node) => self.booted(node),
-            Happening::ManagerReached(manager) => self.managers[manager].linked = true,
+            Happening::Resumed(manager) => self.resume(manager),
+            Happening::ManagerClock(manager) => self.managers[manager].skew = 0,
+            Happening::NodeClock(node) => self.set_node_clock(node, 0),
+            Happening::DiskSpace(manager) => self.managers[manager].disk.set_fault(None),
         }
         Ok(())
     }
 
-    fn converged(&self) -> check::Checked {
+    fn converged(&self) -> Checked {
         let leader = self.leader().ok_or("nobody leads")?;
         let state = self.managers[leader].view();
         for manager in &self.managers {
@@ -214,6 +207,7 @@ impl World {
                 return Err(format!("manager {} has another state than the leader", manager.member));
             }
         }
+        self.clients.all_survive(&state)?;
         check::converged(&state, &self.machines, self.agenda.now)?;
         if self.kernels {
             check::kernels(&state, &self.machines)

@@ -5,9 +5,10 @@ use std::time::Duration;
 use model::{Node, NodeId, NodeView, TaskId};
 use store::{Command, Entry};
 
-use super::{Happening, World, made, ms};
+use super::{Happening, World, made, ms, shifted};
 use crate::{
     check,
+    net::End,
     node::{Machine, Operation},
 };
 
@@ -42,18 +43,15 @@ impl World {
         self.propose(leader, &Entry { request, command })
     }
 
-    /// Sends something between a manager and a node: in time, late, or never.
-    pub(super) fn send(&mut self, m: usize, node: NodeId, message: Happening) {
-        let reached = self.managers[m].linked && self.machine(node).is_some_and(|machine| machine.linked && machine.up);
-        let lost = !self.calm && self.dice.chance(50);
-        if reached && !lost {
-            let slow = !self.calm && self.dice.chance(30);
-            let delay = if slow {
-                self.dice.between(100, 1500)
-            } else {
-                self.dice.between(1, 5)
-            };
-            self.agenda.after(ms(delay), message);
+    /// From a manager's process to a node's agent.
+    pub(super) fn tell(&mut self, m: usize, node: NodeId, message: Happening) {
+        self.carry(End::Manager(m), End::Node(node), message);
+    }
+
+    /// Carries a message: in time, late, twice, or never.
+    fn carry(&mut self, from: End, to: End, message: Happening) {
+        for delay in self.net.copies(from, to, self.agenda.now, &mut self.dice) {
+            self.agenda.after(delay, message.clone());
         }
     }
 
@@ -83,16 +81,13 @@ impl World {
         let Some(machine) = self.running(id) else { return };
         let (manager, reports) = (machine.home, machine.reports());
         let seq = machine.view.as_ref().map(|view| view.seq);
-        self.send(
+        let heard = Happening::Heard {
             manager,
-            id,
-            Happening::Heard {
-                manager,
-                node: id,
-                seq,
-                reports,
-            },
-        );
+            node: id,
+            seq,
+            reports,
+        };
+        self.carry(End::Node(id), End::Manager(manager), heard);
     }
 
     pub(super) fn answered(&mut self, id: NodeId, leader: Option<usize>) {
@@ -116,7 +111,7 @@ impl World {
         let now = self.agenda.now;
         let Some(machine) = self.running(id) else { return };
         let before = machine.reports();
-        let (begun, run) = (machine.steps(now), machine.run);
+        let (begun, run) = (machine.steps(shifted(now, machine.skew)), machine.run);
         let news = machine.reports() != before;
         for (task, operation) in begun {
             let delay = match operation {
@@ -169,15 +164,9 @@ impl World {
     pub(super) fn done(&mut self, id: NodeId, run: u32, task: TaskId, operation: Operation) {
         let (now, well) = (self.agenda.now, self.calm || !self.dice.chance(20));
         if let Some(machine) = self.running(id).filter(|machine| machine.run == run) {
-            machine.done(task, operation, well, now);
+            machine.done(task, operation, well, shifted(now, machine.skew));
             self.work(id);
             self.program_soon(id);
-        }
-    }
-
-    pub(super) fn reached(&mut self, id: NodeId) {
-        if let Some(machine) = self.machine(id) {
-            machine.linked = true;
         }
     }
 

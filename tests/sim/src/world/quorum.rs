@@ -1,26 +1,31 @@
 //! The managers: ticks, messages, what they apply and what the leader proposes.
 
+use std::time::Duration;
+
 use manager::raft::{Effect, ReplicaError};
 use model::{NodeId, RequestId};
-use store::{Command, Entry, StatusReport, TaskOp, View};
+use store::{Command, Entry, Event, Refused, StatusReport, TaskOp, View};
 
-use super::{Happening, World, ms};
-use crate::check;
+use super::{Happening, World, ms, shifted};
+use crate::{
+    check::{self, Checked},
+    net::End,
+};
 
 impl World {
-    /// The manager that leads, by the highest term, if any does and can be reached.
+    /// The manager that leads, by the highest term, if any does.
     pub(super) fn leader(&self) -> Option<usize> {
-        let leads = |m: &usize| self.managers[*m].leading.is_some() && self.managers[*m].linked;
         let term = |m: &usize| {
             self.managers[*m]
                 .replica
                 .as_ref()
                 .map(|replica| replica.standing().term)
         };
-        (0..self.managers.len()).filter(leads).max_by_key(term)
+        let all = 0..self.managers.len();
+        all.filter(|m| self.managers[*m].leading.is_some()).max_by_key(term)
     }
 
-    pub(super) fn tick(&mut self, m: usize, run: u32) -> check::Checked {
+    pub(super) fn tick(&mut self, m: usize, run: u32) -> Checked {
         let manager = &mut self.managers[m];
         if manager.run != run || manager.replica.is_none() {
             return Ok(());
@@ -30,32 +35,31 @@ impl World {
         self.advance(m)
     }
 
-    pub(super) fn deliver(&mut self, m: usize, message: &[u8]) -> check::Checked {
+    pub(super) fn deliver(&mut self, m: usize, message: &[u8]) -> Checked {
         if let Some(replica) = &mut self.managers[m].replica {
             replica.step(message);
         }
         self.advance(m)
     }
 
-    /// Carries a raft message: in time, late, or never. Of a loss the sender is told, as the transport does.
-    fn carry(&mut self, from: usize, to: u64, message: Vec<u8>) {
-        let manager = to as usize - 1;
-        let lost = !self.calm && self.dice.chance(20);
-        let other = &self.managers[manager];
-        if !self.managers[from].linked || !other.linked || other.replica.is_none() || lost {
-            let told = Happening::Unreachable {
-                manager: from,
-                member: to,
-            };
+    /// Carries a raft message. Of a loss the sender is told, as by the transport, which waits for an answer: also when
+    /// only that is lost.
+    fn send_raft(&mut self, from: usize, member: u64, message: Vec<u8>) {
+        let manager = member as usize - 1;
+        let (here, there, now) = (End::Manager(from), End::Manager(manager), self.agenda.now);
+        let copies = self.net.copies(here, there, now, &mut self.dice);
+        let down = self.managers[manager].replica.is_none();
+        if copies.is_empty() || down || !self.net.reaches(there, here, now) {
+            let told = Happening::Unreachable { manager: from, member };
             self.agenda.after(ms(50), told);
-            return;
         }
-        let slow = !self.calm && self.dice.chance(20);
-        let delay = if slow { self.dice.between(20, 400) } else { 1 };
-        self.agenda.after(ms(delay), Happening::Raft { manager, message });
+        for delay in copies {
+            let message = message.clone();
+            self.agenda.after(delay, Happening::Raft { manager, message });
+        }
     }
 
-    pub(super) fn unreachable(&mut self, m: usize, member: u64) -> check::Checked {
+    pub(super) fn unreachable(&mut self, m: usize, member: u64) -> Checked {
         if let Some(replica) = &mut self.managers[m].replica {
             replica.unreachable(member);
         }
@@ -63,7 +67,7 @@ impl World {
     }
 
     /// Lets a manager persist, send and apply what it has to, and checks what came of it.
-    fn advance(&mut self, m: usize) -> check::Checked {
+    pub(super) fn advance(&mut self, m: usize) -> Checked {
         let before = self.managers[m].view();
         let Some(replica) = &mut self.managers[m].replica else {
             return Ok(());
@@ -71,7 +75,8 @@ impl World {
         let effects = match replica.advance() {
             Ok(effects) => effects,
             Err(ReplicaError::Disk(_)) => {
-                self.stop_manager(m);
+                let span = self.dice.between(50, 3000);
+                self.stop_manager(m, ms(span));
                 return Ok(());
             }
             Err(why) => return Err(why.to_string()),
@@ -79,63 +84,58 @@ impl World {
         let (mut events, mut installed) = (Vec::new(), false);
         for effect in effects {
             match effect {
-                Effect::Send { to, message } => self.carry(m, to, message),
+                Effect::Send { to, message } => self.send_raft(m, to, message),
                 Effect::Applied {
                     index,
                     request,
                     outcome,
                 } => {
-                    self.note(m, index, request);
-                    if *self.outcomes.entry(request).or_insert(outcome.is_ok()) != outcome.is_ok() {
-                        return Err(format!(
-                            "request {request} ends differently the second time: {outcome:?}"
-                        ));
-                    }
-                    self.managers[m].applied(request, &outcome);
+                    self.applied(m, index, request, &outcome)?;
                     events.extend(outcome.into_iter().flatten());
                 }
-                Effect::Readable(id) => self.managers[m].readable(id, self.agenda.now),
+                Effect::Readable(id) => {
+                    self.managers[m].readable(id, self.agenda.now);
+                    self.clients.readable(m, id, &self.managers[m].view())?;
+                }
                 Effect::Installed => installed = true,
             }
         }
         self.managers[m].check_standing();
-        let now = self.managers[m].view();
-        if now.applied() != before.applied() {
-            if !installed {
-                check::after(&before, &now, &events)?;
-            }
-            self.compare(&now)?;
-        }
+        self.check_manager(m, &before, (!installed).then_some(&events))?;
         self.look(m);
         Ok(())
     }
 
-    /// FNV-1a over what is applied, by whom and when.
-    fn note(&mut self, m: usize, index: u64, request: RequestId) {
-        let numbers = [self.agenda.now.0 as u128, m as u128, u128::from(index), request.bits()];
-        for byte in numbers.iter().flat_map(|number| number.to_be_bytes()) {
-            self.trace = (self.trace ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    fn applied(&mut self, m: usize, index: u64, request: RequestId, outcome: &Result<Vec<Event>, Refused>) -> Checked {
+        self.record.note(&[m as u64, index, request.bits() as u64]);
+        if self.record.applied(index, request, outcome)? {
+            self.clients.applied(index, request, outcome)?;
         }
+        self.managers[m].applied(request, outcome);
+        let first = self.record.index_of(request).unwrap_or(index);
+        self.clients.acknowledged(m, request, first)
     }
 
-    /// At an equal index all managers have the same state.
-    fn compare(&mut self, state: &View) -> check::Checked {
+    /// After a manager's step: one leader per term, equal states at equal indexes, and what must hold in every state.
+    fn check_manager(&mut self, m: usize, before: &View, events: Option<&Vec<Event>>) -> Checked {
+        let Some(replica) = &self.managers[m].replica else {
+            return Ok(());
+        };
+        let (standing, now) = (replica.standing(), replica.view());
+        if standing.leads {
+            self.record.leads(standing.term, m as u64 + 1)?;
+        }
+        if now.applied() == before.applied() {
+            return Ok(());
+        }
         // A follower that lags behind knows an older world than the machines live in.
-        if self
-            .history
-            .last_key_value()
-            .is_none_or(|(latest, _)| *latest < state.applied())
-        {
-            check::machines(state, &self.machines)?;
+        if self.record.is_latest(now.applied()) {
+            check::machines(&now, &self.machines)?;
         }
-        match self.history.get(&state.applied()) {
-            Some(known) if known != state => Err(format!("two states at index {}", state.applied())),
-            Some(_) => Ok(()),
-            None => {
-                self.history.insert(state.applied(), state.clone());
-                Ok(())
-            }
+        if let (true, Some(events)) = (self.record.reached(&now, events.map(Vec::as_slice))?, events) {
+            check::after(before, &now, events)?;
         }
+        Ok(())
     }
 
     /// The leader's loop runs soon; what happens until then is looked at together.
@@ -148,7 +148,7 @@ impl World {
     }
 
     /// Proposes through a manager; whether it was taken, and what became of it, may never be known.
-    pub(super) fn propose(&mut self, m: usize, entry: &Entry) -> check::Checked {
+    pub(super) fn propose(&mut self, m: usize, entry: &Entry) -> Checked {
         let bytes = entry.encode().map_err(|e| e.to_string())?;
         let taken = self.managers[m]
             .replica
@@ -160,7 +160,7 @@ impl World {
         self.advance(m)
     }
 
-    fn command(&mut self, m: usize, command: Command, in_pass: bool) -> check::Checked {
+    fn command(&mut self, m: usize, command: Command, in_pass: bool) -> Checked {
         let request = RequestId::from_bits(self.dice.id());
         if let (true, Some(leading)) = (in_pass, &mut self.managers[m].leading) {
             leading.in_flight.insert(request);
@@ -168,25 +168,27 @@ impl World {
         self.propose(m, &Entry { request, command })
     }
 
-    pub(super) fn lead(&mut self, m: usize) -> check::Checked {
+    pub(super) fn lead(&mut self, m: usize) -> Checked {
         self.managers[m].looking = false;
-        let now = self.agenda.now;
+        let (now, skew) = (self.agenda.now, self.managers[m].skew);
+        let clock = shifted(now, skew);
         let before = self.managers[m].view();
-        for command in self.managers[m].decide(now, &mut self.dice) {
+        for command in self.managers[m].decide(clock, &mut self.dice) {
             self.command(m, command, true)?;
         }
         let state = self.managers[m].view();
         for view in self.managers[m].views() {
             check::view(&state, &view)?;
-            self.send(m, view.node, Happening::Told(Box::new(view)));
+            self.tell(m, view.node, Happening::Told(Box::new(view)));
         }
         let busy = self.managers[m]
             .leading
             .as_ref()
             .is_some_and(|leading| !leading.in_flight.is_empty());
-        if let (false, Some(deadline)) = (busy || self.managers[m].looking, self.managers[m].deadline(now)) {
+        if let (false, Some(deadline)) = (busy || self.managers[m].looking, self.managers[m].deadline(clock)) {
             self.managers[m].looking = true;
-            self.agenda.at(deadline.max(now + ms(5)), Happening::Loop(m));
+            self.agenda
+                .at(shifted(deadline, -skew).max(now + ms(5)), Happening::Loop(m));
         }
         let gone = before.nodes().filter(|node| state.node(node.id).is_none()).count();
         for _ in 0..gone {
@@ -195,19 +197,14 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn heard(
-        &mut self,
-        m: usize,
-        node: NodeId,
-        seq: Option<u64>,
-        reports: Vec<StatusReport>,
-    ) -> check::Checked {
+    pub(super) fn heard(&mut self, m: usize, node: NodeId, seq: Option<u64>, reports: Vec<StatusReport>) -> Checked {
         let view = self.managers[m].view();
         let Some(replica) = &self.managers[m].replica else {
             return Ok(());
         };
         let leader = replica.standing().leader.map(|member| member as usize - 1);
-        self.send(m, node, Happening::Answered { node, leader });
+        self.tell(m, node, Happening::Answered { node, leader });
+        let skew = self.managers[m].skew;
         let Some(leading) = &mut self.managers[m].leading else {
             return Ok(());
         };
@@ -218,7 +215,7 @@ impl World {
         if leading.sent.get(&node).map(|view| view.seq) != seq {
             leading.sent.remove(&node);
         }
-        if let Some(ready) = leading.beats.heard(&view, node, self.agenda.now) {
+        if let Some(ready) = leading.beats.heard(&view, node, shifted(self.agenda.now, skew)) {
             self.command(m, ready, false)?;
         }
         if !reports.is_empty() {
@@ -229,20 +226,29 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn stop_manager(&mut self, m: usize) {
+    pub(super) fn stop_manager(&mut self, m: usize, span: Duration) {
         if self.managers[m].replica.is_some() {
             self.managers[m].stop();
-            let span = self.dice.between(50, 6000);
-            self.agenda.after(ms(span), Happening::Recovered(m));
+            self.agenda.after(span, Happening::Recovered(m));
         }
     }
 
-    pub(super) fn recover(&mut self, m: usize) -> check::Checked {
-        if self.managers[m].replica.is_none() {
-            self.managers[m].start().map_err(|e| e.to_string())?;
-            let run = self.managers[m].run;
-            self.agenda.after(ms(100), Happening::Tick { manager: m, run });
+    pub(super) fn recover(&mut self, m: usize) -> Checked {
+        if self.managers[m].replica.is_some() {
+            return Ok(());
         }
-        self.advance(m)
+        match self.managers[m].start() {
+            Ok(()) => {
+                let run = self.managers[m].run;
+                self.agenda.after(ms(100), Happening::Tick { manager: m, run });
+                self.advance(m)
+            }
+            // It writes on the way up; the service manager tries again.
+            Err(ReplicaError::Disk(_)) => {
+                self.agenda.after(ms(1000), Happening::Recovered(m));
+                Ok(())
+            }
+            Err(why) => Err(why.to_string()),
+        }
     }
 }

@@ -1,0 +1,164 @@
+//! The steps of the schedule: what breaks, and how it comes back.
+
+use std::time::Duration;
+
+use manager::raft::DiskFault;
+use model::{NodeId, TaskId};
+
+use super::{Happening, World, ms};
+use crate::{
+    net::{End, Way, Who},
+    schedule::What,
+};
+
+impl World {
+    /// Carries out a step of the schedule.
+    pub(super) fn step(&mut self, number: usize) {
+        let what = self.schedule[number].what.clone();
+        *self.faults.entry(what.name()).or_default() += 1;
+        let now = self.agenda.now;
+        match what {
+            What::Wish(draw) => self.wishes.push_back(draw),
+            What::ContainerEnds { pick, code } => self.container_ends(pick, code),
+            What::NodeCut { pick, way, span } => {
+                let end = End::Node(self.some_node(pick));
+                self.net.cut(end, Who::All, way, now + span);
+            }
+            What::NodeManagerCut {
+                pick,
+                manager,
+                way,
+                span,
+            } => {
+                let (end, other) = (
+                    End::Node(self.some_node(pick)),
+                    End::Manager(self.some_manager(manager)),
+                );
+                self.net.cut(end, Who::One(other), way, now + span);
+            }
+            What::Reboot { pick, span } => self.reboot(self.some_node(pick), span),
+            What::AgentKilled { pick } => self.restart_agent(self.some_node(pick)),
+            What::ManagerCut { pick, way, span } => {
+                let end = End::Manager(self.some_manager(pick));
+                self.net.cut(end, Who::All, way, now + span);
+            }
+            What::ManagersCut { pick, other, way, span } => self.cut_managers(pick, other, way, span),
+            What::BadWeather { weather, span } => self.net.set_weather(weather, now + span),
+            What::NodeClock { pick, ms, span } => {
+                let node = self.some_node(pick);
+                self.set_node_clock(node, ms);
+                self.agenda.after(span, Happening::NodeClock(node));
+            }
+            of_manager => self.manager_fault(of_manager),
+        }
+    }
+
+    fn manager_fault(&mut self, what: What) {
+        match what {
+            What::ManagerKilled { pick, span } => self.stop_manager(self.some_manager(pick), span),
+            What::AllManagersKilled { span } => (0..self.managers.len()).for_each(|m| self.stop_manager(m, span)),
+            What::ManagerPaused { pick, span } => self.pause(self.some_manager(pick), span),
+            What::DiskError { pick, torn } => {
+                let fault = if torn { DiskFault::Torn } else { DiskFault::Error };
+                self.managers[self.some_manager(pick)].disk.set_fault(Some(fault));
+            }
+            What::DiskFull { pick, span } => {
+                let manager = self.some_manager(pick);
+                self.managers[manager].disk.set_fault(Some(DiskFault::Full));
+                self.agenda.after(span, Happening::DiskSpace(manager));
+            }
+            What::ManagerClock { pick, ms, span } => {
+                let manager = self.some_manager(pick);
+                self.managers[manager].skew = ms * 1_000_000;
+                self.agenda.after(span, Happening::ManagerClock(manager));
+            }
+            _ => {}
+        }
+    }
+
+    fn some_node(&self, pick: u64) -> NodeId {
+        self.machines[pick as usize % self.machines.len()].id
+    }
+
+    fn some_manager(&self, pick: u64) -> usize {
+        pick as usize % self.managers.len()
+    }
+
+    fn container_ends(&mut self, pick: u64, code: i64) {
+        let running = self
+            .machines
+            .iter()
+            .flat_map(|machine| machine.engine.keys().map(|task| (machine.id, *task)));
+        let all: Vec<(NodeId, TaskId)> = running.collect();
+        let Some((node, task)) = all.get(pick as usize % all.len().max(1)).copied() else {
+            return;
+        };
+        if let Some(machine) = self.machine(node) {
+            machine.crash(task, code);
+        }
+        self.work(node);
+    }
+
+    fn cut_managers(&mut self, pick: u64, other: u64, way: Way, span: Duration) {
+        let (one, other) = (self.some_manager(pick), self.some_manager(other));
+        if one != other {
+            let until = self.agenda.now + span;
+            self.net
+                .cut(End::Manager(one), Who::One(End::Manager(other)), way, until);
+        }
+    }
+
+    fn reboot(&mut self, id: NodeId, span: Duration) {
+        if let Some(machine) = self.machine(id).filter(|machine| machine.up) {
+            machine.power_off();
+            self.agenda.after(span, Happening::Booted(id));
+        }
+    }
+
+    /// SIGKILL of the agent alone: containers go on.
+    pub(super) fn restart_agent(&mut self, id: NodeId) {
+        if let Some(machine) = self.machine(id).filter(|machine| machine.up) {
+            machine.restart_agent(false);
+            let run = machine.run;
+            self.agenda.after(ms(10), Happening::Beat { node: id, run });
+            self.program_soon(id);
+        }
+    }
+
+    fn pause(&mut self, m: usize, span: Duration) {
+        if self.managers[m].replica.is_some() && self.managers[m].paused.is_none() {
+            self.managers[m].paused = Some(Vec::new());
+            self.agenda.after(span, Happening::Resumed(m));
+        }
+    }
+
+    /// What has come to a stopped process is dealt with now, in order.
+    pub(super) fn resume(&mut self, m: usize) {
+        for happening in self.managers[m].paused.take().into_iter().flatten() {
+            self.agenda.at(self.agenda.now, happening);
+        }
+    }
+
+    pub(super) fn set_node_clock(&mut self, node: NodeId, ms: i64) {
+        if let Some(machine) = self.machine(node) {
+            machine.skew = ms * 1_000_000;
+        }
+    }
+
+    /// No more faults; everything comes back.
+    pub(super) fn calm_down(&mut self) {
+        self.calm = true;
+        self.net.heal();
+        for m in 0..self.managers.len() {
+            self.managers[m].disk.set_fault(None);
+            self.managers[m].skew = 0;
+            self.agenda.after(ms(1), Happening::Resumed(m));
+            self.agenda.after(ms(1), Happening::Recovered(m));
+        }
+        let ids: Vec<NodeId> = self.machines.iter().map(|machine| machine.id).collect();
+        for id in ids {
+            self.set_node_clock(id, 0);
+            self.agenda.after(ms(1), Happening::Booted(id));
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! What can be on the agenda of a run.
+
+use model::{Node, NodeId, NodeView, TaskId};
+use store::StatusReport;
+
+use crate::node::Operation;
+
+/// One thing that happens at one moment.
+#[derive(Clone, Debug)]
+pub enum Happening {
+    /// A step of the schedule, by its place.
+    Step(usize),
+    /// A unit of raft's time passes at a manager.
+    Tick { manager: usize, run: u32 },
+    /// A raft message arrives.
+    Raft { manager: usize, message: Vec<u8> },
+    /// A manager learns that a message to another member (raft id) was lost.
+    Unreachable { manager: usize, member: u64 },
+    /// The leader's loop looks.
+    Loop(usize),
+    /// An agent's heartbeat is due.
+    Beat { node: NodeId, run: u32 },
+    /// A heartbeat or a report arrives at a manager.
+    Heard {
+        manager: usize,
+        node: NodeId,
+        seq: Option<u64>,
+        reports: Vec<StatusReport>,
+    },
+    /// A manager's answer to it: who leads.
+    Answered { node: NodeId, leader: Option<usize> },
+    /// A view arrives at a node.
+    Told(Box<NodeView>),
+    /// An operation of an engine ends.
+    Done {
+        node: NodeId,
+        run: u32,
+        task: TaskId,
+        operation: Operation,
+    },
+    /// An agent brings its kernel in line.
+    Program(NodeId),
+    /// A new machine tries to join.
+    Join(Box<Node>),
+    /// The user does something, or looks what came of it.
+    User,
+    /// A client's turn.
+    Client(usize),
+    /// A machine has booted.
+    Booted(NodeId),
+    /// A manager's process starts again.
+    Recovered(usize),
+    /// A manager's process goes on.
+    Resumed(usize),
+    /// A manager's clock is right again.
+    ManagerClock(usize),
+    /// A node's clock is right again.
+    NodeClock(NodeId),
+    /// There is space on a manager's disk again.
+    DiskSpace(usize),
+}
+
+impl Happening {
+    /// The manager whose process does it; nothing happens there while it is stopped.
+    pub fn process(&self) -> Option<usize> {
+        match self {
+            Self::Tick { manager, .. }
+            | Self::Raft { manager, .. }
+            | Self::Unreachable { manager, .. }
+            | Self::Loop(manager)
+            | Self::Heard { manager, .. } => Some(*manager),
+            _ => None,
+        }
+    }
+
+    /// Kind and whom it concerns, for the trace and for whoever reads of a failure.
+    pub fn label(&self) -> (&'static str, u64) {
+        let of = |node: &NodeId| node.bits() as u64;
+        match self {
+            Self::Step(step) => ("step", *step as u64),
+            Self::Tick { manager, .. } => ("tick", *manager as u64),
+            Self::Raft { manager, .. } => ("raft message", *manager as u64),
+            Self::Unreachable { manager, .. } => ("unreachable", *manager as u64),
+            Self::Loop(manager) => ("leader's loop", *manager as u64),
+            Self::Beat { node, .. } => ("heartbeat due", of(node)),
+            Self::Heard { node, .. } => ("heartbeat heard", of(node)),
+            Self::Answered { node, .. } => ("heartbeat answered", of(node)),
+            Self::Told(view) => ("view", of(&view.node)),
+            Self::Done { node, .. } => ("operation done", of(node)),
+            Self::Program(node) => ("kernel programmed", of(node)),
+            Self::Join(node) => ("join", of(&node.id)),
+            Self::User => ("user", 0),
+            Self::Client(client) => ("client", *client as u64),
+            Self::Booted(node) => ("booted", of(node)),
+            Self::Recovered(manager) => ("manager started", *manager as u64),
+            Self::Resumed(manager) => ("manager resumed", *manager as u64),
+            Self::ManagerClock(manager) => ("manager's clock set", *manager as u64),
+            Self::NodeClock(node) => ("node's clock set", of(node)),
+            Self::DiskSpace(manager) => ("disk has space", *manager as u64),
+        }
+    }
+}
