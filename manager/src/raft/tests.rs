@@ -136,10 +136,10 @@ fn an_entry_that_was_persisted_but_not_applied_is_applied_at_the_next_start_and_
 fn nothing_is_acknowledged_when_the_disk_fails() {
     let disk = lone();
     let mut replica = started(disk.clone());
-    disk.set_failing(true);
+    disk.set_fault(Some(DiskFault::Full));
     replica.propose(entry(1));
     assert!(matches!(replica.advance(), Err(ReplicaError::Disk(_))));
-    disk.set_failing(false);
+    disk.set_fault(None);
     assert_eq!(started(disk).view().networks().count(), 0);
 }
 
