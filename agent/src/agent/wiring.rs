@@ -52,7 +52,10 @@ impl Wires {
             applied: watch::Sender::new(0),
             statuses: watch::Sender::default(),
             managers: watch::Sender::new(known),
-            session: watch::Sender::default(),
+            session: watch::Sender::new(SessionState {
+                since: Some(worker::now()),
+                ..SessionState::default()
+            }),
             description: watch::Sender::new(None),
         }
     }
@@ -70,6 +73,7 @@ impl Wires {
             applied: self.applied.subscribe(),
             effective: self.effective.clone(),
             statuses: self.statuses.clone(),
+            session: self.session.subscribe(),
         };
         let session = session::Ports {
             identity: self.identity.subscribe(),

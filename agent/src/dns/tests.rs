@@ -19,6 +19,7 @@ fn resolver() -> Resolver {
             addr: "10.1.0.2".parse().unwrap(),
         }],
         aliases: vec![],
+        restart: None,
         ports: vec![],
     }];
     let clients = [(7, (TaskId::from_bits(1), NetworkId::from_bits(1)))];

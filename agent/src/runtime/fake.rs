@@ -70,6 +70,28 @@ impl FakeRuntime {
         }
     }
 
+    /// As [`FakeRuntime::exit`], and nobody hears of it.
+    pub fn exit_unheard(&self, task: TaskId, code: i64) {
+        let listeners = std::mem::take(&mut self.inside().listeners);
+        self.exit(task, code);
+        self.inside().listeners = listeners;
+    }
+
+    /// It ends and takes its containers with it.
+    pub fn leave(&self) {
+        self.inside().say(&RuntimeEvent::Leaving);
+    }
+
+    /// It is back.
+    pub fn relist(&self) {
+        self.inside().say(&RuntimeEvent::Relist);
+    }
+
+    /// Calls that wait for an answer.
+    pub fn waiting(&self) -> usize {
+        self.hangs.receiver_count()
+    }
+
     /// Answers no more calls, or again. Its containers go on.
     pub fn hang(&self, hangs: bool) {
         self.hangs.send_replace(hangs);
@@ -110,12 +132,16 @@ impl Inside {
             Some(state) => listed.container.state = state.clone(),
             None => drop(self.containers.remove(id)),
         }
+        self.say(&RuntimeEvent::Changed {
+            task,
+            container: id.to_owned(),
+            state: state.clone(),
+        });
+    }
+
+    fn say(&self, event: &RuntimeEvent) {
         for listener in &self.listeners {
-            let _ = listener.try_send(RuntimeEvent::Changed {
-                task,
-                container: id.to_owned(),
-                state: state.clone(),
-            });
+            let _ = listener.try_send(event.clone());
         }
     }
 

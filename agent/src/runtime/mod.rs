@@ -82,6 +82,9 @@ pub enum RuntimeEvent {
         /// How it is now; `None`: removed.
         state: Option<ContainerState>,
     },
+    /// The engine ends, or has ended, and takes its containers with it: what ends from now on until the next list ends
+    /// for that. Not said of an engine whose containers outlive it.
+    Leaving,
     /// Events may have been missed: list anew.
     Relist,
 }

@@ -97,6 +97,7 @@ impl<'a> Line<'a> {
                 self.ports.state.send_replace(SessionState {
                     manager: Some(self.addr.to_owned()),
                     error: String::new(),
+                    since: None,
                 });
             }
             Some(session_down::Message::View(view)) => {

@@ -9,7 +9,7 @@ pub mod saved;
 
 use std::{sync::Arc, time::Duration};
 
-use model::{NodeDescription, NodeView};
+use model::{NodeDescription, NodeView, Timestamp};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
@@ -21,7 +21,7 @@ use wire::pb::{self, dispatcher_client::DispatcherClient, session_up};
 use self::line::Line;
 use crate::{
     identity::Identity,
-    worker::{CurrentView, Statuses},
+    worker::{CurrentView, Statuses, now},
 };
 
 /// Version of the session's protocol.
@@ -47,6 +47,8 @@ pub struct SessionState {
     pub manager: Option<String>,
     /// Why there is none, in words.
     pub error: String,
+    /// Since when there is none; `None` with a manager.
+    pub since: Option<Timestamp>,
 }
 
 /// Where the session gets what it sends and leaves what it receives.
@@ -79,9 +81,12 @@ pub fn spawn(ports: Ports) -> JoinHandle<()> {
             };
             let Err(Ended { welcomed, reason }) = once(&ports, &addr).await;
             tracing::warn!(manager = %addr, %reason, "no session");
-            ports.state.send_replace(SessionState {
-                manager: None,
-                error: reason,
+            ports.state.send_modify(|state| {
+                *state = SessionState {
+                    manager: None,
+                    error: reason,
+                    since: state.since.or(Some(now())),
+                };
             });
             backoff = if welcomed {
                 BACKOFF.0

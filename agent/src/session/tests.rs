@@ -171,6 +171,7 @@ fn status(state: TaskState) -> TaskStatus {
         err: String::new(),
         container: None,
         exit_code: None,
+        engine_restarted: false,
     }
 }
 
@@ -280,6 +281,7 @@ async fn a_certificate_that_is_due_is_replaced_on_disk_and_in_use() {
     let state = SessionState {
         manager: Some(addr),
         error: String::new(),
+        since: None,
     };
     let mut renewed = identity.subscribe();
     let renewal = crate::identity::keep_fresh(identity, watch::channel(state).1, folder.path().to_owned());

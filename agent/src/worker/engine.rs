@@ -46,6 +46,8 @@ pub enum News {
     },
     /// An operation of a task has ended.
     Done { task: TaskId, outcome: Outcome },
+    /// The list could not be had.
+    Unlisted,
     /// Superfluous networks are removed.
     Pruned,
 }
@@ -57,6 +59,9 @@ pub struct Engine {
     news: mpsc::Sender<News>,
     /// While networks are being removed, no container may be made in one.
     pruning: bool,
+    /// Whether a list is under way, and whether another is wanted after it: an engine that hangs gets one question.
+    listing: bool,
+    list_again: bool,
     /// Operations in flight; they end with the worker.
     running: JoinSet<()>,
 }
@@ -68,6 +73,8 @@ impl Engine {
             applied,
             news,
             pruning: false,
+            listing: false,
+            list_again: false,
             running: JoinSet::new(),
         }
     }
@@ -87,6 +94,10 @@ impl Engine {
 
     /// Lists containers and published ports. An engine that does not answer is asked again by the next tick or event.
     pub fn list(&mut self, epoch: u64) {
+        if std::mem::replace(&mut self.listing, true) {
+            self.list_again = true;
+            return;
+        }
         let (runtime, news) = (self.runtime.clone(), self.news.clone());
         self.spawn(async move {
             let listed = async { Ok::<_, RuntimeError>((runtime.list().await?, runtime.published_ports().await?)) };
@@ -94,9 +105,20 @@ impl Engine {
                 Ok((found, held)) => {
                     let _ = news.send(News::Listed { epoch, found, held }).await;
                 }
-                Err(error) => tracing::warn!(%error, "cannot list containers"),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot list containers");
+                    let _ = news.send(News::Unlisted).await;
+                }
             }
         });
+    }
+
+    /// A list has come, or not.
+    pub fn listed(&mut self, epoch: u64) {
+        self.listing = false;
+        if std::mem::take(&mut self.list_again) {
+            self.list(epoch);
+        }
     }
 
     pub fn create(&mut self, task: TaskId, request: ContainerRequest) {

@@ -34,6 +34,7 @@ pub fn task(number: u32) -> Task {
             err: String::new(),
             container: None,
             exit_code: None,
+            engine_restarted: false,
         },
     }
 }

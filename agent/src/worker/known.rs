@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{NetworkId, Task, TaskId, TaskState, TaskStatus, Timestamp};
-use plan::container::{Container, ContainerState, Local};
+use model::{NetworkId, RestartPolicy, Task, TaskId, TaskState, TaskStatus, Timestamp};
+use plan::container::{Container, ContainerState, Ended, Local, has_ended, run_again};
 
 use super::{Statuses, engine::Outcome};
 use crate::runtime::Listed;
@@ -16,6 +16,12 @@ struct Entry {
     /// Networks that its container was listed in.
     networks: Vec<NetworkId>,
     touched: u64,
+    /// Its container ended with the engine.
+    by_engine: bool,
+    /// When its end was noticed, while no manager was in reach.
+    ended: Option<Timestamp>,
+    /// When this node ran it again by itself.
+    runs: Vec<Timestamp>,
 }
 
 /// All tasks and containers that the worker knows of.
@@ -24,6 +30,8 @@ pub struct Known {
     epoch: u64,
     listed: bool,
     rebooted: bool,
+    /// Since this change the engine takes its containers with it.
+    leaving: Option<u64>,
 }
 
 impl Known {
@@ -33,6 +41,7 @@ impl Known {
             epoch: 0,
             listed: false,
             rebooted,
+            leaving: None,
         }
     }
 
@@ -70,7 +79,7 @@ impl Known {
 
     pub fn take_event(&mut self, task: TaskId, id: &str, state: Option<ContainerState>) {
         self.epoch += 1;
-        let epoch = self.epoch;
+        let (epoch, leaving) = (self.epoch, self.leaving.is_some());
         let entry = self.entry(task);
         let Some(container) = entry.local.container.as_mut().filter(|c| c.id == id) else {
             // Not (yet) ours: a container in the making is taken in by its operation's outcome.
@@ -78,9 +87,18 @@ impl Known {
         };
         entry.touched = epoch;
         match state {
-            Some(state) => container.state = state,
+            Some(state) => {
+                entry.by_engine |= leaving && ends(&container.state, &state);
+                container.state = state;
+            }
             None => entry.local.container = None,
         }
+    }
+
+    /// What ends until the next list ends with the engine.
+    pub fn engine_leaves(&mut self) {
+        self.epoch += 1;
+        self.leaving = Some(self.epoch);
     }
 
     pub fn take_list(&mut self, epoch: u64, found: Vec<Listed>) {
@@ -90,15 +108,18 @@ impl Known {
         }
         let revive = self.rebooted && !self.listed;
         self.listed = true;
+        let leaving = self.leaving.take_if(|since| *since <= epoch).is_some();
         for (task, entry) in &mut self.entries {
             let listed = found.remove(task);
             if entry.local.busy || entry.touched > epoch {
                 continue;
             }
             entry.networks = listed.as_ref().map(|l| l.networks.clone()).unwrap_or_default();
-            entry.local.container = listed.map(|l| l.container);
-            let exited = matches!(&entry.local.container, Some(c) if matches!(c.state, ContainerState::Exited { .. }));
-            entry.local.revive |= revive && exited;
+            let before = std::mem::replace(&mut entry.local.container, listed.map(|l| l.container));
+            if let (Some(before), Some(now)) = (before, &entry.local.container) {
+                entry.by_engine |= leaving && ends(&before.state, &now.state);
+            }
+            entry.local.revive |= revive && has_ended(&entry.local);
         }
     }
 
@@ -111,6 +132,12 @@ impl Known {
         entry.local.busy = false;
         let local = &mut entry.local;
         match outcome {
+            Outcome::Created(id) if local.revive => {
+                local.container = Some(Container {
+                    id,
+                    state: ContainerState::Created,
+                });
+            }
             Outcome::Created(id) => {
                 local.container = Some(Container {
                     id: id.clone(),
@@ -120,6 +147,11 @@ impl Known {
             }
             Outcome::Started => {
                 let revived = std::mem::take(&mut local.revive);
+                if revived {
+                    let id = local.container.as_ref().map(|c| c.id.clone());
+                    local.status = status(local.status.state, "started again", id, now);
+                    (entry.by_engine, entry.ended) = (false, None);
+                }
                 // Its end may have been heard of before the start's own answer.
                 let fresh = |c: &&mut Container| revived || c.state == ContainerState::Created;
                 if let Some(container) = local.container.as_mut().filter(fresh) {
@@ -134,13 +166,52 @@ impl Known {
             }
             Outcome::Removed => local.container = None,
             Outcome::Retry => {}
+            // It had run before: its end is told as that of any other, or it is run again once more.
+            Outcome::Failed(..) if local.revive => {
+                local.revive = false;
+                entry.ended = Some(now);
+            }
             Outcome::Failed(state, err) => self.end(task, state, err, now),
         }
     }
 
-    /// A status that the plan decided.
-    pub fn report(&mut self, task: TaskId, status: TaskStatus) {
-        self.entry(task).local.status = status;
+    /// A status that the plan decided. An end with the engine is no fault of the task.
+    pub fn report(&mut self, task: TaskId, mut status: TaskStatus) {
+        let entry = self.entry(task);
+        let ended = matches!(status.state, TaskState::Complete | TaskState::Failed);
+        if ended && std::mem::take(&mut entry.by_engine) {
+            status.state = TaskState::Failed;
+            status.engine_restarted = true;
+            status.err = "task: the container engine was restarted".to_owned();
+        }
+        entry.local.status = status;
+    }
+
+    /// When this node runs a task again by itself whose container has ended; see [`plan::container::run_again`].
+    pub fn run_again(
+        &mut self,
+        task: TaskId,
+        policy: &RestartPolicy,
+        cut_off: Timestamp,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let entry = self.entry(task);
+        let at = *entry.ended.get_or_insert(now);
+        let ended = Ended {
+            policy,
+            cut_off,
+            at,
+            runs: &entry.runs,
+            excused: entry.by_engine,
+        };
+        run_again(&entry.local, ended)
+    }
+
+    /// It is run again now.
+    pub fn runs_again(&mut self, task: TaskId, now: Timestamp) {
+        let entry = self.entry(task);
+        entry.runs.push(now);
+        entry.local.revive = true;
     }
 
     /// Ends a task with an error.
@@ -209,8 +280,15 @@ impl Known {
             },
             networks: Vec::new(),
             touched: 0,
+            by_engine: false,
+            ended: None,
+            runs: Vec::new(),
         })
     }
+}
+
+fn ends(before: &ContainerState, after: &ContainerState) -> bool {
+    *before == ContainerState::Running && matches!(after, ContainerState::Exited { .. })
 }
 
 fn status(state: TaskState, message: &str, container: Option<String>, now: Timestamp) -> TaskStatus {
@@ -221,5 +299,6 @@ fn status(state: TaskState, message: &str, container: Option<String>, now: Times
         err: String::new(),
         container,
         exit_code: None,
+        engine_restarted: false,
     }
 }

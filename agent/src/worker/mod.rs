@@ -19,8 +19,8 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use model::{HeldPort, NodeView, Task, TaskId, TaskState, TaskStatus, Timestamp};
-use plan::container::{Local, Step, container_request, next, next_unassigned};
+use model::{DesiredState, HeldPort, NodeView, Task, TaskId, TaskState, TaskStatus, Timestamp};
+use plan::container::{Step, container_request, has_ended, next, next_again, next_unassigned};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
@@ -31,7 +31,10 @@ use self::{
     engine::{Engine, News},
     known::Known,
 };
-use crate::runtime::{Runtime, RuntimeEvent};
+use crate::{
+    runtime::{Runtime, RuntimeEvent},
+    session::SessionState,
+};
 
 /// Statuses of the tasks in the view, as last decided here.
 pub type Statuses = BTreeMap<TaskId, TaskStatus>;
@@ -60,6 +63,8 @@ pub struct Ports {
     pub effective: watch::Sender<Option<Arc<NodeView>>>,
     /// For the session to report.
     pub statuses: watch::Sender<Statuses>,
+    /// Whether a manager is in reach.
+    pub session: watch::Receiver<SessionState>,
 }
 
 /// Starts the worker. `rebooted`: the machine has booted since the view was saved. It ends when the handle is aborted.
@@ -71,10 +76,12 @@ pub fn spawn(runtime: Arc<dyn Runtime>, ports: Ports, rebooted: bool) -> JoinHan
         views: ports.views,
         effective: ports.effective,
         statuses: ports.statuses,
+        session: ports.session,
         known: Known::new(rebooted),
         held: Vec::new(),
         current: None,
         hold: Instant::now() + HOLD,
+        again: None,
         prune: false,
     };
     tokio::spawn(worker.run(events, news))
@@ -85,11 +92,14 @@ struct Worker {
     views: watch::Receiver<Option<CurrentView>>,
     effective: watch::Sender<Option<Arc<NodeView>>>,
     statuses: watch::Sender<Statuses>,
+    session: watch::Receiver<SessionState>,
     known: Known,
     /// Ports that other containers of the engine publish.
     held: Vec<HeldPort>,
     current: Option<CurrentView>,
     hold: Instant,
+    /// When the next ended task is to be run again without the managers' word.
+    again: Option<Timestamp>,
     /// Engine networks may have become superfluous.
     prune: bool,
 }
@@ -105,6 +115,7 @@ impl Worker {
                     Ok(()) => self.take_view(),
                     Err(_) => return,
                 },
+                Ok(()) = self.session.changed() => {}
                 Some(event) = events.recv() => self.take_event(event),
                 Some(news) = news.recv() => self.take_news(news),
                 _ = relist.tick() => self.engine.list(self.known.epoch()),
@@ -129,6 +140,7 @@ impl Worker {
                 self.prune |= state.is_none();
                 self.known.take_event(task, &container, state);
             }
+            RuntimeEvent::Leaving => self.known.engine_leaves(),
             RuntimeEvent::Relist => self.engine.list(self.known.epoch()),
         }
     }
@@ -138,7 +150,9 @@ impl Worker {
             News::Listed { epoch, found, held } => {
                 self.known.take_list(epoch, found);
                 self.held = held;
+                self.engine.listed(self.known.epoch());
             }
+            News::Unlisted => self.engine.listed(self.known.epoch()),
             News::Done { task, outcome } => {
                 self.prune = true;
                 self.known.take_outcome(task, outcome, now());
@@ -161,12 +175,9 @@ impl Worker {
 
     fn decide(&mut self, current: &CurrentView) {
         let tasks: BTreeMap<TaskId, &Task> = current.view.tasks.iter().map(|t| (t.id, t)).collect();
+        self.again = None;
         for id in self.known.tasks() {
-            while let Some(step) = self
-                .known
-                .get(id)
-                .and_then(|local| step(tasks.get(&id), local, current.confirmed))
-            {
+            while let Some(step) = self.step(current, id, tasks.get(&id).copied()) {
                 if !self.take_step(&current.view, id, tasks.get(&id).copied(), step) {
                     break;
                 }
@@ -176,6 +187,42 @@ impl Worker {
             self.prune = false;
             self.engine.prune(self.known.networks(&current.view.tasks));
         }
+    }
+
+    fn step(&mut self, current: &CurrentView, id: TaskId, task: Option<&Task>) -> Option<Step> {
+        let Some(task) = task else {
+            return next_unassigned(self.known.get(id)?, current.confirmed);
+        };
+        if !self.may_be_told(&current.view, task) {
+            return None;
+        }
+        let local = self.known.get(id)?;
+        next_again(local).or_else(|| next(task, local, now()))
+    }
+
+    /// Whether the managers are to hear how the task is. While none is in reach, one that has ended is run again by the
+    /// node itself when its time comes, and until then its end is not decided.
+    fn may_be_told(&mut self, view: &NodeView, task: &Task) -> bool {
+        let state = self.session.borrow();
+        let Some(cut_off) = state.since.filter(|_| state.manager.is_none()) else {
+            return true;
+        };
+        let wanted = task.desired == DesiredState::Running && self.known.get(task.id).is_some_and(has_ended);
+        if !wanted {
+            return true;
+        }
+        let service = view.services.iter().find(|s| s.id == task.service);
+        let policy = service.and_then(|s| s.restart).unwrap_or_default();
+        let Some(at) = self.known.run_again(task.id, &policy, cut_off, now()) else {
+            return true;
+        };
+        if at > now() {
+            self.again = Some(self.again.map_or(at, |other| other.min(at)));
+            return false;
+        }
+        tracing::info!(task = %task.id, "running a task again: no manager is in reach");
+        self.known.runs_again(task.id, now());
+        true
     }
 
     /// Takes one step. True: more may follow at once.
@@ -222,10 +269,12 @@ impl Worker {
         self.statuses.send_if_modified(|old| replace(old, statuses));
     }
 
-    /// When the clock alone may ask for something: a task that waits for its delay, or the end of the hold.
+    /// When the clock alone may ask for something: a task that waits for its delay or to be run again, or the end of the
+    /// hold.
     fn wake(&self) -> Instant {
         let tasks = self.current.iter().flat_map(|c| &c.view.tasks);
-        let waiting = tasks.filter_map(|task| task.not_before).filter(|at| *at > now()).min();
+        let delayed = tasks.filter_map(|task| task.not_before);
+        let waiting = delayed.chain(self.again).filter(|at| *at > now()).min();
         let wait = waiting.map_or(Duration::from_secs(3600), |at| at.since(now()));
         let clock = Instant::now() + wait;
         if self.hold > Instant::now() {
@@ -236,13 +285,6 @@ impl Worker {
     }
 }
 
-fn step(task: Option<&&Task>, local: &Local, confirmed: bool) -> Option<Step> {
-    match task {
-        Some(task) => next(task, local, now()),
-        None => next_unassigned(local, confirmed),
-    }
-}
-
 fn replace<T: PartialEq>(old: &mut T, new: T) -> bool {
     let differs = *old != new;
     *old = new;
@@ -250,7 +292,7 @@ fn replace<T: PartialEq>(old: &mut T, new: T) -> bool {
 }
 
 /// The wall clock, for times in reports.
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
 }

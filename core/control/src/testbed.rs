@@ -73,6 +73,7 @@ pub(crate) fn task(id: u128) -> Task {
             err: String::new(),
             container: None,
             exit_code: None,
+            engine_restarted: false,
         },
     }
 }

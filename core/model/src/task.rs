@@ -146,6 +146,9 @@ pub struct TaskStatus {
     pub container: Option<String>,
     /// Exit code, once it has ended.
     pub exit_code: Option<i64>,
+    /// It ended since its container engine was restarted, through no fault of its own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub engine_restarted: bool,
 }
 
 /// One attempt to fill a slot.

@@ -15,7 +15,9 @@ use serde::{Deserialize, Serialize};
 pub use delta::{Changes, Unfit, ViewDelta};
 pub use row::Row;
 
-use crate::{ClusterId, Name, NetworkId, NodeId, PublishedPort, ServiceId, Slot, Task, TaskId, VirtualIp, Vni};
+use crate::{
+    ClusterId, Name, NetworkId, NodeId, PublishedPort, RestartPolicy, ServiceId, Slot, Task, TaskId, VirtualIp, Vni,
+};
 
 /// Everything that a node should have. Lists are in the order of their keys ([`Row::key`]).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,6 +108,9 @@ pub struct ServiceView {
     pub aliases: Vec<(NetworkId, Name)>,
     /// Its published ports.
     pub ports: Vec<PublishedPort>,
+    /// When its tasks are run again: a node applies it itself while no manager is in reach.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart: Option<RestartPolicy>,
 }
 
 #[cfg(test)]

@@ -3,11 +3,13 @@
 //! Called by the agent's worker after every change (a new view, an engine event, a finished operation). Pure: the
 //! worker applies what comes out and asks again. Task states only grow; one operation per task is in flight at a time.
 
+mod alone;
 mod lifecycle;
 mod request;
 
 #[cfg(test)]
 pub(crate) mod fixture;
 
+pub use alone::{Ended, PATIENCE, has_ended, next_again, run_again};
 pub use lifecycle::{Container, ContainerState, Local, Step, next, next_unassigned};
 pub use request::{ContainerRequest, EndpointRequest, TASK_LABEL, Unprepared, container_request};

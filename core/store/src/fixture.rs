@@ -81,6 +81,7 @@ pub(crate) fn status(state: TaskState, at: i64) -> TaskStatus {
         err,
         container: None,
         exit_code: None,
+        engine_restarted: false,
     }
 }
 

@@ -16,6 +16,7 @@ impl From<TaskStatus> for pb::TaskStatus {
             err: status.err,
             container: status.container,
             exit_code: status.exit_code,
+            engine_restarted: status.engine_restarted,
         }
     }
 }
@@ -30,6 +31,7 @@ impl TryFrom<pb::TaskStatus> for TaskStatus {
             err: status.err,
             container: status.container,
             exit_code: status.exit_code,
+            engine_restarted: status.engine_restarted,
         })
     }
 }

@@ -100,6 +100,7 @@ impl From<ServiceView> for pb::ServiceView {
             vips: to_list(service.vips),
             aliases: aliases.collect(),
             ports: to_list(service.ports),
+            restart: service.restart.map(Into::into),
         }
     }
 }
@@ -119,6 +120,7 @@ impl TryFrom<pb::ServiceView> for ServiceView {
             vips: list("vips", service.vips)?,
             aliases: service.aliases.iter().map(alias).collect::<Result<_, _>>()?,
             ports: list("ports", service.ports)?,
+            restart: service.restart.map(TryInto::try_into).transpose()?,
         })
     }
 }

@@ -102,6 +102,7 @@ fn task(state: TaskState, node: Option<NodeId>) -> Task {
             err: "none".into(),
             container: node.map(|_| "abc".to_owned()),
             exit_code: node.map(|_| -1),
+            engine_restarted: node.is_some(),
         },
     }
 }
@@ -187,6 +188,7 @@ fn view() -> NodeView {
             name: name("web"),
             vips: vec![vip()],
             aliases: vec![(NetworkId::from_bits(1), name("www"))],
+            restart: Some(RestartPolicy::default()),
             ports: vec![published()],
         }],
     }

@@ -107,6 +107,7 @@ pub fn task(bits: u128, slot: u32, created: i64, state: TaskState, desired: Desi
             err: String::new(),
             container: None,
             exit_code: None,
+            engine_restarted: false,
         },
     }
 }

@@ -128,6 +128,7 @@ impl Cluster {
                 })
                 .collect(),
             aliases: Vec::new(),
+            restart: None,
             ports: self
                 .ports
                 .get(name)

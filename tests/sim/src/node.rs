@@ -261,5 +261,6 @@ fn unknown(state: TaskState) -> TaskStatus {
         err: String::new(),
         container: None,
         exit_code: None,
+        engine_restarted: false,
     }
 }

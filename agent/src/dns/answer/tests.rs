@@ -17,6 +17,7 @@ fn view() -> NodeView {
             addr: "10.1.0.2".parse().unwrap(),
         }],
         aliases: vec![(blue, "www".parse().unwrap())],
+        restart: None,
         ports: vec![],
     }];
     view

@@ -8,12 +8,19 @@ use std::{
 use bollard::{models::EventMessage, query_parameters::EventsOptionsBuilder};
 use futures::StreamExt;
 use plan::container::{ContainerState, TASK_LABEL};
-use tokio::sync::mpsc;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::UnixStream,
+    sync::mpsc,
+    time::timeout,
+};
 
 use super::{DockerRuntime, RuntimeEvent};
 
 /// Between attempts to reach the engine again.
 const RETRY: Duration = Duration::from_millis(500);
+/// An engine that takes calls answers the least of them within this.
+const CALL: Duration = Duration::from_millis(300);
 /// Events that may wait for the worker; the engine's stream then waits too.
 const BACKLOG: usize = 256;
 
@@ -49,22 +56,54 @@ async fn follow_once(engine: &DockerRuntime, sender: &mpsc::Sender<RuntimeEvent>
         .filters(&filters)
         .since(&since.to_string())
         .build();
+    let Ok(facts) = engine.read_facts().await else {
+        return Some(());
+    };
     let mut stream = std::pin::pin!(docker.events(Some(options)));
     sender.send(RuntimeEvent::Relist).await.ok()?;
     while let Some(message) = stream.next().await {
-        match message {
-            Ok(message) => {
-                if let Some(event) = change(message) {
-                    sender.send(event).await.ok()?;
+        match message.map(change) {
+            Ok(Some(event)) => {
+                if !facts.live_restore && is_end(&event) && !engine.takes_calls().await {
+                    sender.send(RuntimeEvent::Leaving).await.ok()?;
                 }
+                sender.send(event).await.ok()?;
             }
+            Ok(None) => {}
             Err(error) => {
                 tracing::warn!(%error, "engine events ended, connecting again");
                 break;
             }
         }
     }
+    if !facts.live_restore {
+        sender.send(RuntimeEvent::Leaving).await.ok()?;
+    }
     Some(())
+}
+
+fn is_end(event: &RuntimeEvent) -> bool {
+    matches!(
+        event,
+        RuntimeEvent::Changed {
+            state: Some(ContainerState::Exited { .. }),
+            ..
+        }
+    )
+}
+
+impl DockerRuntime {
+    /// Whether it takes new calls. An engine that ends closes its socket first, then stops its containers, and tells of
+    /// their ends on connections that are open already.
+    async fn takes_calls(&self) -> bool {
+        let path = self.host.strip_prefix("unix://").unwrap_or(&self.host);
+        let asked = async {
+            let mut socket = UnixStream::connect(path).await?;
+            socket.write_all(b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n").await?;
+            socket.read(&mut [0; 16]).await
+        };
+        matches!(timeout(CALL, asked).await, Ok(Ok(1..)))
+    }
 }
 
 fn change(message: EventMessage) -> Option<RuntimeEvent> {

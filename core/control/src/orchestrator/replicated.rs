@@ -104,6 +104,7 @@ fn created(at: Timestamp) -> TaskStatus {
         err: String::new(),
         container: None,
         exit_code: None,
+        engine_restarted: false,
     }
 }
 

@@ -25,12 +25,13 @@ pub(crate) fn gives_up_waiting(predecessor: &Task) -> Timestamp {
     predecessor.updated_at + PREDECESSOR_TIMEOUT
 }
 
-/// The task ended by itself, rather than with its node or because it was told to.
+/// The task ended by itself, rather than with its node or its engine, or because it was told to.
 fn ended_by_itself(task: &Task) -> bool {
-    matches!(
+    let ended = matches!(
         task.status.state,
         TaskState::Complete | TaskState::Failed | TaskState::Rejected
-    )
+    );
+    ended && !task.status.engine_restarted
 }
 
 /// Decides after `last`, the newest task of a slot with these `tasks`.
@@ -141,5 +142,24 @@ mod tests {
         let last = ended(1, TaskState::Failed, 100);
         let next = after(&policy(RestartCondition::None, 0, 0), 2, &[&last], &last, Timestamp(0));
         assert_eq!(next, Next::Now);
+    }
+
+    #[test]
+    fn what_a_restarted_engine_killed_is_replaced_at_once_and_costs_no_attempt() {
+        let now = Timestamp(100 * SECOND);
+        let mut killed = ended(1, TaskState::Failed, 90);
+        killed.status.engine_restarted = true;
+        for condition in [RestartCondition::Any, RestartCondition::None] {
+            assert_eq!(after(&policy(condition, 1, 0), 1, &[&killed], &killed, now), Next::Now);
+        }
+        let failed = ended(2, TaskState::Failed, 95);
+        let next = after(
+            &policy(RestartCondition::Any, 1, 0),
+            1,
+            &[&killed, &failed],
+            &failed,
+            now,
+        );
+        assert_eq!(next, Next::At(Timestamp(105 * SECOND)), "only one of both counts");
     }
 }

@@ -27,6 +27,7 @@ fn task(id: u128, version: u64) -> Task {
             err: String::new(),
             container: None,
             exit_code: None,
+            engine_restarted: false,
         },
     }
 }
@@ -51,6 +52,7 @@ fn service(id: u128, alias: bool) -> ServiceView {
         name: format!("s{id}").parse().unwrap(),
         vips: Vec::new(),
         aliases: alias.into_iter().collect(),
+        restart: None,
         ports: Vec::new(),
     }
 }

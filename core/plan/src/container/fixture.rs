@@ -66,6 +66,7 @@ pub fn task(number: u128) -> Task {
             err: String::new(),
             container: None,
             exit_code: None,
+            engine_restarted: false,
         },
     }
 }

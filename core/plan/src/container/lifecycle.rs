@@ -191,6 +191,7 @@ fn status(local: &Local, state: TaskState, message: &str, now: Timestamp) -> Tas
             .map(|c| c.id.clone())
             .or_else(|| local.status.container.clone()),
         exit_code: None,
+        engine_restarted: false,
     }
 }
 

@@ -82,6 +82,7 @@ fn view(here: u128, endpoints: Vec<EndpointView>) -> NodeView {
                 addr: ip(VIP),
             }],
             aliases: Vec::new(),
+            restart: None,
             ports: vec![PublishedPort {
                 published: 8080,
                 target: 80,
