@@ -1,14 +1,15 @@
-//! Builds what the lab runs: the daemon, the CLI and the examples' binaries.
+//! Builds what the lab runs: the daemon, the CLI, the clients of the
+//! linearizability check and the examples' binaries.
 //!
 //! Called by `lab`, `demo` and `bench`. `NETCTL_BIN_DIR` names a folder with
-//! `netd` and `netctl` built elsewhere, which are then used as they are.
+//! all three built elsewhere, which are then used as they are.
 
 use crate::process::{command, output, run};
 use crate::{ebpf, repo};
 use anyhow::{Context, Result, bail};
 use std::path::PathBuf;
 
-/// Folder with `netd` and `netctl`.
+/// Folder with `netd`, `netctl` and `linearizability`.
 ///
 /// # Errors
 /// `NETCTL_BIN_DIR` is set and holds no `netd`.
@@ -23,7 +24,7 @@ pub fn daemon_dir() -> Result<PathBuf> {
     Ok(given)
 }
 
-/// Builds `netd` and `netctl` in release form, the eBPF object before them.
+/// Builds `netd`, `netctl` and `linearizability` in release form, the eBPF object before them.
 ///
 /// # Errors
 /// A build fails.
@@ -32,10 +33,20 @@ pub fn build_daemons() -> Result<()> {
         return daemon_dir().map(|_| ());
     }
     ebpf::build()?;
-    println!("build: netd and netctl (release)");
+    println!("build: netd, netctl and linearizability (release)");
     let mut cargo = command(
         "cargo",
-        &["build", "--quiet", "--release", "-p", "netd", "-p", "netctl"],
+        &[
+            "build",
+            "--quiet",
+            "--release",
+            "-p",
+            "netd",
+            "-p",
+            "netctl",
+            "-p",
+            "linearizability",
+        ],
     );
     cargo.current_dir(repo::root()).env("CARGO_TARGET_DIR", repo::target());
     run(&mut cargo)

@@ -1,8 +1,9 @@
 //! `xtask build-ebpf`: compiles `ebpf/progs` with Debian's own rustc, whose BPF
-//! core library spares a nightly, into `target/bpf/progs.o`.
+//! core library spares a nightly, into `target/bpf/progs.o`; and in the same way
+//! `ebpf/faults`, the lab's own program.
 //!
-//! Called by everything that builds the agent. Does nothing while no file below
-//! `ebpf/` is newer than the object.
+//! Called by everything that builds the agent, and by the lab. Does nothing
+//! while no source of an object is newer than it.
 
 use crate::process::{command, run};
 use crate::repo;
@@ -14,36 +15,48 @@ const CARGO: &str = "/usr/bin/cargo";
 const RUSTC: &str = "/usr/bin/rustc";
 const TARGET: &str = "bpfel-unknown-none";
 
-/// Builds the eBPF object when it is out of date.
+/// Builds the product's eBPF object when it is out of date.
 ///
 /// # Errors
 /// The toolchain is missing (`xtask setup` installs it) or the build fails.
 pub fn build() -> Result<()> {
-    let object = repo::bpf_object();
-    let newest = newest_source(&repo::root().join("ebpf"))?;
-    if object
-        .metadata()
-        .and_then(|meta| meta.modified())
-        .is_ok_and(|built| built > newest)
-    {
+    build_object("progs", &["abi", "decide", "progs"], &repo::bpf_object())
+}
+
+/// Builds the lab's own object when it is out of date.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_faults() -> Result<()> {
+    build_object("faults", &["faults"], &repo::faults_object())
+}
+
+/// Compiles `ebpf/<package>`, whose sources are the given folders of `ebpf/`.
+fn build_object(package: &str, sources: &[&str], object: &Path) -> Result<()> {
+    let times = sources
+        .iter()
+        .map(|folder| newest_source(&repo::root().join("ebpf").join(folder)));
+    let newest = times.collect::<Result<Vec<_>>>()?.into_iter().max();
+    let built = object.metadata().and_then(|meta| meta.modified()).ok();
+    if built.is_some() && built > newest {
         return Ok(());
     }
     if !Path::new(CARGO).exists() || !Path::new(RUSTC).exists() {
         bail!("no {CARGO} or {RUSTC} (Debian's cargo-web and rustc-web): run cargo xtask setup");
     }
-    println!("build-ebpf: compiling ebpf/progs");
-    let built = compile()?;
+    println!("build-ebpf: compiling ebpf/{package}");
+    let built = compile(package)?;
     let folder = object.parent().context("the object has a folder")?;
     std::fs::create_dir_all(folder)?;
-    std::fs::copy(&built, &object).with_context(|| format!("copying {}", built.display()))?;
+    std::fs::copy(&built, object).with_context(|| format!("copying {}", built.display()))?;
     Ok(())
 }
 
 /// Runs Debian's cargo; returns the path of the linked object.
-fn compile() -> Result<PathBuf> {
+fn compile(package: &str) -> Result<PathBuf> {
     let target_dir = repo::target().join("bpf/build");
     let mut cargo = command(CARGO, &["build", "--quiet", "--release", "--target", TARGET]);
-    cargo.current_dir(repo::root().join("ebpf/progs"));
+    cargo.current_dir(repo::root().join("ebpf").join(package));
     // The outer cargo and rustup's proxy leave variables that lead to the wrong compiler.
     for name in [
         "CARGO",
@@ -61,8 +74,8 @@ fn compile() -> Result<PathBuf> {
         .env("CARGO_TARGET_DIR", &target_dir)
         .env("CARGO_TARGET_BPFEL_UNKNOWN_NONE_LINKER", "bpf-linker")
         .env("RUSTFLAGS", "-C debuginfo=2 -C link-arg=--btf");
-    run(&mut cargo).context("building ebpf/progs (cargo xtask setup installs the toolchain)")?;
-    Ok(target_dir.join(TARGET).join("release/progs"))
+    run(&mut cargo).with_context(|| format!("building ebpf/{package} (cargo xtask setup installs the toolchain)"))?;
+    Ok(target_dir.join(TARGET).join("release").join(package))
 }
 
 /// The PATH with cargo's own bin folder, where setup puts bpf-linker.

@@ -4,6 +4,7 @@
 mod bench;
 mod binaries;
 mod check;
+mod clients;
 mod demo;
 mod ebpf;
 mod fuzz;
@@ -36,12 +37,8 @@ enum Xtask {
         /// Leave the cluster running
         #[arg(long)]
         keep: bool,
-        /// The quick start on one host-like node instead
-        #[arg(long, conflicts_with_all = ["nodes", "keep"])]
-        quick_start: bool,
-        /// What must be refused, on one host-like node, instead
-        #[arg(long, conflicts_with_all = ["nodes", "keep", "quick_start"])]
-        bad_input: bool,
+        #[command(flatten)]
+        scenario: ScenarioArg,
     },
     /// Run the tests: all tiers, or those named
     Test {
@@ -76,6 +73,42 @@ enum Xtask {
     Lab(lab_cli::LabCommand),
 }
 
+/// Another story than the main job.
+#[derive(clap::Args)]
+#[group(multiple = false, conflicts_with_all = ["nodes", "keep"])]
+struct ScenarioArg {
+    /// The quick start on one host-like node instead
+    #[arg(long)]
+    quick_start: bool,
+    /// What must be refused, on one host-like node, instead
+    #[arg(long)]
+    bad_input: bool,
+    /// What every Swarm user tries, on four nodes, instead
+    #[arg(long)]
+    tutorial: bool,
+    /// Bad wires, power cuts and engines that restart, on three nodes, instead
+    #[arg(long)]
+    failures: bool,
+    /// Clients under faults of the managers, on three nodes, instead
+    #[arg(long)]
+    linearizability: bool,
+}
+
+impl ScenarioArg {
+    fn chosen(&self) -> Option<demo::Scenario> {
+        let flags = [
+            (self.quick_start, demo::Scenario::QuickStart),
+            (self.bad_input, demo::Scenario::BadInput),
+            (self.tutorial, demo::Scenario::Tutorial),
+            (self.failures, demo::Scenario::Failures),
+            (self.linearizability, demo::Scenario::Linearizability),
+        ];
+        flags
+            .into_iter()
+            .find_map(|(given, scenario)| given.then_some(scenario))
+    }
+}
+
 /// What can be measured.
 #[derive(clap::Subcommand)]
 enum Bench {
@@ -91,9 +124,10 @@ fn main() -> ExitCode {
     let outcome = match Xtask::parse() {
         Xtask::Setup => setup::setup(),
         Xtask::BuildEbpf => ebpf::build(),
-        Xtask::Demo { quick_start: true, .. } => demo::run_quick_start(),
-        Xtask::Demo { bad_input: true, .. } => demo::run_bad_input(),
-        Xtask::Demo { nodes, keep, .. } => demo::run(nodes, keep),
+        Xtask::Demo { nodes, keep, scenario } => match scenario.chosen() {
+            Some(scenario) => demo::run_scenario(scenario),
+            None => demo::run(nodes, keep),
+        },
         Xtask::Test { tiers } => tiers::run(&tiers),
         Xtask::Bench(Bench::Datapath { programs_only }) => bench::datapath(programs_only),
         Xtask::Check => check::run_all(),

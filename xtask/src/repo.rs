@@ -19,6 +19,11 @@ pub fn bpf_object() -> PathBuf {
     target().join("bpf/progs.o")
 }
 
+/// The eBPF object of the lab's broken wires.
+pub fn faults_object() -> PathBuf {
+    target().join("bpf/faults.o")
+}
+
 /// Logs of the lab's nodes.
 pub fn lab_logs() -> PathBuf {
     target().join("lab")

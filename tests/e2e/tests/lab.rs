@@ -20,3 +20,21 @@ fn the_quick_start_disturbs_nothing_of_a_host() -> Result<()> {
 fn bad_input_is_refused_and_leaves_nothing() -> Result<()> {
     e2e::xtask(&["demo", "--bad-input"])
 }
+
+#[test]
+#[ignore = "needs root and the lab: cargo xtask test e2e"]
+fn what_every_swarm_user_tries_works() -> Result<()> {
+    e2e::xtask(&["demo", "--tutorial"])
+}
+
+#[test]
+#[ignore = "needs root and the lab: cargo xtask test e2e"]
+fn failures_of_nodes_are_survived() -> Result<()> {
+    e2e::xtask(&["demo", "--failures"])
+}
+
+#[test]
+#[ignore = "needs root and the lab: cargo xtask test e2e"]
+fn what_clients_see_under_faults_is_linearizable() -> Result<()> {
+    e2e::xtask(&["demo", "--linearizability"])
+}

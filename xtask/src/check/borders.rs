@@ -18,6 +18,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("abi", &[]),
     ("decide", &["abi"]),
     ("progs", &["abi", "decide"]),
+    ("faults", &[]),
     ("peer", &["model"]),
     ("manager", &["model", "store", "control", "wire", "peer"]),
     ("agent", &["model", "plan", "abi", "wire", "peer"]),
@@ -56,7 +57,7 @@ const EDGE_ONLY: &[&str] = &[
 /// Lists the forbidden edges.
 pub fn check() -> Result<()> {
     let mut forbidden = Vec::new();
-    for manifest in ["Cargo.toml", "ebpf/progs/Cargo.toml"] {
+    for manifest in ["Cargo.toml", "ebpf/progs/Cargo.toml", "ebpf/faults/Cargo.toml"] {
         for package in packages(manifest)? {
             forbidden.extend(forbidden_edges(&package));
         }

@@ -39,7 +39,7 @@ pub fn run_all() -> Result<()> {
 }
 
 fn format() -> Result<()> {
-    for folder in ["", "examples", "ebpf/progs"] {
+    for folder in ["", "examples", "ebpf/progs", "ebpf/faults"] {
         run(command("cargo", &["fmt", "--all", "--", "--check"]).current_dir(repo::root().join(folder)))?;
     }
     Ok(())

@@ -104,12 +104,20 @@ impl Cluster {
     /// # Errors
     /// An engine does not answer.
     pub fn containers(&self, service: &str) -> Result<BTreeSet<Container>> {
+        self.containers_on(service, &self.nodes().collect::<Vec<_>>())
+    }
+
+    /// As [`Self::containers`], on the given nodes only.
+    ///
+    /// # Errors
+    /// An engine does not answer.
+    pub fn containers_on(&self, service: &str, nodes: &[Node]) -> Result<BTreeSet<Container>> {
         let mut found = BTreeSet::new();
-        for node in self.nodes() {
+        for node in nodes {
             let line = format!("docker ps -q --filter label=com.docker.swarm.service.name={service}");
-            let ids = self.quiet(Place::Node(node), &line)?;
+            let ids = self.quiet(Place::Node(*node), &line)?;
             found.extend(ids.lines().map(|id| Container {
-                node,
+                node: *node,
                 id: id.to_owned(),
             }));
         }

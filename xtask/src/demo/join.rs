@@ -80,7 +80,11 @@ fn again(error: &anyhow::Error) -> anyhow::Error {
     anyhow::anyhow!("{error:#}")
 }
 
-fn join_line(text: &str) -> Result<String> {
+/// The join command that `swarm init` or `join-token` printed.
+///
+/// # Errors
+/// There is none.
+pub fn join_line(text: &str) -> Result<String> {
     let line = text.lines().find(|line| line.contains("swarm join --token"));
     Ok(line
         .with_context(|| format!("no join command in: {text}"))?

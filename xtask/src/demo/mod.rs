@@ -9,15 +9,20 @@ pub mod cluster;
 mod daemon_killed;
 mod deploy;
 mod egress;
+mod failures;
 mod healing;
 pub mod join;
+mod linearizability;
 pub mod names;
 mod published;
 mod quick_start;
 mod removal;
 mod report;
+mod roster;
 mod traces;
+mod tutorial;
 
+use crate::lab::layout::Node;
 use crate::lab::state::Flavour;
 use crate::{binaries, interrupt, lab, setup};
 use anyhow::Result;
@@ -56,34 +61,60 @@ pub fn run(nodes: u8, keep: bool) -> Result<()> {
     report.finish()
 }
 
-/// Runs the README's quick start on one host-like node.
+/// A story of its own, beside the main job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scenario {
+    /// The README's quick start.
+    QuickStart,
+    /// What must be refused.
+    BadInput,
+    /// What every Swarm user tries.
+    Tutorial,
+    /// What nodes suffer.
+    Failures,
+    /// Clients under faults.
+    Linearizability,
+}
+
+impl Scenario {
+    /// Number of nodes, and what they are like.
+    fn lab(self) -> (u8, Flavour) {
+        match self {
+            Self::QuickStart | Self::BadInput => (1, Flavour::HostLike),
+            Self::Tutorial => (4, Flavour::Bare),
+            Self::Failures | Self::Linearizability => (3, Flavour::Bare),
+        }
+    }
+
+    fn tell(self, cluster: &mut Cluster, report: &mut Report) -> Result<()> {
+        match self {
+            Self::QuickStart => quick_start::run(cluster, report),
+            Self::BadInput => bad_input::run(cluster, report),
+            Self::Tutorial => tutorial::run(cluster, report),
+            Self::Failures => failures::run(cluster, report),
+            Self::Linearizability => {
+                join::form(cluster)?;
+                linearizability::run(cluster, &[Node(1)], 1, report)
+            }
+        }
+    }
+}
+
+/// Runs a scenario on a lab of its own.
 ///
 /// # Errors
 /// Set-up or a claim failed; the summary has been printed then.
-pub fn run_quick_start() -> Result<()> {
-    on_one_host("the quick start runs to its end", quick_start::run)
-}
-
-/// Runs what must be refused on one host-like node.
-///
-/// # Errors
-/// Set-up or a claim failed; the summary has been printed then.
-pub fn run_bad_input() -> Result<()> {
-    on_one_host("bad input is tried to its end", bad_input::run)
-}
-
-type Scenario = fn(&Cluster, &mut Report) -> Result<()>;
-
-fn on_one_host(end: &str, scenario: Scenario) -> Result<()> {
+pub fn run_scenario(scenario: Scenario) -> Result<()> {
     setup::setup()?;
     binaries::build_daemons()?;
     interrupt::take_lab_down()?;
-    let cluster = Cluster {
-        record: lab::up(1, Flavour::HostLike)?,
+    let (nodes, flavour) = scenario.lab();
+    let mut cluster = Cluster {
+        record: lab::up(nodes, flavour)?,
     };
     let mut report = Report::default();
-    if let Err(error) = scenario(&cluster, &mut report) {
-        report.check(end, Err(error));
+    if let Err(error) = scenario.tell(&mut cluster, &mut report) {
+        report.check("the scenario runs to its end", Err(error));
     }
     lab::down()?;
     report.finish()

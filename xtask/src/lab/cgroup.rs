@@ -40,7 +40,18 @@ pub fn entrance(group: &Path) -> PathBuf {
 /// # Errors
 /// A process outlives SIGKILL, or a folder does not go.
 pub fn remove_all() -> Result<()> {
-    let groups = lab_groups();
+    remove_groups(&lab_groups())
+}
+
+/// Ends every process of the group `name` and removes it.
+///
+/// # Errors
+/// As [`remove_all`].
+pub fn remove(name: &str) -> Result<()> {
+    remove_groups(&named(name))
+}
+
+fn remove_groups(groups: &[PathBuf]) -> Result<()> {
     let deadline = Instant::now() + KILL_DEADLINE;
     // Parents (the engine) may start children between two looks: look until none is left.
     loop {
@@ -56,16 +67,17 @@ pub fn remove_all() -> Result<()> {
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    groups.iter().try_for_each(|group| remove(group, deadline))
+    groups.iter().try_for_each(|group| remove_folder(group, deadline))
 }
 
 /// Number of processes in the group `name`.
 pub fn population(name: &str) -> usize {
-    lab_groups()
-        .iter()
-        .filter(|group| group.ends_with(name))
-        .flat_map(|group| processes(group))
-        .count()
+    named(name).iter().flat_map(|group| processes(group)).count()
+}
+
+fn named(name: &str) -> Vec<PathBuf> {
+    let groups = lab_groups().into_iter();
+    groups.filter(|group| group.ends_with(name)).collect()
 }
 
 fn hierarchies() -> Vec<(String, PathBuf)> {
@@ -103,9 +115,9 @@ fn subgroups(group: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-fn remove(group: &Path, deadline: Instant) -> Result<()> {
+fn remove_folder(group: &Path, deadline: Instant) -> Result<()> {
     for below in subgroups(group) {
-        remove(&below, deadline)?;
+        remove_folder(&below, deadline)?;
     }
     // A group stays busy for a moment after its last process has gone.
     while let Err(error) = std::fs::remove_dir(group) {

@@ -7,6 +7,7 @@
 
 mod cgroup;
 pub mod engine;
+pub mod faults;
 pub mod images;
 pub mod layout;
 pub mod netd;

@@ -28,6 +28,15 @@ pub fn start(record: &Record, node: Node) -> Result<()> {
 /// # Errors
 /// As [`start`].
 pub fn start_under(record: &Record, node: Node, limits: &[&str]) -> Result<()> {
+    launch(record, node, limits)?;
+    await_answer(record, node)
+}
+
+/// Starts the daemon, by way of a program that limits what it starts; does not wait for it.
+///
+/// # Errors
+/// It runs already, or cannot be started.
+pub fn launch(record: &Record, node: Node, limits: &[&str]) -> Result<()> {
     if running(node).is_some() {
         bail!("netd of {} runs already", node.name());
     }
@@ -39,7 +48,14 @@ pub fn start_under(record: &Record, node: Node, limits: &[&str]) -> Result<()> {
         std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned()),
     );
     let pid = engine::spawn(&mut netd, node, "netd")?;
-    std::fs::write(pid_file(node), pid.to_string())?;
+    Ok(std::fs::write(pid_file(node), pid.to_string())?)
+}
+
+/// Waits until the daemon's socket answers.
+///
+/// # Errors
+/// Not within 30 s.
+pub fn await_answer(record: &Record, node: Node) -> Result<()> {
     let answers = || {
         let info = Place::Node(node).command(record, &["netctl", "info"]);
         info.is_ok_and(|mut info| succeeds(&mut info))
@@ -64,6 +80,27 @@ pub fn end(node: Node, signal: Signal) -> Result<()> {
     wait::until(STOP_DEADLINE, || running(node).is_none()).with_context(|| format!("netd of {}", node.name()))
 }
 
+/// Stops the daemon where it is (SIGSTOP): its connections stay open and nobody answers on them.
+///
+/// # Errors
+/// It does not run.
+pub fn pause(node: Node) -> Result<()> {
+    signal(node, Signal::SIGSTOP)
+}
+
+/// Lets a paused daemon go on.
+///
+/// # Errors
+/// It does not run.
+pub fn go_on(node: Node) -> Result<()> {
+    signal(node, Signal::SIGCONT)
+}
+
+fn signal(node: Node, signal: Signal) -> Result<()> {
+    let pid = running(node).with_context(|| format!("netd of {} does not run", node.name()))?;
+    Ok(kill(pid, signal)?)
+}
+
 /// The running daemon's id. A zombie does not run: it has no executable.
 pub fn running(node: Node) -> Option<Pid> {
     let pid: i32 = std::fs::read_to_string(pid_file(node)).ok()?.trim().parse().ok()?;
@@ -71,6 +108,17 @@ pub fn running(node: Node) -> Option<Pid> {
     let name = program.file_name()?.to_string_lossy().into_owned();
     // A daemon whose file was built anew shows "netd (deleted)".
     name.starts_with("netd").then_some(Pid::from_raw(pid))
+}
+
+/// Forgets the daemon of a node that lost its power: its number may be somebody else's by now.
+///
+/// # Errors
+/// The note of it does not go.
+pub fn forget(node: Node) -> Result<()> {
+    match std::fs::remove_file(pid_file(node)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
+    }
 }
 
 fn pid_file(node: Node) -> PathBuf {

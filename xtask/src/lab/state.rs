@@ -1,6 +1,6 @@
 //! The lab's record: what `lab up` made, for the commands that come later.
 //!
-//! Written by `up` alone. `down` does not need it.
+//! Written by `up`, and when a node boots again. `down` does not need it.
 
 use super::layout::{self, Node};
 use anyhow::{Context, Result, bail};
@@ -57,6 +57,16 @@ impl Record {
                 self.holders.len()
             )
         })
+    }
+
+    /// The node has other namespaces now.
+    ///
+    /// # Errors
+    /// The lab has no such node.
+    pub fn replace_holder(&mut self, node: Node, holder: u32) -> Result<()> {
+        self.holder(node)?;
+        self.holders[usize::from(node.0) - 1] = holder;
+        Ok(())
     }
 
     /// Writes the record.

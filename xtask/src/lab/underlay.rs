@@ -55,7 +55,21 @@ fn add_namespace(name: &str) -> Result<()> {
     ip(name, "link set lo up")
 }
 
-fn add_node(node: Node) -> Result<()> {
+/// Takes a node's wire and namespace away.
+///
+/// # Errors
+/// The node has none.
+pub fn remove_node(node: Node) -> Result<()> {
+    // Both ends of a pair go at once; the namespace waits for its last process.
+    ip(SWITCH, &format!("link del {}", node.name()))?;
+    output(&mut command("ip", &["netns", "del", &node.namespace()])).map(|_| ())
+}
+
+/// Makes a node's namespace and connects it.
+///
+/// # Errors
+/// A step of `ip` fails.
+pub fn add_node(node: Node) -> Result<()> {
     let namespace = node.namespace();
     add_namespace(&namespace)?;
     let port = node.name();

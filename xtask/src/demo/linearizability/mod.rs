@@ -1,0 +1,66 @@
+//! Eight clients write and read through all managers while these are killed,
+//! paused and cut off; what the clients saw must be what one register per key
+//! could have shown. The judge is `tests/linearizability`.
+
+mod fault;
+
+use super::cluster::{Cluster, SETTLE};
+use super::report::Report;
+use super::roster;
+use crate::clients::{Clients, describe};
+use crate::lab::faults::wires::Wires;
+use crate::lab::layout::Node;
+use crate::lab::wait;
+use anyhow::Result;
+use fault::Fault;
+use std::time::Duration;
+
+/// How long a fault stays: longer than any election.
+const HOLD: Duration = Duration::from_secs(4);
+/// Quiet between two faults.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// Runs the clients under every fault, `rounds` times.
+///
+/// # Errors
+/// The clients do not get going, or a fault cannot be brought about or healed.
+pub fn run(cluster: &Cluster, managers: &[Node], rounds: usize, report: &mut Report) -> Result<()> {
+    let mut wires = Wires::attach(&cluster.record)?;
+    let mut clients = Clients::start(&cluster.record, managers)?;
+    let faults = match managers {
+        [_] => fault::ALONE.repeat(rounds),
+        _ => fault::ALL.repeat(rounds),
+    };
+    for fault in &faults {
+        let told = under(cluster, &mut wires, managers, &mut clients, *fault)?;
+        println!("   {}: {told}", fault.name());
+    }
+    let verdict = clients
+        .end()
+        .map(|counts| format!("{}, {} faults", describe(&counts), faults.len()));
+    report.check("what the clients saw is linearizable", verdict);
+    Ok(())
+}
+
+/// One fault, and writing again after it; tells how long that took.
+fn under(
+    cluster: &Cluster,
+    wires: &mut Wires,
+    managers: &[Node],
+    clients: &mut Clients,
+    fault: Fault,
+) -> Result<String> {
+    let leader = wait::until_ok(SETTLE, || roster::leader(cluster, managers))?;
+    clients.mark("fault")?;
+    fault.strike(wires, managers, leader)?;
+    std::thread::sleep(HOLD);
+    let lost = fault.heal(cluster, wires, managers, leader)?;
+    let gap = clients.gap("fault", SETTLE)?;
+    clients.mark("healed")?;
+    let healed = clients.gap("healed", SETTLE)?;
+    std::thread::sleep(PAUSE);
+    let leader = leader.name();
+    Ok(format!(
+        "{leader}, writes again {gap} ms after it, {healed} ms after its end{lost}"
+    ))
+}
