@@ -3,10 +3,10 @@
 //!
 //! What must stay true: a pass sees everything that the one before it decided; a lost event costs time, nothing else.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use control::{Dirty, next_deadline, pass};
-use store::{Command, Event};
+use store::Command;
 use tokio::{
     sync::{broadcast, watch},
     time::{Instant, sleep, sleep_until},
@@ -15,7 +15,7 @@ use tokio::{
 use crate::{
     mint,
     proposer::Proposer,
-    raft::{ProposeError, Published},
+    raft::{News, ProposeError, Published},
 };
 
 /// Everything is looked at this often, whatever events say.
@@ -95,19 +95,19 @@ async fn propose_all(proposer: &Proposer, commands: Vec<Command>) -> bool {
     true
 }
 
-fn drain(events: &mut broadcast::Receiver<Arc<[Event]>>, dirty: &mut Dirty) {
+fn drain(events: &mut broadcast::Receiver<News>, dirty: &mut Dirty) {
     loop {
         match events.try_recv() {
-            Ok(batch) => batch.iter().for_each(|event| dirty.note(event)),
+            Ok(news) => note(Ok(news), dirty),
             Err(broadcast::error::TryRecvError::Lagged(_)) => *dirty = Dirty::all(),
             Err(_) => return,
         }
     }
 }
 
-fn note(received: Result<Arc<[Event]>, broadcast::error::RecvError>, dirty: &mut Dirty) {
+fn note(received: Result<News, broadcast::error::RecvError>, dirty: &mut Dirty) {
     match received {
-        Ok(batch) => batch.iter().for_each(|event| dirty.note(event)),
-        Err(_) => *dirty = Dirty::all(),
+        Ok(news) if !news.everything => news.events.iter().for_each(|event| dirty.note(event)),
+        Ok(_) | Err(_) => *dirty = Dirty::all(),
     }
 }

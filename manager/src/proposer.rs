@@ -1,15 +1,13 @@
 //! The only door to raft: commands in, the state that has them out. Used by the API, the leader's loop and the
 //! dispatcher; cheap to clone.
 
-use std::sync::Arc;
-
 use model::{NodeId, RequestId};
-use store::{Command, Entry, Event, View};
+use store::{Command, Entry, View};
 use tokio::sync::{broadcast, watch};
 
 use crate::{
     mint,
-    raft::{Applied, Driver, ProposeError, Published, ReadError},
+    raft::{Applied, Driver, News, ProposeError, Published, ReadError},
 };
 
 /// See the module.
@@ -51,7 +49,7 @@ impl Proposer {
     }
 
     /// Events of what is applied from now on.
-    pub fn events(&self) -> broadcast::Receiver<Arc<[Event]>> {
+    pub fn events(&self) -> broadcast::Receiver<News> {
         self.driver.events()
     }
 

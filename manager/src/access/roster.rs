@@ -22,8 +22,8 @@ impl Roster {
         tokio::spawn(async move {
             loop {
                 let differs = match events.recv().await {
-                    Ok(batch) => take(&batch, &mut known, &proposer),
-                    Err(RecvError::Lagged(_)) => {
+                    Ok(news) if !news.everything => take(&news.events, &mut known, &proposer),
+                    Ok(_) | Err(RecvError::Lagged(_)) => {
                         known = roles(&proposer.view());
                         true
                     }

@@ -1,6 +1,9 @@
-//! Sessions of nodes. `session` tells one node what it should have and takes its reports; `presence` knows which nodes
-//! have a session and which are heard from, and proposes what follows from it. Only the leader holds sessions.
+//! Sessions of nodes. `session` tells one node what it should have and takes its reports; `board` is what they read it
+//! from; `presence` knows which nodes have a session and which are heard from, and proposes what follows from it. Only the
+//! leader holds sessions.
 
+mod board;
+mod heard;
 mod presence;
 mod report;
 mod session;
@@ -13,6 +16,7 @@ use tonic::{Status, Streaming};
 use wire::pb;
 
 use crate::proposer::Proposer;
+use board::SharedBoard;
 use presence::Presence;
 
 /// Messages to a node that may wait in its stream.
@@ -23,6 +27,7 @@ const DOWN_QUEUE: usize = 4;
 pub(crate) struct Dispatcher {
     proposer: Proposer,
     presence: Presence,
+    board: SharedBoard,
     stopping: watch::Receiver<bool>,
 }
 
@@ -31,6 +36,7 @@ impl Dispatcher {
     pub(crate) fn start(proposer: Proposer, stopping: watch::Receiver<bool>) -> Self {
         Self {
             presence: Presence::start(proposer.clone(), stopping.clone()),
+            board: SharedBoard::start(&proposer),
             proposer,
             stopping,
         }
@@ -49,6 +55,7 @@ impl Dispatcher {
             from,
             proposer: self.proposer.clone(),
             presence: self.presence.clone(),
+            board: self.board.clone(),
             stopping: self.stopping.clone(),
             down,
         };

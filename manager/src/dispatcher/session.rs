@@ -1,13 +1,14 @@
 //! One session: the node's description into the state, then two tasks. One reads heartbeats and reports, the other sends
-//! a view of what the node should have whenever that has changed.
+//! what changed of what the node should have, from its feed of the shared board.
 //!
-//! What must stay true: the node is the one of the certificate; a view is compared with the last one sent, so that
-//! nothing is sent that says nothing; sequence numbers are log indexes, which grow through every change of leader.
+//! What must stay true: the node is the one of the certificate; a node that reads slowly costs a full queue and no more,
+//! for what it has not been told is computed when it can be sent; sequence numbers are log indexes, which grow through
+//! every change of leader, so that a node goes on where another manager has left off.
 
 use std::{net::IpAddr, time::Duration};
 
-use control::node_view;
-use model::{NodeDescription, NodeId, NodeView, RequestId};
+use control::{Feed, Known, Update};
+use model::{NodeDescription, NodeId, RequestId};
 use store::Command;
 use tokio::{
     sync::{mpsc, watch},
@@ -16,15 +17,24 @@ use tokio::{
 use tonic::{Status, Streaming};
 use wire::pb::{self, session_down, session_up};
 
-use super::{presence::Presence, report};
-use crate::{mint, proposer::Proposer, raft::Published};
+use super::{
+    board::{Bearings, SharedBoard},
+    heard::{Heard, Listener},
+    presence::Presence,
+    report,
+};
+use crate::{mint, proposer::Proposer};
 
 /// Version of the messages.
-const FORMAT: u32 = 1;
-/// Views of one node are at least this far apart; what changes meanwhile goes into one.
+const FORMAT: u32 = 2;
+/// The one before: whole views only, and heartbeats are not answered.
+const WHOLE_VIEWS: u32 = 1;
+/// Updates of one node are at least this far apart; what changes meanwhile goes into one.
 const COALESCE: Duration = Duration::from_millis(20);
 /// Time for a node's first message.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a node that reads nothing may take to hear why its session ends.
+const GOODBYE: Duration = Duration::from_secs(1);
 /// Reports that wait to be proposed; a node that sends more waits.
 const REPORT_QUEUE: usize = 4096;
 
@@ -36,6 +46,7 @@ pub(super) struct Session {
     pub(super) from: IpAddr,
     pub(super) proposer: Proposer,
     pub(super) presence: Presence,
+    pub(super) board: SharedBoard,
     pub(super) stopping: watch::Receiver<bool>,
     pub(super) down: mpsc::Sender<Down>,
 }
@@ -52,28 +63,36 @@ impl Session {
         let to_node = self.down.clone();
         if let Err(why) = self.serve(session, up).await {
             tracing::info!(%node, why = why.message(), "session ends");
-            let _ = to_node.send(Err(why)).await;
+            let _ = timeout(GOODBYE, to_node.send(Err(why))).await;
         }
         presence.ended(node, session);
     }
 
     async fn serve(self, session: u128, mut up: Streaming<pb::SessionUp>) -> Result<(), Status> {
-        let mut published = self.proposer.published();
-        let now = published.borrow().clone();
-        if !now.standing.leads {
-            let managers = report::managers(&now);
-            let _ = self.down.send(down(session_down::Message::Managers(managers))).await;
+        let bearings = self.board.bearings().borrow().clone();
+        if !bearings.leads {
+            let managers = session_down::Message::Managers(bearings.managers);
+            let _ = self.down.send(down(managers)).await;
             return Err(Status::unavailable("this manager does not lead: try another"));
         }
-        let description = hello(&mut up).await?;
-        self.describe(description).await?;
+        let hello = hello(&mut up).await?;
         let ended = self.presence.opened(self.node, session);
+        self.describe(hello.description).await?;
+        let (says, heard) = watch::channel(Heard::default());
+        let teller = Teller {
+            whole: hello.format == WHOLE_VIEWS,
+            feed: Feed::starting(self.node, hello.known),
+            listener: Listener::new(self.node, heard),
+        };
+        if let Some(known) = hello.known {
+            self.board.reached(known.seq).await;
+        }
 
         let (reports, inbox) = mpsc::channel(REPORT_QUEUE);
-        let reading = self.read(up, reports);
+        let reading = self.read(up, reports, says);
         let proposing = report::carry(self.proposer.clone(), inbox);
         let mut stopping = self.stopping.clone();
-        let telling = self.tell(session, &mut published);
+        let telling = self.tell(session, teller);
         tokio::select! {
             result = reading => result,
             result = proposing => result.map_err(|why| Status::unavailable(why.to_string())),
@@ -109,6 +128,7 @@ impl Session {
         &self,
         mut up: Streaming<pb::SessionUp>,
         reports: mpsc::Sender<store::StatusReport>,
+        says: watch::Sender<Heard>,
     ) -> Result<(), Status> {
         while let Some(message) = up.message().await? {
             self.presence.heard(self.node);
@@ -123,55 +143,84 @@ impl Session {
                 }
                 Some(session_up::Message::Description(given)) => self.describe(parse(given)?).await?,
                 Some(session_up::Message::Hello(_)) => return Err(Status::invalid_argument("a second hello")),
-                Some(session_up::Message::Heartbeat(_) | session_up::Message::Resync(_)) | None => {}
+                Some(session_up::Message::Heartbeat(beat)) => says.send_modify(|heard| heard.beat(&beat)),
+                Some(session_up::Message::Resync(request)) => says.send_modify(|heard| heard.resync(request)),
+                None => {}
             }
         }
         Ok(())
     }
 
-    /// Sends the heartbeat period, views and managers as they change, until this manager leads no more or the node is removed.
-    async fn tell(&self, session: u128, published: &mut watch::Receiver<Published>) -> Result<(), Status> {
-        let mut last_view: Option<NodeView> = None;
-        let mut last_managers = None;
-        let mut last_welcome = None;
+    /// Sends the heartbeat period, managers and what changes for the node, until this manager leads no more or the node is
+    /// removed.
+    async fn tell(&self, session: u128, mut teller: Teller) -> Result<(), Status> {
+        let bell = self.board.bell(self.node, session);
+        let mut bearings = self.board.bearings();
+        let mut told = None;
+        let mut next = Instant::now();
         loop {
-            let now = published.borrow_and_update().clone();
-            let welcome = welcome(session, &now);
-            if last_welcome.as_ref() != Some(&welcome) {
-                last_welcome = Some(welcome.clone());
-                self.send(session_down::Message::Welcome(welcome)).await?;
+            let now = bearings.borrow_and_update().clone();
+            self.orient(session, &now, told.as_ref()).await?;
+            told = Some(now);
+            if teller.listener.take(&mut teller.feed) && !teller.whole {
+                self.send(session_down::Message::Beat(pb::Beat::default())).await?;
             }
-            let managers = report::managers(&now);
-            if last_managers.as_ref() != Some(&managers) {
-                last_managers = Some(managers.clone());
-                self.send(session_down::Message::Managers(managers)).await?;
+            if self.proposer.view().node(self.node).is_none() {
+                let words = format!("node {} is not part of this swarm (any more)", self.node);
+                return Err(Status::permission_denied(words));
             }
-            if !now.standing.leads {
-                return Err(Status::unavailable("this manager does not lead any more: try another"));
+            if Instant::now() >= next
+                && let Some(update) = self.board.next(&mut teller.feed, teller.whole)
+            {
+                self.send(message(update)).await?;
+                next = Instant::now() + COALESCE;
             }
-            let view = node_view(&now.view, self.node, 0).ok_or_else(|| {
-                Status::permission_denied(format!("node {} is not part of this swarm (any more)", self.node))
-            })?;
-            let next = Instant::now() + COALESCE;
-            if last_view.as_ref() != Some(&view) {
-                last_view = Some(view.clone());
-                let seq = now.view.applied();
-                let view = NodeView { seq, ..view };
-                self.send(session_down::Message::View(view.into())).await?;
+            let rung = async {
                 sleep_until(next).await;
+                bell.rung().await;
+            };
+            tokio::select! {
+                () = rung => {}
+                () = teller.listener.changed() => {}
+                changed = bearings.changed() => {
+                    changed.map_err(|_| Status::unavailable("this manager is stopping"))?;
+                }
             }
-            let changed = published.changed().await;
-            changed.map_err(|_| Status::unavailable("this manager is stopping"))?;
         }
+    }
+
+    /// Tells what changed about the managers; an error if this one leads no more.
+    async fn orient(&self, session: u128, now: &Bearings, told: Option<&Bearings>) -> Result<(), Status> {
+        if told.is_none_or(|told| told.heartbeat_ms != now.heartbeat_ms) {
+            let welcome = pb::Welcome {
+                session: RequestId::from_bits(session).to_string(),
+                heartbeat_ms: now.heartbeat_ms,
+            };
+            self.send(session_down::Message::Welcome(welcome)).await?;
+        }
+        if told.is_none_or(|told| told.managers != now.managers) {
+            let managers = now.managers.clone();
+            self.send(session_down::Message::Managers(managers)).await?;
+        }
+        if now.leads {
+            return Ok(());
+        }
+        Err(Status::unavailable("this manager does not lead any more: try another"))
     }
 }
 
-/// The first message of a session, repeated when the heartbeat period changes.
-fn welcome(session: u128, published: &Published) -> pb::Welcome {
-    let settings = published.view.cluster().map(|cluster| cluster.settings.clone());
-    pb::Welcome {
-        session: RequestId::from_bits(session).to_string(),
-        heartbeat_ms: settings.unwrap_or_default().heartbeat_ms,
+/// What a session knows of what its node has.
+struct Teller {
+    /// The node takes whole views only.
+    whole: bool,
+    feed: Feed,
+    listener: Listener,
+}
+
+fn message(update: Update) -> session_down::Message {
+    match update {
+        Update::Whole(view) => session_down::Message::View(view.into()),
+        Update::Delta(delta) => session_down::Message::Delta(delta.into()),
     }
 }
 
@@ -180,7 +229,14 @@ fn parse(description: pb::NodeDescription) -> Result<NodeDescription, Status> {
 }
 
 /// The first message.
-async fn hello(up: &mut Streaming<pb::SessionUp>) -> Result<NodeDescription, Status> {
+struct Hello {
+    format: u32,
+    description: NodeDescription,
+    /// The view that the node has.
+    known: Option<Known>,
+}
+
+async fn hello(up: &mut Streaming<pb::SessionUp>) -> Result<Hello, Status> {
     let first = timeout(HELLO_TIMEOUT, up.message()).await;
     let first = first.map_err(|_| Status::deadline_exceeded("no hello within 5 s"))??;
     let Some(session_up::Message::Hello(hello)) = first.and_then(|up| up.message) else {
@@ -188,11 +244,15 @@ async fn hello(up: &mut Streaming<pb::SessionUp>) -> Result<NodeDescription, Sta
             "the first message of a session must be a hello",
         ));
     };
-    if hello.format != FORMAT {
+    let (format, seq, checksum) = (hello.format, hello.seq, hello.checksum);
+    if !(WHOLE_VIEWS..=FORMAT).contains(&format) {
         return Err(Status::failed_precondition(format!(
-            "session format {} is not known, this manager speaks format {FORMAT}: upgrade the older of both",
-            hello.format
+            "session format {format} is not known, this manager speaks formats {WHOLE_VIEWS} to {FORMAT}: upgrade the older of both",
         )));
     }
-    parse(hello.description.unwrap_or_default())
+    Ok(Hello {
+        format,
+        description: parse(hello.description.unwrap_or_default())?,
+        known: (format > WHOLE_VIEWS && seq > 0).then_some(Known { seq, checksum }),
+    })
 }

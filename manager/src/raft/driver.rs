@@ -38,12 +38,23 @@ pub struct Published {
     pub standing: Standing,
 }
 
+/// What was applied in one go.
+#[derive(Clone, Debug)]
+pub struct News {
+    /// The state with it.
+    pub view: View,
+    /// What it touched, all since the last news.
+    pub events: Arc<[Event]>,
+    /// A snapshot was installed: anything may have changed.
+    pub everything: bool,
+}
+
 /// A handle to the thread; clones talk to the same one. The thread ends when told to, or when its disk fails.
 #[derive(Clone, Debug)]
 pub struct Driver {
     requests: Sender<Request>,
     published: watch::Receiver<Published>,
-    events: broadcast::Sender<Arc<[Event]>>,
+    events: broadcast::Sender<News>,
     failure: watch::Receiver<Option<Arc<str>>>,
 }
 
@@ -84,7 +95,7 @@ impl Driver {
     }
 
     /// Events of applied commands, from now on. A receiver that lags has to look at everything.
-    pub fn events(&self) -> broadcast::Receiver<Arc<[Event]>> {
+    pub fn events(&self) -> broadcast::Receiver<News> {
         self.events.subscribe()
     }
 

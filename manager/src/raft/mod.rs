@@ -22,7 +22,7 @@ mod worker;
 mod tests;
 
 pub use disk::{Disk, DiskError, DiskWrite, RedbDisk, Saved};
-pub use driver::{Driver, Published};
+pub use driver::{Driver, News, Published};
 pub use effect::{Effect, ReplicaError, Standing};
 pub use memory::{DiskFault, MemoryDisk};
 pub use replica::Replica;

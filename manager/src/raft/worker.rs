@@ -16,7 +16,7 @@ use tokio::sync::{broadcast, oneshot, watch};
 
 use super::{
     disk::Disk,
-    driver::Published,
+    driver::{News, Published},
     effect::{Effect, ReplicaError, Standing},
     replica::Replica,
     request::{Applied, MAX_WAITING, ProposeError, ReadError},
@@ -86,7 +86,7 @@ pub(super) struct Worker<D, T> {
     replica: Replica<D>,
     transport: T,
     publish: watch::Sender<Published>,
-    events: broadcast::Sender<Arc<[Event]>>,
+    events: broadcast::Sender<News>,
     proposals: BTreeMap<RequestId, Proposal>,
     reads: BTreeMap<RequestId, Read>,
 }
@@ -96,7 +96,7 @@ impl<D: Disk, T: Transport> Worker<D, T> {
         replica: Replica<D>,
         transport: T,
         publish: watch::Sender<Published>,
-        events: broadcast::Sender<Arc<[Event]>>,
+        events: broadcast::Sender<News>,
     ) -> Self {
         Self {
             replica,
@@ -209,8 +209,14 @@ impl<D: Disk, T: Transport> Worker<D, T> {
             self.publish.send_replace(published.clone());
         }
         let events: Arc<[Event]> = effects.iter().flat_map(touched).copied().collect();
-        if !events.is_empty() {
-            let _ = self.events.send(events);
+        let everything = effects.iter().any(|effect| matches!(effect, Effect::Installed));
+        if everything || !events.is_empty() {
+            let view = published.view.clone();
+            let _ = self.events.send(News {
+                view,
+                events,
+                everything,
+            });
         }
         published
     }

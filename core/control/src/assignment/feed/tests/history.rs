@@ -1,0 +1,164 @@
+//! What may happen to a small cluster, step by step.
+
+use model::{Availability, Mode, NetworkAttachment, NetworkId, NodeId, NodeState, TaskState};
+use proptest::prelude::*;
+use store::Command;
+
+use crate::testbed::Bed;
+
+pub const NODES: u128 = 4;
+
+#[derive(Clone, Debug)]
+pub enum Step {
+    Network(u8),
+    Service {
+        number: u8,
+        networks: Vec<u8>,
+        port: bool,
+        replicas: u32,
+    },
+    Update {
+        number: u8,
+        networks: Vec<u8>,
+        port: bool,
+        replicas: u32,
+    },
+    RemoveService(u8),
+    RemoveNetwork(u8),
+    Turn {
+        node: u128,
+        up: bool,
+    },
+    Drain {
+        node: u128,
+        drain: bool,
+    },
+    RemoveNode(u128),
+    Settle,
+    Agents,
+    Fail,
+    Read(u128),
+    Reconnect(u128),
+    NewLeader,
+}
+
+pub fn steps() -> impl Strategy<Value = Step> {
+    let networks = || prop::collection::vec(0u8..3, 0..3);
+    let service = (0u8..4, networks(), any::<bool>(), 0u32..4);
+    let node = 1..=NODES;
+    prop_oneof![
+        1 => (0u8..3).prop_map(Step::Network),
+        3 => service.clone().prop_map(|(number, networks, port, replicas)| Step::Service { number, networks, port, replicas }),
+        2 => service.prop_map(|(number, networks, port, replicas)| Step::Update { number, networks, port, replicas }),
+        1 => (0u8..4).prop_map(Step::RemoveService),
+        1 => (0u8..3).prop_map(Step::RemoveNetwork),
+        2 => (node.clone(), any::<bool>()).prop_map(|(node, up)| Step::Turn { node, up }),
+        1 => (node.clone(), any::<bool>()).prop_map(|(node, drain)| Step::Drain { node, drain }),
+        1 => (2..=NODES).prop_map(Step::RemoveNode),
+        4 => Just(Step::Settle),
+        4 => Just(Step::Agents),
+        1 => Just(Step::Fail),
+        4 => node.clone().prop_map(Step::Read),
+        2 => node.prop_map(Step::Reconnect),
+        1 => Just(Step::NewLeader),
+    ]
+}
+
+fn network_id(bed: &Bed, number: u8) -> Option<NetworkId> {
+    let name = format!("net{number}").parse().unwrap();
+    bed.view().network_named(&name).map(|network| network.id)
+}
+
+fn attachments(bed: &Bed, networks: &[u8]) -> Vec<NetworkAttachment> {
+    let mut numbers = networks.to_vec();
+    numbers.sort_unstable();
+    numbers.dedup();
+    let known = numbers.iter().filter_map(|number| network_id(bed, *number));
+    let attachment = |network| NetworkAttachment {
+        network,
+        aliases: vec!["alias".parse().unwrap()],
+    };
+    known.map(attachment).collect()
+}
+
+/// Does one step of the cluster; those that the state refuses change nothing.
+pub fn act(bed: &mut Bed, step: &Step) {
+    let named = |bed: &Bed, number: u8| {
+        bed.view()
+            .service_named(&format!("s{number}").parse().unwrap())
+            .map(|s| s.id)
+    };
+    let port = |port: bool| port.then(|| "80".parse().unwrap()).into_iter().collect::<Vec<_>>();
+    match step {
+        Step::Network(number) => drop(bed.network(&format!("net{number}"), |_| ())),
+        Step::Service {
+            number,
+            networks,
+            port: publish,
+            replicas,
+        } => {
+            let attached = attachments(bed, networks);
+            let made = bed.service(&format!("s{number}"), |spec| {
+                spec.mode = Mode::Replicated { replicas: *replicas };
+                spec.networks = attached;
+                spec.ports = port(*publish);
+            });
+            drop(made);
+        }
+        Step::Update {
+            number,
+            networks,
+            port: publish,
+            replicas,
+        } => {
+            let attached = attachments(bed, networks);
+            if let Some(id) = named(bed, *number) {
+                bed.update(id, |spec| {
+                    spec.mode = Mode::Replicated { replicas: *replicas };
+                    spec.networks = attached;
+                    spec.ports = port(*publish);
+                });
+            }
+        }
+        Step::RemoveService(number) => {
+            if let Some(id) = named(bed, *number) {
+                let at = bed.now;
+                bed.apply(Command::RemoveService { id, at }).unwrap();
+            }
+        }
+        Step::RemoveNetwork(number) => {
+            if let Some(id) = network_id(bed, *number) {
+                drop(bed.apply(Command::RemoveNetwork { id }));
+            }
+        }
+        Step::Turn { node, up } if bed.view().node(NodeId::from_bits(*node)).is_some() => {
+            bed.node_status(*node, if *up { NodeState::Ready } else { NodeState::Down });
+        }
+        Step::Drain { node, drain } => {
+            if let Some(node) = bed.view().node(NodeId::from_bits(*node)).cloned() {
+                let (id, version, at, mut spec) = (node.id, node.version, bed.now, node.spec);
+                spec.availability = if *drain {
+                    Availability::Drain
+                } else {
+                    Availability::Active
+                };
+                bed.apply(Command::UpdateNodeSpec { id, version, at, spec }).unwrap();
+            }
+        }
+        Step::RemoveNode(node) => {
+            let (id, at) = (NodeId::from_bits(*node), bed.now);
+            drop(bed.apply(Command::RemoveNode { id, at, force: true }));
+        }
+        Step::Settle => drop(bed.settle()),
+        Step::Agents => bed.agents(),
+        Step::Fail => {
+            let running = bed
+                .view()
+                .tasks()
+                .find(|task| task.status.state == TaskState::Running)
+                .map(|task| task.id);
+            running.into_iter().for_each(|task| bed.report(task, TaskState::Failed));
+        }
+        Step::Turn { .. } | Step::Read(_) | Step::Reconnect(_) | Step::NewLeader => {}
+    }
+}
