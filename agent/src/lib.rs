@@ -3,7 +3,6 @@
 mod agent;
 pub mod datapath;
 pub mod dns;
-mod durable;
 pub mod identity;
 pub mod link;
 pub mod network;

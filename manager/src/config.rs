@@ -7,6 +7,7 @@ use std::{
 };
 
 use model::{Availability, ClusterId, ClusterSettings, NodeDescription, NodeId, Role};
+use seal::KeyFile;
 
 /// Where a manager keeps its state and where it listens.
 #[derive(Clone, Debug)]
@@ -74,6 +75,11 @@ impl ManagerConfig {
     /// Where the raft member keeps what must survive.
     pub(crate) fn raft_file(&self) -> PathBuf {
         self.data_root.join("raft").join("raft.redb")
+    }
+
+    /// Where the keys that seal it lie.
+    pub(crate) fn key_file(&self) -> KeyFile {
+        KeyFile::at(self.data_root.join("raft").join("keys.json"))
     }
 
     /// The node's address without the port.

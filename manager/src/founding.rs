@@ -3,6 +3,7 @@
 use model::{Cluster, ClusterId, ClusterSecrets, Node, NodeId, NodeSpec, NodeState, NodeStatus, Role};
 
 use peer::Subject;
+use seal::UnlockKey;
 
 use crate::{
     ca::{self, CaError, Root},
@@ -42,6 +43,10 @@ pub(crate) fn found_cluster(init: &InitParams) -> Result<(Cluster, NodeCredentia
             worker_token: token::fresh(digest).to_string(),
             manager_token: token::fresh(digest).to_string(),
             root_ca_key: root.key_pem,
+            unlock_key: match init.settings.autolock {
+                true => UnlockKey::fresh().to_string(),
+                false => String::new(),
+            },
         },
     };
     Ok((cluster, credentials))

@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use model::{NodeId, Role};
+use seal::{KeyFile, UnlockKey};
 use store::View;
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
 use tonic::service::Routes;
@@ -18,6 +19,8 @@ pub struct ManagerHandle {
     pub(crate) listen_addr: SocketAddr,
     pub(crate) identity: Arc<ServerIdentity>,
     pub(crate) credentials: watch::Sender<NodeCredentials>,
+    pub(crate) unlock: watch::Receiver<Option<UnlockKey>>,
+    pub(crate) key_file: KeyFile,
     pub(crate) stop: watch::Sender<bool>,
     pub(crate) tasks: Vec<JoinHandle<()>>,
     pub(crate) server: JoinHandle<()>,
@@ -59,6 +62,16 @@ impl ManagerHandle {
     pub fn join_token(&self, role: Role) -> Option<String> {
         let view = self.view();
         view.cluster().map(|cluster| token::of_role(cluster, role).to_owned())
+    }
+
+    /// The unlock key under which this manager's keys lie on its disk; `None` while autolock is off.
+    pub fn unlock_key(&self) -> watch::Receiver<Option<UnlockKey>> {
+        self.unlock.clone()
+    }
+
+    /// Where this manager's keys lie and what that means, for an operator.
+    pub fn key_storage(&self) -> String {
+        self.key_file.in_words().unwrap_or_else(|why| why.to_string())
     }
 
     /// Shows a renewed certificate from now on.

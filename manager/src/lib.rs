@@ -10,6 +10,7 @@
 
 mod access;
 mod api;
+mod autolock;
 mod ca;
 mod config;
 mod dispatcher;

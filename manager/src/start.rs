@@ -3,6 +3,7 @@
 use std::{fs, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use model::{NetworkId, NodeId};
+use seal::{KeyFileError, UnlockKey};
 use store::{Command, Refused, View};
 use thiserror::Error;
 use tokio::{
@@ -16,6 +17,7 @@ use tonic::transport::Server;
 use crate::{
     access::Gate,
     api::Api,
+    autolock::{self, Autolock},
     ca::CaError,
     config::{InitParams, ManagerConfig, NodeCredentials},
     dispatcher::Dispatcher,
@@ -45,6 +47,9 @@ pub enum StartError {
     /// The state on disk cannot be used.
     #[error(transparent)]
     Replica(#[from] ReplicaError),
+    /// The keys of the state on disk: locked, missing or damaged.
+    #[error(transparent)]
+    Keys(#[from] KeyFileError),
     /// Certificates could not be made.
     #[error(transparent)]
     Ca(#[from] CaError),
@@ -77,10 +82,13 @@ impl Manager {
         let (cluster, credentials) = found_cluster(&init)?;
         let node = first_node(&config, &init, &cluster, credentials.node);
         let ingress = NetworkId::from_bits(mint::bits());
+        let unlock = autolock::of_cluster(&cluster);
         let first = control::plan_init(&View::default(), cluster, node, ingress)?;
 
-        let disk = RedbDisk::create(&config.raft_file(), &Replica::<RedbDisk>::first_member(FIRST_MEMBER)?)?;
-        let started = run(&config, disk, listener, credentials.clone());
+        let autolock = Autolock::create(config.key_file(), unlock)?;
+        let first_disk = Replica::<RedbDisk>::first_member(FIRST_MEMBER)?;
+        let disk = RedbDisk::create(&config.raft_file(), &first_disk, autolock.keyring())?;
+        let started = run(&config, disk, autolock, listener, credentials.clone());
         let result = match started {
             Ok(handle) => match handle.proposer().propose(first).await {
                 Ok(_) => Ok((handle, credentials)),
@@ -97,12 +105,18 @@ impl Manager {
         result
     }
 
-    /// Starts the manager that was here before, from its disk.
-    pub async fn start(mut config: ManagerConfig, credentials: NodeCredentials) -> Result<ManagerHandle, StartError> {
-        let disk = RedbDisk::open(&config.raft_file())?;
+    /// Starts the manager that was here before, from its disk. `unlock` opens it if autolock was on; without it the
+    /// answer is [`KeyFileError::Locked`] then.
+    pub async fn start(
+        mut config: ManagerConfig,
+        credentials: NodeCredentials,
+        unlock: Option<UnlockKey>,
+    ) -> Result<ManagerHandle, StartError> {
+        let autolock = Autolock::open(config.key_file(), unlock)?;
+        let disk = RedbDisk::open(&config.raft_file(), autolock.keyring())?;
         let listener = listener::bind(config.listen_addr).await.map_err(StartError::Listen)?;
         fill_port(&mut config, &listener)?;
-        let handle = run(&config, disk, listener, credentials.clone())?;
+        let handle = run(&config, disk, autolock, listener, credentials.clone())?;
         tokio::spawn(announce(
             handle.proposer().clone(),
             credentials.node,
@@ -153,6 +167,7 @@ async fn announce(proposer: Proposer, id: NodeId, addr: SocketAddr) {
 fn run(
     config: &ManagerConfig,
     disk: RedbDisk,
+    autolock: Autolock,
     listener: TcpListener,
     credentials: NodeCredentials,
 ) -> Result<ManagerHandle, StartError> {
@@ -174,7 +189,9 @@ fn run(
         advertise_addr: config.advertise_addr,
     };
     let (connections, incoming) = mpsc::channel(BACKLOG);
+    let unlock = autolock.unlock();
     let tasks = vec![
+        tokio::spawn(autolock.follow(proposer.published())),
         tokio::spawn(leader::run(proposer.clone())),
         tokio::spawn(listener::accept(listener, tls, connections)),
     ];
@@ -184,6 +201,8 @@ fn run(
         listen_addr: config.listen_addr,
         identity,
         credentials,
+        unlock,
+        key_file: config.key_file(),
         stop,
         tasks,
         server,

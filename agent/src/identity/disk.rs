@@ -8,8 +8,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use seal::durable;
+
 use super::{Identity, IdentityError};
-use crate::durable;
 
 /// Version of the folder's layout.
 const FORMAT: &str = "1\n";

@@ -10,11 +10,12 @@ use std::{
 };
 
 use model::NodeView;
+use seal::durable;
 use serde::{Deserialize, Serialize};
 use tokio::{sync::watch, task::JoinHandle};
 
 use super::Manager;
-use crate::{durable, worker::CurrentView};
+use crate::worker::CurrentView;
 
 const FORMAT: u32 = 1;
 /// Least span between two writes.

@@ -89,6 +89,7 @@ fn cluster() -> Cluster {
             worker_token: String::new(),
             manager_token: String::new(),
             root_ca_key: String::new(),
+            unlock_key: String::new(),
         },
     }
 }

@@ -82,6 +82,9 @@ pub struct ClusterSecrets {
     pub manager_token: String,
     /// Key of the root certificate, PEM (PKCS#8).
     pub root_ca_key: String,
+    /// What managers seal their data keys with on their disks, `SWMKEY-1-...`; empty while autolock is off.
+    #[serde(default)]
+    pub unlock_key: String,
 }
 
 impl std::fmt::Debug for ClusterSecrets {

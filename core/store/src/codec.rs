@@ -121,6 +121,7 @@ mod tests {
                 worker_token: "w".into(),
                 manager_token: "m".into(),
                 root_ca_key: "k".into(),
+                unlock_key: String::new(),
             },
         };
         apply(&mut state, Command::InitCluster(Box::new(cluster.clone()))).unwrap();

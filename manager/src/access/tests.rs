@@ -20,6 +20,7 @@ fn state() -> View {
             worker_token: String::new(),
             manager_token: String::new(),
             root_ca_key: String::new(),
+            unlock_key: String::new(),
         },
     };
     let join = |id, role| Command::join(NodeId::from_bits(id), Timestamp(0), role, [10, 0, 0, 1].into());

@@ -68,6 +68,9 @@ impl Disk for MemoryDisk {
                 content.put(write);
             }
             match fault {
+                Some(DiskFault::Full) => Err(DiskError::Full {
+                    file: "memory".to_owned(),
+                }),
                 Some(fault) => Err(DiskError::Io(format!("made to fail: {fault:?}"))),
                 None => Ok(()),
             }

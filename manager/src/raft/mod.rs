@@ -1,6 +1,6 @@
 //! Consensus: crate `raft` behind types of our own.
 //!
-//! - `disk`: what must survive a cut at any byte, in one redb file.
+//! - `disk`: what must survive a cut at any byte; `redb`: in one file, every row sealed.
 //! - `log`: the same in memory, as the raft crate reads it.
 //! - `replica`: one member as a plain state machine without thread, clock or socket: persist, send, apply, in that order.
 //! - `driver`, `worker`: the thread that owns the replica; requests with ids and deadlines in, published views out.
@@ -13,6 +13,7 @@ mod driver;
 mod effect;
 mod log;
 mod memory;
+mod redb;
 mod replica;
 mod request;
 mod transport;
@@ -21,10 +22,11 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
-pub use disk::{Disk, DiskError, DiskWrite, RedbDisk, Saved};
+pub use disk::{Disk, DiskError, DiskWrite, Saved};
 pub use driver::{Driver, News, Published};
 pub use effect::{Effect, ReplicaError, Standing};
 pub use memory::{DiskFault, MemoryDisk};
+pub use redb::RedbDisk;
 pub use replica::Replica;
 pub use request::{Applied, ProposeError, ReadError};
 pub use transport::{Outbound, PeerChannels, Transport};

@@ -20,9 +20,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("progs", &["abi", "decide"]),
     ("faults", &[]),
     ("peer", &["model"]),
-    ("manager", &["model", "store", "control", "wire", "peer"]),
-    ("agent", &["model", "plan", "abi", "wire", "peer"]),
-    ("netd", &["agent", "manager", "wire", "model"]),
+    ("seal", &[]),
+    ("manager", &["model", "store", "control", "wire", "peer", "seal"]),
+    ("agent", &["model", "plan", "abi", "wire", "peer", "seal"]),
+    ("netd", &["agent", "manager", "wire", "model", "seal"]),
     ("netctl", &["model", "wire"]),
     ("xtask", &[]),
 ];

@@ -59,6 +59,7 @@ pub(super) fn cluster(id: u128, at: Timestamp) -> Cluster {
             worker_token: String::new(),
             manager_token: String::new(),
             root_ca_key: String::new(),
+            unlock_key: String::new(),
         },
     }
 }
