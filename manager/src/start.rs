@@ -85,6 +85,10 @@ impl Manager {
         let unlock = autolock::of_cluster(&cluster);
         let first = control::plan_init(&View::default(), cluster, node, ingress)?;
 
+        if Self::exists(&config) {
+            // Before its keys are touched.
+            return Err(DiskError::Io(format!("{} is there already", config.raft_file().display())).into());
+        }
         let autolock = Autolock::create(config.key_file(), unlock)?;
         let first_disk = Replica::<RedbDisk>::first_member(FIRST_MEMBER)?;
         let disk = RedbDisk::create(&config.raft_file(), &first_disk, autolock.keyring())?;

@@ -115,7 +115,7 @@ async fn a_second_bootstrap_in_the_same_folder_is_refused_and_harms_nothing() {
     let again = Manager::bootstrap(config(folder.path()), InitParams::new()).await;
     assert!(again.is_err());
     manager.shutdown().await;
-    let manager = Manager::start(config(folder.path()), credentials).await.unwrap();
+    let manager = Manager::start(config(folder.path()), credentials, None).await.unwrap();
     assert!(manager.proposer().read().await.unwrap().cluster().is_some());
     manager.shutdown().await;
 }

@@ -23,7 +23,7 @@ async fn a_restarted_manager_has_its_state_and_its_nodes_come_back() {
     drop(control);
     manager.shutdown().await;
 
-    let manager = Manager::start(config(folder.path()), credentials.clone())
+    let manager = Manager::start(config(folder.path()), credentials.clone(), None)
         .await
         .unwrap();
     let mut control = operator(&manager).await;
@@ -67,7 +67,7 @@ async fn a_command_repeated_with_the_same_id_is_applied_once_even_after_a_restar
     // Compare-and-set would refuse it, if it were not known.
     manager.proposer().propose_as(id, move_cursor(read)).await.unwrap();
     manager.shutdown().await;
-    let manager = Manager::start(config(folder.path()), credentials).await.unwrap();
+    let manager = Manager::start(config(folder.path()), credentials, None).await.unwrap();
     manager.proposer().propose_as(id, move_cursor(read)).await.unwrap();
     assert_eq!(version(manager.proposer()).await, once);
     manager.shutdown().await;

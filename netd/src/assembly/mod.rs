@@ -82,7 +82,7 @@ impl Assembly {
     }
 
     async fn old_manager(&self, place: &NodeState, identity: &Identity) -> Result<Arc<dyn ManagerPart>> {
-        let handle = Manager::start(self.manager_config(place), credentials(identity)).await?;
+        let handle = Manager::start(self.manager_config(place), credentials(identity), None).await?;
         Ok(Arc::new(RunningManager::new(handle)))
     }
 }

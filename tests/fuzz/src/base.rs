@@ -39,6 +39,7 @@ fn founded() -> Cluster {
             worker_token: String::new(),
             manager_token: String::new(),
             root_ca_key: String::new(),
+            unlock_key: String::new(),
         },
     }
 }
