@@ -7,6 +7,7 @@ pub mod identity;
 pub mod link;
 pub mod network;
 pub mod plugin;
+pub mod probe;
 pub mod reconcile;
 pub mod runtime;
 pub mod session;

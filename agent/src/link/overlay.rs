@@ -104,6 +104,7 @@ async fn ensure_host_pair(netlink: &Netlink, own: OwnLinks) -> Result<(), LinkEr
     if let IpAddr::V4(vtep) = own.vtep {
         route(netlink, HOST_LINK, (abi::HOST_GATEWAY, 32), vtep).await?;
     }
+    route(netlink, HOST_LINK, (abi::PROBE_ADDR, 32), abi::DNS_ADDR).await?;
     let clients = (abi::DNS_CLIENT_BASE, abi::DNS_CLIENT_PREFIX);
     route(netlink, HOST_LINK, clients, abi::DNS_ADDR).await
 }

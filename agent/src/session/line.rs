@@ -9,7 +9,10 @@ use tokio::{
 use wire::pb::{self, session_down, session_up::Message};
 
 use super::{Down, Ended, Manager, Ports, SessionState, Up, WELCOME, checked, message};
-use crate::worker::{CurrentView, Statuses};
+use crate::{
+    probe,
+    worker::{CurrentView, Statuses},
+};
 
 /// Until the manager has said how often to beat.
 const FIRST_BEAT: Duration = Duration::from_millis(800);
@@ -107,9 +110,24 @@ impl<'a> Line<'a> {
                 self.ports.views.send_replace(Some(CurrentView { view, confirmed }));
             }
             Some(session_down::Message::Managers(list)) => self.take_managers(list),
+            Some(session_down::Message::Probe(request)) => self.probe(request.round),
             Some(session_down::Message::Delta(_) | session_down::Message::Beat(_)) | None => {}
         }
         Ok(())
+    }
+
+    /// Probes beside the session, which goes on beating, and reports.
+    fn probe(&self, round: u64) {
+        let view = self.ports.views.borrow().as_ref().map(|current| current.view.clone());
+        let managers: Vec<String> = self.ports.managers.borrow().iter().map(|m| m.addr.clone()).collect();
+        let up = self.up.clone();
+        tokio::spawn(async move {
+            let failures = probe::probe(view.as_deref(), &managers).await;
+            // A session that has ended meanwhile has nobody who waits for it.
+            let _ = up
+                .send(message(Message::Probe(pb::ProbeReport { round, failures })))
+                .await;
+        });
     }
 
     fn take_managers(&self, list: pb::Managers) {

@@ -217,6 +217,11 @@ pub const HOST_GATEWAY: Ipv4Addr = Ipv4Addr::new(169, 254, 63, 1);
 pub const DNS_ADDR: Ipv4Addr = Ipv4Addr::new(169, 254, 63, 53);
 /// Port of the resolver, UDP and TCP.
 pub const DNS_PORT: Be16 = Be16::new(53);
+/// Where the agent sends probes of the data port of other nodes: UDP datagrams that begin with the tunnel endpoint of
+/// the node, four bytes in network order.
+pub const PROBE_ADDR: Ipv4Addr = Ipv4Addr::new(169, 254, 63, 54);
+/// Port of probes: that of the echo service.
+pub const PROBE_PORT: Be16 = Be16::new(7);
 /// First of the addresses under which the resolver sees the endpoints of the node.
 pub const DNS_CLIENT_BASE: Ipv4Addr = Ipv4Addr::new(169, 254, 64, 0);
 /// Prefix length of [`DNS_CLIENT_BASE`].
@@ -228,6 +233,10 @@ pub const DATA_PORT: u16 = 4789;
 pub const VNI_MESH_REQUEST: u32 = 0xff_fff0;
 /// VNI of published traffic on its way back to the ingress node.
 pub const VNI_MESH_REPLY: u32 = 0xff_fff1;
+/// VNI of a probe of the data port on its way to the probed node.
+pub const VNI_PROBE: u32 = 0xff_fff2;
+/// VNI of a probe that comes back.
+pub const VNI_PROBE_REPLY: u32 = 0xff_fff3;
 /// Lowest VNI of a network; the ingress network has this one.
 pub const VNI_FIRST: u32 = 4096;
 

@@ -3,6 +3,7 @@
 use abi::*;
 
 use crate::deliver::{home, to_endpoint};
+use crate::probe::{come_back, turn_around};
 use crate::published::{Place, published};
 use crate::tables::{Table, Tables};
 use crate::track::{Side, touch};
@@ -22,10 +23,12 @@ pub fn from_overlay<T: Tables>(t: &T, c: &Config, w: &mut Work, vni: u32, sender
     }
     w.via = Be32::from_raw(0);
     w.previous = Be32::from_raw(0);
-    if vni == VNI_MESH_REPLY {
-        return home(t, c, w);
+    match vni {
+        VNI_MESH_REPLY => home(t, c, w),
+        VNI_PROBE => turn_around(w, sender),
+        VNI_PROBE_REPLY => come_back(w),
+        _ => network(t, c, w, vni, sender),
     }
-    network(t, c, w, vni, sender)
 }
 
 /// A published flow towards a task of this node. Our own address in either field means us.

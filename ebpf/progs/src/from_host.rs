@@ -10,6 +10,8 @@ use crate::kernel::{Kernel, config, scratch};
 use crate::parse::Frame;
 use crate::{act, arp, parse};
 
+/// Length of a UDP header.
+const UDP: u32 = 8;
 /// Scope of fragment keys of the host, apart from the uplinks'.
 const SCOPE: u32 = 1;
 
@@ -42,7 +44,12 @@ fn run(skb: *mut __sk_buff) -> Result<i32, DropReason> {
     if w.packet.fragment == Fragment::Later && !decide::restore_ports(&k, w, SCOPE, none) {
         return Err(DropReason::FragmentUnknown);
     }
-    let decision = decide::from_host(&k, c, w);
+    let decision = if decide::is_probe(&w.packet) {
+        let target: u32 = parse::read(skb, w.packet.l4 + UDP)?;
+        decide::probe(&k, w, Be32::from_raw(target))
+    } else {
+        decide::from_host(&k, c, w)
+    };
     if w.packet.fragment == Fragment::First && decision.is_ok() {
         decide::remember_ports(&k, w, SCOPE, none);
     }

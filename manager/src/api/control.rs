@@ -27,6 +27,7 @@ control! {
     remove_service(RemoveRequest) -> RemoveResponse;
     list_tasks(ListTasksRequest) -> ListTasksResponse;
     list_nodes(ListNodesRequest) -> ListNodesResponse;
+    probe_nodes(ProbeNodesRequest) -> ProbeNodesResponse;
     update_node(UpdateNodeRequest) -> Node;
     remove_node(RemoveRequest) -> RemoveResponse;
     get_join_token(GetJoinTokenRequest) -> GetJoinTokenResponse;

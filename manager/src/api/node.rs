@@ -1,6 +1,8 @@
 //! Nodes and join tokens, as users ask for them.
 
-use model::{JoinToken, Node, NodeSpec, Role};
+use std::collections::BTreeSet;
+
+use model::{JoinToken, Node, NodeId, NodeSpec, NodeState, Role};
 use store::{Command, Refused, View};
 use tonic::Status;
 use wire::pb;
@@ -27,6 +29,28 @@ impl Api {
             nodes: nodes.into_iter().map(Into::into).collect(),
             self_: self.node.to_string(),
             leader: self.proposer.leader().map(|node| node.to_string()).unwrap_or_default(),
+        })
+    }
+
+    /// Only the leader has sessions to ask by.
+    pub(super) async fn probe_nodes(&self, _: pb::ProbeNodesRequest) -> Result<pb::ProbeNodesResponse, Status> {
+        let view = self.read().await?;
+        if self.proposer.leader() != Some(self.node) {
+            return Err(Status::unavailable("this manager does not lead: ask the leader"));
+        }
+        let up = view.nodes().filter(|node| node.status.state == NodeState::Ready);
+        let nodes: BTreeSet<NodeId> = up.map(|node| node.id).collect();
+        let mut found = self.dispatcher.probe(&nodes).await;
+        let probes = nodes.iter().map(|id| {
+            let report = found.remove(id);
+            pb::NodeProbe {
+                node: id.to_string(),
+                answered: report.is_some(),
+                failures: report.map(|report| report.failures).unwrap_or_default(),
+            }
+        });
+        Ok(pb::ProbeNodesResponse {
+            nodes: probes.collect(),
         })
     }
 

@@ -5,10 +5,14 @@
 mod board;
 mod heard;
 mod presence;
+mod probe;
 mod report;
 mod session;
 
-use std::net::IpAddr;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use model::NodeId;
 use tokio::sync::{mpsc, watch};
@@ -18,6 +22,7 @@ use wire::pb;
 use crate::proposer::Proposer;
 use board::SharedBoard;
 use presence::Presence;
+use probe::Probes;
 
 /// Messages to a node that may wait in its stream.
 const DOWN_QUEUE: usize = 4;
@@ -28,6 +33,7 @@ pub(crate) struct Dispatcher {
     proposer: Proposer,
     presence: Presence,
     board: SharedBoard,
+    probes: Probes,
     stopping: watch::Receiver<bool>,
 }
 
@@ -37,9 +43,15 @@ impl Dispatcher {
         Self {
             presence: Presence::start(proposer.clone(), stopping.clone()),
             board: SharedBoard::start(&proposer),
+            probes: Probes::new(),
             proposer,
             stopping,
         }
+    }
+
+    /// Lets these nodes probe all others, and answers with what each of them found; silent ones are missing.
+    pub(crate) async fn probe(&self, nodes: &BTreeSet<NodeId>) -> BTreeMap<NodeId, pb::ProbeReport> {
+        self.probes.gather(nodes).await
     }
 
     /// A session of `node`, whose connection comes from `from`. What the node is told comes out of the receiver.
@@ -56,6 +68,7 @@ impl Dispatcher {
             proposer: self.proposer.clone(),
             presence: self.presence.clone(),
             board: self.board.clone(),
+            probes: self.probes.clone(),
             stopping: self.stopping.clone(),
             down,
         };

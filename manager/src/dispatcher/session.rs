@@ -21,6 +21,7 @@ use super::{
     board::{Bearings, SharedBoard},
     heard::{Heard, Listener},
     presence::Presence,
+    probe::Probes,
     report,
 };
 use crate::{mint, proposer::Proposer};
@@ -47,6 +48,7 @@ pub(super) struct Session {
     pub(super) proposer: Proposer,
     pub(super) presence: Presence,
     pub(super) board: SharedBoard,
+    pub(super) probes: Probes,
     pub(super) stopping: watch::Receiver<bool>,
     pub(super) down: mpsc::Sender<Down>,
 }
@@ -97,6 +99,7 @@ impl Session {
             result = reading => result,
             result = proposing => result.map_err(|why| Status::unavailable(why.to_string())),
             result = telling => result,
+            result = self.ask_for_probes() => result,
             _ = ended => Err(Status::aborted("another session of this node began, or the node left")),
             _ = stopping.wait_for(|stop| *stop) => Err(Status::unavailable("this manager is stopping")),
         }
@@ -123,6 +126,17 @@ impl Session {
         sent.map_err(|_| Status::cancelled("the node has gone"))
     }
 
+    /// Passes on each round of probes.
+    async fn ask_for_probes(&self) -> Result<(), Status> {
+        let mut rounds = self.probes.rounds();
+        while rounds.changed().await.is_ok() {
+            let round = *rounds.borrow_and_update();
+            let request = pb::ProbeRequest { round };
+            self.send(session_down::Message::Probe(request)).await?;
+        }
+        Ok(())
+    }
+
     /// Takes what the node sends until it sends no more.
     async fn read(
         &self,
@@ -142,6 +156,7 @@ impl Session {
                     }
                 }
                 Some(session_up::Message::Description(given)) => self.describe(parse(given)?).await?,
+                Some(session_up::Message::Probe(found)) => self.probes.report(self.node, found),
                 Some(session_up::Message::Hello(_)) => return Err(Status::invalid_argument("a second hello")),
                 Some(session_up::Message::Heartbeat(beat)) => says.send_modify(|heard| heard.beat(&beat)),
                 Some(session_up::Message::Resync(request)) => says.send_modify(|heard| heard.resync(request)),

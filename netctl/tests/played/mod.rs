@@ -121,6 +121,9 @@ impl control_server::Control for Played {
     async fn list_nodes(&self, _: Request<pb::ListNodesRequest>) -> Answer<pb::ListNodesResponse> {
         refused()
     }
+    async fn probe_nodes(&self, _: Request<pb::ProbeNodesRequest>) -> Answer<pb::ProbeNodesResponse> {
+        refused()
+    }
     async fn update_node(&self, _: Request<pb::UpdateNodeRequest>) -> Answer<pb::Node> {
         refused()
     }

@@ -17,4 +17,4 @@ pub use cgroup::Cgroup;
 pub use lab::{CLIENT, Container, Lab, Node};
 pub use ns::Ns;
 pub use traffic::{ask, ask_from, open, ping, serve, try_ask};
-pub use view::{BLUE, Cluster, INGRESS, INNER, RED, Task};
+pub use view::{BLUE, Cluster, INGRESS, INNER, RED, Task, node_id, vtep};
