@@ -30,6 +30,12 @@ pub enum Failure {
     /// A word or flag that later versions will know.
     #[error("{0}: not built yet")]
     Unbuilt(String),
+    /// `status` found something, and has said what.
+    #[error("not healthy: {problems} problem{}", if *.problems == 1 { "" } else { "s" })]
+    Unhealthy {
+        /// How much.
+        problems: usize,
+    },
     /// One line for each object that a command could not treat.
     #[error("{}", .0.join("\n"))]
     Several(Vec<String>),

@@ -61,6 +61,12 @@ async fn answers_go_to_standard_output() {
     let stage = Stage::open();
     let info = stage.typed("info").await;
     assert!(info.out.lines().any(|line| line == " Swarm: inactive"), "{info:?}");
+    let status = stage.typed("status").await;
+    assert_eq!(status.code, 1, "not part of a swarm: {status:?}");
+    assert!(
+        status.out.contains("PROBLEM: this node is not part of a swarm"),
+        "{status:?}"
+    );
     assert_eq!(
         stage.typed("service ls").await.out,
         "ID             NAME      MODE         REPLICAS   IMAGE     PORTS\n\

@@ -45,19 +45,13 @@ impl LocalService {
         Ok(Response::new(outcome?))
     }
 
-    async fn engine(&self, warnings: &mut Vec<String>) -> EngineFacts {
+    /// What the engine says of itself, or why it does not.
+    async fn engine(&self) -> Result<EngineFacts, String> {
         match timeout(ENGINE_PATIENCE, self.parts.engine()).await {
-            Ok(Ok(facts)) => facts,
-            Ok(Err(error)) => {
-                warnings.push(format!("{error:#}"));
-                EngineFacts::default()
-            }
-            Err(_) => {
-                warnings.push(format!(
-                    "the container engine does not answer within {ENGINE_PATIENCE:?}"
-                ));
-                EngineFacts::default()
-            }
+            Ok(asked) => asked.map_err(|error| format!("{error:#}")),
+            Err(_) => Err(format!(
+                "the container engine does not answer within {ENGINE_PATIENCE:?}"
+            )),
         }
     }
 }
@@ -69,6 +63,7 @@ fn member_info(info: &mut pb::InfoResponse, member: &Member) {
     info.cluster = member.identity.cluster.to_string();
     info.node_addr = member.place.advertise_addr.ip().to_string();
     info.error = status.error;
+    info.cut_off_since = status.cut_off.map_or(0, |since| since.0);
     info.manager_addrs = status.managers;
     info.warnings.extend(status.warnings);
     if let Some(manager) = &member.manager {
@@ -92,13 +87,17 @@ fn hostname() -> String {
 #[tonic::async_trait]
 impl Local for LocalService {
     async fn info(&self, _: Request<pb::InfoRequest>) -> Result<Response<pb::InfoResponse>, Status> {
-        let mut warnings = Vec::new();
-        let engine = self.engine(&mut warnings).await;
+        let asked = self.engine().await;
+        let engine_error = asked.as_ref().err().cloned().unwrap_or_default();
+        let warnings = asked.as_ref().err().cloned().into_iter().collect();
+        let engine = asked.unwrap_or_default();
         let mut info = pb::InfoResponse {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             hostname: hostname(),
             engine_version: engine.version,
             kernel_version: preflight::release(),
+            live_restore: engine.live_restore,
+            engine_error,
             warnings,
             ..Default::default()
         };

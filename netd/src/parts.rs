@@ -9,7 +9,7 @@ use agent::{
 };
 use anyhow::Result;
 use futures::future::BoxFuture;
-use model::{Availability, ClusterSettings};
+use model::{Availability, ClusterSettings, Timestamp};
 use tokio::sync::watch;
 use tonic::service::Routes;
 
@@ -53,6 +53,8 @@ pub struct AgentStatus {
     pub connected: bool,
     /// Why it has none; empty if it has, or has not tried yet.
     pub error: String,
+    /// Since when it has none; `None` if it has.
+    pub cut_off: Option<Timestamp>,
     /// What an operator should know of this node.
     pub warnings: Vec<String>,
 }

@@ -55,6 +55,8 @@ pub enum Command {
     Service(ServiceCommand),
     /// Display system-wide information
     Info(FormatArgs),
+    /// Show whether the cluster is healthy; exit code 1 if it is not
+    Status(StatusArgs),
     /// Show the netctl version information
     Version(FormatArgs),
     /// Return low-level information on objects
@@ -83,6 +85,20 @@ pub enum DatapathCommand {
 /// `--format` alone.
 #[derive(Debug, Args)]
 pub struct FormatArgs {
+    /// Format output: "json" or a template like "{{.Field}}"
+    #[arg(short, long, value_name = "FORMAT")]
+    pub format: Option<String>,
+}
+
+/// `netctl status`
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Wait until all is well
+    #[arg(long)]
+    pub wait: bool,
+    /// How long to wait at most
+    #[arg(long, value_name = "DURATION", default_value = "5m")]
+    pub wait_duration: String,
     /// Format output: "json" or a template like "{{.Field}}"
     #[arg(short, long, value_name = "FORMAT")]
     pub format: Option<String>,

@@ -15,7 +15,7 @@ const WORDS: &[(&str, &[&str])] = &[
     (
         "",
         &[
-            "secret", "config", "stack", "status", "plan", "why", "observe", "ports", "top", "test", "events",
+            "secret", "config", "stack", "plan", "why", "observe", "ports", "top", "test", "events",
         ],
     ),
     ("swarm", &["ca", "unlock", "unlock-key"]),

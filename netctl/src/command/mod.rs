@@ -9,6 +9,7 @@ mod network;
 mod node;
 mod remove;
 mod service;
+mod status;
 
 use remove::{Kind, remove};
 
@@ -63,6 +64,7 @@ async fn connected(command: Command, client: &mut Client) -> Result<(), Failure>
             ServiceCommand::Rm(args) => remove(client, Kind::Service, &args).await,
             ServiceCommand::Update(args) => service::update(client, &args).await,
         },
+        Command::Status(args) => status::status(client, &args).await,
         Command::Info(args) => info::info(client, &args).await,
         Command::Inspect(args) => inspect::any(client, &args).await,
         Command::Datapath(DatapathCommand::Dump(args)) => info::datapath(client, &args).await,

@@ -1,6 +1,9 @@
 //! `info` and `version`. The lines of `info` can be searched as docker's: ` Swarm: active`.
 
-use std::{fmt::Write, time::Duration};
+use std::{
+    fmt::Write,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use serde_json::{Value, json};
 use wire::pb::{ClusterSettings, InfoResponse};
@@ -45,6 +48,9 @@ fn swarm(text: &mut String, info: &InfoResponse) {
     if let Some(settings) = &info.settings {
         cluster_settings(text, settings);
     }
+    if let Some(since) = cut_off(info) {
+        let _ = writeln!(text, "  Cut Off: {since}; {GOES_ON}");
+    }
     let _ = writeln!(text, "  Node Address: {}", info.node_addr);
     if !info.manager_addrs.is_empty() {
         text.push_str("  Manager Addresses:\n");
@@ -52,6 +58,18 @@ fn swarm(text: &mut String, info: &InfoResponse) {
     for addr in &info.manager_addrs {
         let _ = writeln!(text, "   {addr}");
     }
+}
+
+/// What a node does without managers.
+pub const GOES_ON: &str =
+    "containers, networks, names and published ports of this node go on, and so do restarts; changes have to wait";
+
+/// Since when the node has no session with the managers, in words.
+pub fn cut_off(info: &InfoResponse) -> Option<String> {
+    let since = u64::try_from(info.cut_off_since).ok().filter(|since| *since > 0)?;
+    let at = UNIX_EPOCH + Duration::from_nanos(since);
+    let span = SystemTime::now().duration_since(at).unwrap_or_default();
+    Some(format!("no manager in reach since {}", words(span).to_lowercase()))
 }
 
 fn cluster_settings(text: &mut String, settings: &ClusterSettings) {

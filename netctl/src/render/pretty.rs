@@ -99,6 +99,9 @@ pub fn node_text(node: &Node, leader: &str) -> String {
             description.nano_cpus / 1_000_000_000,
         );
         let _ = writeln!(text, "Engine Version:\t\t{}", description.engine_version);
+        if !description.engine_error.is_empty() {
+            let _ = writeln!(text, "Engine Error:\t\t{}", description.engine_error);
+        }
         for held in &description.held_ports {
             let _ = writeln!(text, "Held Port:\t\t{}/{} by {}", held.port, held.protocol, held.holder);
         }

@@ -10,6 +10,7 @@ mod update;
 mod words;
 
 pub use auth::registry_auth;
+pub use duration::duration;
 pub use network::network_spec;
 pub use service::{scale, service_spec};
 pub use settings::changed_settings;

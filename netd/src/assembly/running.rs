@@ -135,6 +135,7 @@ impl AgentPart for RunningAgent {
             managers: status.managers.into_iter().map(|manager| manager.addr).collect(),
             connected: status.session.manager.is_some(),
             error: status.session.error,
+            cut_off: status.session.since,
             warnings: status.warnings,
         }
     }
