@@ -32,6 +32,7 @@ pub(super) fn unproposed(why: &ProposeError) -> Status {
     match why {
         ProposeError::Refused(why) => refused(why),
         ProposeError::Deadline(_) => Status::deadline_exceeded(why.to_string()),
+        ProposeError::DiskFull { .. } => Status::resource_exhausted(why.to_string()),
         ProposeError::Codec(_) => Status::internal(why.to_string()),
         ProposeError::NoLeader | ProposeError::Busy | ProposeError::Stopped => Status::unavailable(why.to_string()),
     }
@@ -39,7 +40,10 @@ pub(super) fn unproposed(why: &ProposeError) -> Status {
 
 /// A read did not get through.
 pub(super) fn unread(why: &ReadError) -> Status {
-    Status::unavailable(why.to_string())
+    match why {
+        ReadError::DiskFull { .. } => Status::resource_exhausted(why.to_string()),
+        ReadError::NoLeader | ReadError::Stopped => Status::unavailable(why.to_string()),
+    }
 }
 
 /// The message makes no sense.

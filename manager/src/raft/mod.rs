@@ -8,9 +8,11 @@
 //!
 //! No type of the raft crate leaves this folder; messages and entries travel as bytes.
 
+mod begin;
 mod disk;
 mod driver;
 mod effect;
+mod full;
 mod log;
 mod memory;
 mod redb;

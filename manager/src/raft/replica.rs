@@ -9,25 +9,20 @@ use std::collections::BTreeSet;
 use model::{ClusterSettings, RequestId};
 use protobuf::Message as _;
 use raft::{
-    Config, RawNode, ReadOnlyOption, SnapshotStatus, StateRole,
+    RawNode, SnapshotStatus, StateRole,
     eraftpb::{ConfChange, ConfChangeV2, Entry as LogEntry, EntryType, HardState, Message, Snapshot},
 };
 use store::{Entry, State, View};
 
 use super::{
+    begin::member_of,
     disk::{Disk, DiskWrite, Saved},
     effect::{Effect, ReplicaError, Standing, raft_error},
     log::Log,
 };
 
-/// Ticks without a leader until a member campaigns; the raft crate draws from this up to twice this.
-const ELECTION_TICKS: usize = 10;
-/// Ticks between a leader's heartbeats.
-const HEARTBEAT_TICKS: usize = 2;
 /// Entries before a snapshot that stay for members that lag a little.
 const KEEP_BEFORE_SNAPSHOT: u64 = 1_000;
-/// Bytes per append message.
-const MAX_MESSAGE_BYTES: u64 = 1 << 20;
 
 /// A member.
 pub struct Replica<D> {
@@ -74,22 +69,7 @@ impl<D: Disk> Replica<D> {
 
     /// Starts from what `disk` holds. A lone voter campaigns at once; the next [`Replica::advance`] makes it leader.
     pub fn start(mut disk: D) -> Result<Self, ReplicaError> {
-        let saved = disk.load()?;
-        let (member, first) = (saved.member, saved.snapshot.clone());
-        let state = State::decode(&first.data)?;
-        let config = Config {
-            id: member,
-            election_tick: ELECTION_TICKS,
-            heartbeat_tick: HEARTBEAT_TICKS,
-            applied: first.get_metadata().index,
-            max_size_per_msg: MAX_MESSAGE_BYTES,
-            check_quorum: true,
-            pre_vote: true,
-            read_only_option: ReadOnlyOption::Safe,
-            ..Config::default()
-        };
-        let quiet = slog::Logger::root(slog::Discard, slog::o!());
-        let node = RawNode::new(&config, Log::of(saved), &quiet).map_err(raft_error)?;
+        let (node, state) = member_of(disk.load()?)?;
         let mut replica = Self {
             node,
             disk,
@@ -97,12 +77,31 @@ impl<D: Disk> Replica<D> {
             reads: BTreeSet::new(),
             snapshot_every: None,
         };
-        // Committed changes of the membership must be applied before anybody may campaign.
-        replica.advance()?;
-        if replica.is_lone_voter() {
-            replica.node.campaign().map_err(raft_error)?;
-        }
+        replica.enter()?;
         Ok(replica)
+    }
+
+    /// Forgets what is not on the disk and starts anew from there, as after a crash: what to do when the disk was full
+    /// ([`super::DiskError::Full`]), after which nothing else may be called. Fails in the same way while it is.
+    pub fn restart(&mut self) -> Result<(), ReplicaError> {
+        let saved = self.disk.load()?;
+        // The same again: shows whether there is space before anything depends on it.
+        self.disk.write(&DiskWrite {
+            hard_state: Some(&saved.hard_state),
+            ..DiskWrite::default()
+        })?;
+        (self.node, self.state) = member_of(saved)?;
+        self.reads.clear();
+        self.enter()
+    }
+
+    fn enter(&mut self) -> Result<(), ReplicaError> {
+        // Committed changes of the membership must be applied before anybody may campaign.
+        self.advance()?;
+        if self.is_lone_voter() {
+            self.node.campaign().map_err(raft_error)?;
+        }
+        Ok(())
     }
 
     /// Makes snapshots after this many entries, whatever the cluster's settings say; for tests.
@@ -140,7 +139,7 @@ impl<D: Disk> Replica<D> {
         }
     }
 
-    fn is_lone_voter(&self) -> bool {
+    pub(super) fn is_lone_voter(&self) -> bool {
         let members = self.node.raft.prs().conf().to_conf_state();
         members.voters == [self.member()] && members.voters_outgoing.is_empty()
     }

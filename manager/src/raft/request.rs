@@ -31,6 +31,17 @@ pub enum ProposeError {
     /// A leader, but no answer within the time. It may still be carried out; repeat it with the same request id.
     #[error("The swarm's managers did not agree within {0:?}: context deadline exceeded")]
     Deadline(Duration),
+    /// There is no space to write it down. If a part of the managers has it already it may still be carried out; repeat
+    /// it with the same request id.
+    #[error(
+        "the disk of manager {manager} is full: no space is left for {file}. Free some there: the manager goes on by itself, and nothing that was acknowledged is lost"
+    )]
+    DiskFull {
+        /// Host name.
+        manager: String,
+        /// What would have to grow.
+        file: String,
+    },
     /// Too many requests wait.
     #[error("this manager has {MAX_WAITING} requests waiting: try again")]
     Busy,
@@ -48,6 +59,16 @@ pub enum ReadError {
     /// No leader within the time.
     #[error("{NO_LEADER}")]
     NoLeader,
+    /// This manager takes no part while its disk is full; another one answers.
+    #[error(
+        "the disk of manager {manager} is full: no space is left for {file}. Free some there: the manager goes on by itself, and nothing that was acknowledged is lost"
+    )]
+    DiskFull {
+        /// Host name.
+        manager: String,
+        /// What would have to grow.
+        file: String,
+    },
     /// This manager is being stopped, or its disk failed.
     #[error("this manager is stopping")]
     Stopped,

@@ -1,5 +1,7 @@
 //! Members over disks in memory: one alone, and three whose messages are carried by hand.
 
+mod full;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::{Name, NetworkId, NetworkSpec, RequestId, Timestamp};

@@ -18,6 +18,7 @@ use super::{
     disk::Disk,
     driver::{News, Published},
     effect::{Effect, ReplicaError, Standing},
+    full::Resting,
     replica::Replica,
     request::{Applied, MAX_WAITING, ProposeError, ReadError},
     transport::Transport,
@@ -68,27 +69,29 @@ impl RequestClock {
     }
 }
 
-struct Proposal {
+pub(super) struct Proposal {
     entry: Vec<u8>,
     clock: RequestClock,
     /// Term in which this member, leading, took it into its log: it need not be repeated while that lasts.
     taken: Option<u64>,
-    replies: Vec<oneshot::Sender<Result<Applied, ProposeError>>>,
+    pub(super) replies: Vec<oneshot::Sender<Result<Applied, ProposeError>>>,
 }
 
-struct Read {
+pub(super) struct Read {
     clock: RequestClock,
-    reply: oneshot::Sender<Result<View, ReadError>>,
+    pub(super) reply: oneshot::Sender<Result<View, ReadError>>,
 }
 
 /// See the module.
 pub(super) struct Worker<D, T> {
-    replica: Replica<D>,
+    pub(super) replica: Replica<D>,
     transport: T,
-    publish: watch::Sender<Published>,
+    pub(super) publish: watch::Sender<Published>,
     events: broadcast::Sender<News>,
-    proposals: BTreeMap<RequestId, Proposal>,
-    reads: BTreeMap<RequestId, Read>,
+    pub(super) proposals: BTreeMap<RequestId, Proposal>,
+    pub(super) reads: BTreeMap<RequestId, Read>,
+    /// While the disk is full.
+    pub(super) resting: Option<Resting>,
 }
 
 impl<D: Disk, T: Transport> Worker<D, T> {
@@ -105,6 +108,7 @@ impl<D: Disk, T: Transport> Worker<D, T> {
             events,
             proposals: BTreeMap::new(),
             reads: BTreeMap::new(),
+            resting: None,
         }
     }
 
@@ -112,7 +116,7 @@ impl<D: Disk, T: Transport> Worker<D, T> {
     pub(super) fn run(&mut self, inbox: &Receiver<Request>) -> Result<(), ReplicaError> {
         let mut next_tick = Instant::now() + TICK;
         loop {
-            self.advance()?;
+            self.advance_unless_full()?;
             let wait = next_tick.saturating_duration_since(Instant::now());
             let first = match inbox.recv_timeout(wait) {
                 Ok(request) => Some(request),
@@ -123,12 +127,17 @@ impl<D: Disk, T: Transport> Worker<D, T> {
                 if matches!(request, Request::Stop) {
                     return Ok(());
                 }
-                self.take(request);
+                match self.resting {
+                    None => self.take(request),
+                    Some(_) => self.refuse(request),
+                }
             }
             let now = Instant::now();
             if now >= next_tick {
-                self.replica.tick();
-                self.repeat_and_expire(now);
+                if self.resting.is_none() {
+                    self.replica.tick();
+                    self.repeat_and_expire(now);
+                }
                 // After a pause (a suspended machine) time goes on from now; raft must not see a burst of ticks.
                 next_tick = (next_tick + TICK).max(now);
             }
@@ -175,7 +184,7 @@ impl<D: Disk, T: Transport> Worker<D, T> {
         (accepted && standing.leads).then_some(standing.term)
     }
 
-    fn advance(&mut self) -> Result<(), ReplicaError> {
+    pub(super) fn advance(&mut self) -> Result<(), ReplicaError> {
         let effects = self.replica.advance()?;
         let published = self.publish_state(&effects);
         for effect in effects {
@@ -199,10 +208,15 @@ impl<D: Disk, T: Transport> Worker<D, T> {
 
     /// Publishes view, standing and events if they changed; before anybody is answered.
     fn publish_state(&mut self, effects: &[Effect]) -> Published {
-        let published = Published {
+        let mut published = Published {
             view: self.replica.view(),
             standing: self.replica.standing(),
         };
+        // A replica that started anew may know less for a while than it has shown: what was seen is never taken back.
+        let seen = self.publish.borrow().view.clone();
+        if seen.applied() > published.view.applied() {
+            published.view = seen;
+        }
         let changed =
             |old: &Published| old.standing != published.standing || old.view.applied() != published.view.applied();
         if changed(&self.publish.borrow()) {

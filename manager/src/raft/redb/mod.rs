@@ -136,6 +136,11 @@ impl RedbDisk {
         Ok(disk)
     }
 
+    /// Raft id of the member whose file it is.
+    pub fn member(&mut self) -> Result<u64, DiskError> {
+        Ok(self.load()?.member)
+    }
+
     fn over(file: String, open: Open, keyring: Keyring) -> Self {
         Self {
             file,
