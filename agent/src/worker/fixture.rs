@@ -18,7 +18,7 @@ pub fn task(number: u32) -> Task {
         service_name: "web".parse().unwrap(),
         slot: NonZeroU32::new(number).unwrap(),
         spec_version: 1,
-        container: ContainerSpec::of("busybox"),
+        container: ContainerSpec::of("busybox").into(),
         node: Some(NodeId::from_bits(1)),
         attachments: vec![Attachment {
             network: NetworkId::from_bits(1),

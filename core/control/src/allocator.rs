@@ -7,39 +7,39 @@ pub(crate) mod subnet;
 pub(crate) mod vip;
 pub(crate) mod vni;
 
-use model::{Attachment, Name, Network, NetworkId, Service, ServiceSpec, Task, TaskState};
+use model::{Attachment, Name, Network, NetworkId, ServiceId, ServiceSpec, TaskId, TaskState};
 use store::{Refused, TaskOp, View};
 
 use crate::draft::Draft;
 
-/// Gives addresses to the tasks that have none. A task whose network is full keeps waiting and says why.
-pub(crate) fn allocate(draft: &mut Draft<'_>) {
-    let view = draft.view();
-    for task in view
-        .tasks_without_node()
-        .filter(|task| task.is_live() && task.status.state == TaskState::New)
-    {
-        // As it is now: an earlier step of this pass may have removed it.
-        let current = draft.view();
-        let Some(service) = current.service(task.service) else {
+/// Gives addresses to those of `tasks`, all of one service, that have none. A task whose network is full keeps waiting
+/// and says why.
+pub(crate) fn allocate(draft: &mut Draft<'_>, service: ServiceId, tasks: &[TaskId]) {
+    let Some(service) = draft.base().service(service) else {
+        return;
+    };
+    let networks = networks_of(draft.base(), &service.spec);
+    for task in tasks.iter().copied() {
+        if draft
+            .state()
+            .task(task)
+            .is_none_or(|task| task.status.state != TaskState::New)
+        {
             continue;
-        };
+        }
         let at = draft.now;
-        match attachments(&current, service) {
-            Ok(attachments) => draft.decide(TaskOp::Allocate {
-                task: task.id,
-                at,
-                attachments,
-            }),
+        let networks = networks.as_deref().map_err(Refused::clone);
+        match networks.and_then(|networks| attachments(draft.state(), networks)) {
+            Ok(attachments) => draft.decide(TaskOp::Allocate { task, at, attachments }),
             Err(reason) => explain(draft, task, &reason.to_string()),
         }
     }
 }
 
 /// Notes why a task waits, unless it says so already.
-pub(crate) fn explain(draft: &mut Draft<'_>, task: &Task, err: &str) {
-    if task.status.err != err {
-        let (task, at, err) = (task.id, draft.now, err.to_owned());
+pub(crate) fn explain(draft: &mut Draft<'_>, task: TaskId, err: &str) {
+    if draft.state().task(task).is_some_and(|task| task.status.err != err) {
+        let (at, err) = (draft.now, err.to_owned());
         draft.decide(TaskOp::Explain { task, at, err });
     }
 }
@@ -70,15 +70,13 @@ fn known(view: &View, id: NetworkId) -> Result<&Network, Refused> {
     })
 }
 
-fn attachments(view: &View, service: &Service) -> Result<Vec<Attachment>, Refused> {
-    let mut attachments = Vec::new();
-    for (network, aliases) in networks_of(view, &service.spec)? {
-        let addr = ipam::free_address(view, network)?;
-        attachments.push(Attachment {
+fn attachments(view: &View, networks: &[(&Network, Vec<Name>)]) -> Result<Vec<Attachment>, Refused> {
+    let attach = |(network, aliases): &(&Network, Vec<Name>)| {
+        Ok(Attachment {
             network: network.id,
-            addr,
-            aliases,
-        });
-    }
-    Ok(attachments)
+            addr: ipam::free_address(view, network)?,
+            aliases: aliases.clone(),
+        })
+    };
+    networks.iter().map(attach).collect()
 }

@@ -1,12 +1,17 @@
-//! The working area of one pass: a scratch clone of the state, on which each decider's commands take effect at once,
-//! so that the allocator sees the orchestrator's tasks and the scheduler sees their addresses. One pass thereby makes,
-//! addresses and places a task in one log entry.
+//! The working area of one pass: a scratch clone of the state, on which each decider's changes take effect at once, so
+//! that the allocator sees the orchestrator's tasks and the scheduler sees their addresses. A task that is made, addressed
+//! and placed in one pass is one change in the log.
 
-use model::{TaskId, Timestamp};
+use std::collections::BTreeSet;
+
+use model::{Task, TaskId, Timestamp};
 use store::{Command, State, TaskOp, View};
 
-/// Changes per log entry, so that an entry stays well below a megabyte.
-const OPS_PER_COMMAND: usize = 500;
+/// Weight of the changes of one log entry, in bytes: large enough to make fsync cheap per change, small enough that an
+/// entry neither holds up others nor exceeds a message.
+const ENTRY_WEIGHT: usize = 512 << 10;
+/// Encoded bytes of a change, without texts of the user.
+const OP_WEIGHT: usize = 300;
 
 /// A source of fresh 128-bit ids, drawn at random at the edge.
 pub trait Ids {
@@ -22,26 +27,44 @@ impl<F: FnMut() -> u128> Ids for F {
 
 /// See the module.
 pub(crate) struct Draft<'a> {
+    base: &'a View,
     scratch: State,
+    /// Changes of tasks that were there before, in order.
     ops: Vec<TaskOp>,
+    /// Tasks made in this pass, in order; they are in `scratch` as they have become since.
+    made: Vec<TaskId>,
+    is_made: BTreeSet<TaskId>,
     ids: &'a mut dyn Ids,
     /// When the pass runs; every command carries it.
     pub now: Timestamp,
 }
 
 impl<'a> Draft<'a> {
-    pub fn new(view: &View, now: Timestamp, ids: &'a mut dyn Ids) -> Self {
+    pub fn new(base: &'a View, now: Timestamp, ids: &'a mut dyn Ids) -> Self {
         Self {
-            scratch: view.clone(),
+            base,
+            scratch: base.clone(),
             ops: Vec::new(),
+            made: Vec::new(),
+            is_made: BTreeSet::new(),
             ids,
             now,
         }
     }
 
-    /// The state with everything that the pass decided so far; O(1).
-    pub fn view(&self) -> View {
-        self.scratch.clone()
+    /// The state as the pass found it.
+    pub fn base(&self) -> &'a View {
+        self.base
+    }
+
+    /// The state with everything that the pass decided so far.
+    pub fn state(&self) -> &State {
+        &self.scratch
+    }
+
+    /// The tasks made so far.
+    pub fn made(&self) -> &[TaskId] {
+        &self.made
     }
 
     pub fn task_id(&mut self) -> TaskId {
@@ -50,16 +73,67 @@ impl<'a> Draft<'a> {
 
     /// Decides one change. A change that the state refuses is a decider's mistake: it is left out, and tests fail.
     pub fn decide(&mut self, op: TaskOp) {
-        let outcome = self.scratch.apply_draft(Command::Tasks(vec![op.clone()]));
-        debug_assert!(outcome.is_ok(), "{op:?}: {outcome:?}");
-        if outcome.is_ok() {
+        let task = op.task();
+        if matches!(op, TaskOp::Create(_)) {
+            if self.carry_out(op) {
+                self.made.push(task);
+                self.is_made.insert(task);
+            }
+        } else if self.is_made.contains(&task) {
+            self.carry_out(op);
+        } else if self.carry_out(op.clone()) {
             self.ops.push(op);
         }
     }
 
-    /// What was decided, in order, as commands to propose in that order.
-    pub fn finish(self) -> Vec<Command> {
-        let chunks = self.ops.chunks(OPS_PER_COMMAND);
-        chunks.map(|ops| Command::Tasks(ops.to_vec())).collect()
+    fn carry_out(&mut self, op: TaskOp) -> bool {
+        let task = op.task();
+        let outcome = self.scratch.apply_op(op);
+        debug_assert!(outcome.is_ok(), "{task}: {outcome:?}");
+        outcome.is_ok()
     }
+
+    /// What was decided, as commands to propose in that order. New tasks come last: what they take may have been given
+    /// back in the same pass.
+    pub fn finish(self) -> Vec<Command> {
+        let scratch = &self.scratch;
+        let made = self.made.iter().filter_map(|id| scratch.task(*id));
+        let made = made.map(|task| TaskOp::Create(Box::new(task.clone())));
+        let mut commands = Vec::new();
+        let (mut entry, mut weight) = (Vec::new(), 0);
+        for op in self.ops.into_iter().chain(made) {
+            weight += weigh(&op);
+            if weight > ENTRY_WEIGHT && !entry.is_empty() {
+                commands.push(Command::Tasks(std::mem::take(&mut entry)));
+                weight = weigh(&op);
+            }
+            entry.push(op);
+        }
+        if !entry.is_empty() {
+            commands.push(Command::Tasks(entry));
+        }
+        commands
+    }
+}
+
+/// Roughly the encoded bytes of a change: texts without a limit are counted, all else is a constant.
+fn weigh(op: &TaskOp) -> usize {
+    match op {
+        TaskOp::Create(task) => 3 * OP_WEIGHT + weigh_container(task),
+        TaskOp::Explain { err, .. } => OP_WEIGHT + err.len(),
+        _ => OP_WEIGHT,
+    }
+}
+
+fn weigh_container(task: &Task) -> usize {
+    let spec = &task.container;
+    let lists = [&spec.command, &spec.args, &spec.env];
+    let labels = spec.labels.iter().map(|(name, value)| name.len() + value.len());
+    lists
+        .into_iter()
+        .flatten()
+        .map(String::len)
+        .chain(labels)
+        .sum::<usize>()
+        + spec.registry_auth.as_ref().map_or(0, String::len)
 }

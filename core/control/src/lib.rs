@@ -7,6 +7,7 @@
 
 mod allocator;
 mod assignment;
+mod dirty;
 mod draft;
 mod liveness;
 mod lookup;
@@ -20,8 +21,9 @@ mod scheduler;
 mod testbed;
 
 pub use assignment::{Board, Feed, Known, TUNNEL_OVERHEAD, Touched, Update, Verdict, node_view};
+pub use dirty::Dirty;
 pub use draft::Ids;
 pub use liveness::Heartbeats;
 pub use lookup::{find_network, find_node, find_service, find_task};
-pub use pass::{Dirty, next_deadline, pass};
+pub use pass::{next_deadline, pass};
 pub use request::{plan_create_network, plan_create_service, plan_init, plan_update_cluster, plan_update_service};

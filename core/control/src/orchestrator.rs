@@ -9,16 +9,16 @@ mod update;
 use model::{DesiredState, Mode, ServiceId, Task, TaskId, Timestamp};
 use store::{TaskOp, View};
 
-use crate::draft::Draft;
+use crate::{dirty::Scope, draft::Draft};
 
-pub(crate) use slot::{SlotTasks, slots_of};
+pub(crate) use slot::{SlotTasks, slots_of, tasks_of};
 
-/// Brings the tasks of one service in line with its spec. The tasks of a removed service are doomed by its removal.
-pub(crate) fn reconcile(draft: &mut Draft<'_>, id: ServiceId) {
-    let view = draft.view();
-    if let Some(service) = view.service(id) {
+/// Brings the tasks of one service in line with its spec, as far as `scope` goes. The tasks of a removed service are
+/// doomed by its removal.
+pub(crate) fn reconcile(draft: &mut Draft<'_>, id: ServiceId, scope: &Scope) {
+    if let Some(service) = draft.base().service(id) {
         match service.spec.mode {
-            Mode::Replicated { replicas } => replicated::reconcile(draft, service, replicas),
+            Mode::Replicated { replicas } => replicated::reconcile(draft, service, replicas, scope),
         }
     }
 }

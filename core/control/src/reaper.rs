@@ -2,27 +2,29 @@
 //! have ended (or nobody is left to say so), and the oldest of each slot's history. A task on a node that has been down
 //! for a day counts as ended.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use model::{DesiredState, NodeState, ServiceId, Task, TaskId};
 use store::{TaskOp, View};
 
-use crate::{draft::Draft, orchestrator::slots_of};
+use crate::{
+    dirty::Scope,
+    draft::Draft,
+    orchestrator::{slots_of, tasks_of},
+};
 
 /// As in Swarm.
 const ORPHANED_AFTER: Duration = Duration::from_secs(24 * 3600);
 
-/// Reaps among the tasks of `services`, removed ones too.
-pub(crate) fn reap(draft: &mut Draft<'_>, services: &BTreeSet<ServiceId>) {
-    for service in services {
-        orphan(draft, *service);
-        let view = draft.view();
-        let forgotten = view.tasks_of_service(*service).filter(|task| is_forgotten(&view, task));
-        let mut gone: Vec<TaskId> = forgotten.map(|task| task.id).collect();
-        gone.extend(beyond_history(&view, *service));
-        for task in gone {
-            draft.decide(TaskOp::Remove { task });
-        }
+/// Reaps among the tasks of a service, also of a removed one.
+pub(crate) fn reap(draft: &mut Draft<'_>, service: ServiceId, scope: &Scope) {
+    orphan(draft, service, scope);
+    let state = draft.state();
+    let forgotten = tasks_of(state, service, scope).filter(|task| is_forgotten(state, task));
+    let mut gone: Vec<TaskId> = forgotten.map(|task| task.id).collect();
+    gone.extend(beyond_history(state, service, scope));
+    for task in gone {
+        draft.decide(TaskOp::Remove { task });
     }
 }
 
@@ -34,24 +36,23 @@ fn is_forgotten(view: &View, task: &Task) -> bool {
     task.desired == DesiredState::Remove && (gone || task.status.state.is_terminal())
 }
 
-fn orphan(draft: &mut Draft<'_>, service: ServiceId) {
-    let (view, at) = (draft.view(), draft.now);
-    for task in view
-        .tasks_of_service(service)
-        .filter(|task| !task.status.state.is_terminal())
-    {
-        let node = task.node.and_then(|id| view.node(id));
-        let lost = node
-            .is_some_and(|node| node.status.state == NodeState::Down && at.since(node.updated_at) >= ORPHANED_AFTER);
-        if lost && task.desired > DesiredState::Running {
-            draft.decide(TaskOp::Orphan { task: task.id, at });
-        }
+fn orphan(draft: &mut Draft<'_>, service: ServiceId, scope: &Scope) {
+    let (state, at) = (draft.state(), draft.now);
+    let is_lost = |task: &&Task| {
+        let node = task.node.and_then(|id| state.node(id));
+        node.is_some_and(|node| node.status.state == NodeState::Down && at.since(node.updated_at) >= ORPHANED_AFTER)
+    };
+    let unwanted = |task: &&Task| task.desired > DesiredState::Running && !task.status.state.is_terminal();
+    let lost = tasks_of(state, service, scope).filter(unwanted).filter(is_lost);
+    let lost: Vec<TaskId> = lost.map(|task| task.id).collect();
+    for task in lost {
+        draft.decide(TaskOp::Orphan { task, at });
     }
 }
 
 /// Ended tasks beyond the limit, which counts all tasks of a slot. The newest stays in any case, and as many as the
 /// restart policy has to count.
-fn beyond_history(view: &View, id: ServiceId) -> Vec<TaskId> {
+fn beyond_history(view: &View, id: ServiceId, scope: &Scope) -> Vec<TaskId> {
     let Some(service) = view.service(id) else {
         return Vec::new();
     };
@@ -62,7 +63,7 @@ fn beyond_history(view: &View, id: ServiceId) -> Vec<TaskId> {
     };
     let keep = limit.max(counted) as usize;
     let mut gone = Vec::new();
-    for slot in slots_of(view, id) {
+    for slot in slots_of(view, id, scope) {
         let excess = slot.tasks.len().saturating_sub(keep);
         let ended = |task: &&&Task| task.status.state.is_terminal() && task.desired > DesiredState::Running;
         gone.extend(slot.tasks.iter().filter(ended).take(excess).map(|task| task.id));

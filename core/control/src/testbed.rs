@@ -1,6 +1,6 @@
 //! A small cluster for the unit tests: a state, a clock and ids that count.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use model::{
     Availability, Cluster, ClusterId, ClusterSecrets, ClusterSettings, ContainerSpec, DesiredState, NetworkId,
@@ -61,7 +61,7 @@ pub(crate) fn task(id: u128) -> Task {
         service_name: "web".parse().unwrap(),
         slot: Slot::MIN,
         spec_version: 1,
-        container: ContainerSpec::of("image"),
+        container: Arc::new(ContainerSpec::of("image")),
         node: None,
         attachments: Vec::new(),
         desired: DesiredState::Running,
@@ -102,6 +102,8 @@ pub(crate) struct Bed {
     changed: usize,
     /// What they were, for those who follow.
     pub events: Vec<Event>,
+    /// What events have marked since the last pass over it.
+    dirty: Dirty,
     pub now: Timestamp,
 }
 
@@ -113,6 +115,7 @@ impl Bed {
             ids: 1000,
             changed: 0,
             events: Vec::new(),
+            dirty: Dirty::default(),
             now: Timestamp(SECOND),
         };
         let ingress = NetworkId::from_bits(100);
@@ -134,6 +137,7 @@ impl Bed {
         let request = RequestId::from_bits(u128::from(index));
         let events = self.state.apply(index, Entry { request, command })?;
         self.changed += events.len();
+        events.iter().for_each(|event| self.dirty.note(event));
         self.events.extend(events);
         Ok(())
     }
@@ -175,13 +179,23 @@ impl Bed {
 
     /// Runs passes over everything until nothing is left to do; how many had something to do.
     pub fn settle(&mut self) -> usize {
+        self.run_passes(|_| Dirty::all())
+    }
+
+    /// Runs passes over what events have marked.
+    pub fn settle_dirty(&mut self) -> usize {
+        self.run_passes(std::mem::take)
+    }
+
+    fn run_passes(&mut self, mut dirty: impl FnMut(&mut Dirty) -> Dirty) -> usize {
         for passes in 0..20 {
+            let dirty = dirty(&mut self.dirty);
             let ids = &mut self.ids;
             let mut fresh = || {
                 *ids += 1;
                 *ids
             };
-            let commands = pass(&self.state, &Dirty::all(), self.now, &mut fresh);
+            let commands = pass(&self.state, &dirty, self.now, &mut fresh);
             if commands.is_empty() {
                 return passes;
             }

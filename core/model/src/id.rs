@@ -4,7 +4,10 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{self, Visitor},
+};
 
 use crate::Invalid;
 
@@ -12,23 +15,64 @@ use crate::Invalid;
 const LEN: usize = 25;
 const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
 
-fn encode(mut bits: u128) -> [u8; LEN] {
+/// 36^12, the highest power of 12 digits that fits in 64 bits. Splitting there keeps 128-bit divisions, which are slow, to
+/// two an id.
+const TWELVE_DIGITS: u128 = 36u128.pow(12);
+
+fn encode(bits: u128) -> [u8; LEN] {
     let mut text = [b'0'; LEN];
-    for digit in text.iter_mut().rev() {
-        *digit = DIGITS[(bits % 36) as usize];
-        bits /= 36;
+    let parts = [
+        bits / TWELVE_DIGITS / TWELVE_DIGITS,
+        bits / TWELVE_DIGITS % TWELVE_DIGITS,
+        bits % TWELVE_DIGITS,
+    ];
+    for (part, digits) in parts.into_iter().zip([0..1, 1..13, 13..LEN]) {
+        let mut part = part as u64;
+        for digit in text[digits].iter_mut().rev() {
+            *digit = DIGITS[(part % 36) as usize];
+            part /= 36;
+        }
     }
     text
+}
+
+fn value(digit: u8) -> Option<u64> {
+    match digit {
+        b'0'..=b'9' => Some(u64::from(digit - b'0')),
+        b'a'..=b'z' => Some(u64::from(digit - b'a') + 10),
+        _ => None,
+    }
 }
 
 fn decode(text: &str) -> Option<u128> {
     if text.len() != LEN {
         return None;
     }
-    text.bytes().try_fold(0u128, |bits, byte| {
-        let digit = DIGITS.iter().position(|d| *d == byte)?;
-        bits.checked_mul(36)?.checked_add(digit as u128)
-    })
+    let (head, tail) = text.as_bytes().split_at(LEN - 12);
+    let number = |digits: &[u8]| digits.iter().try_fold(0u64, |n, digit| Some(n * 36 + value(*digit)?));
+    let (first, head) = head.split_first()?;
+    let high = u128::from(value(*first)?) * TWELVE_DIGITS + u128::from(number(head)?);
+    high.checked_mul(TWELVE_DIGITS)?.checked_add(u128::from(number(tail)?))
+}
+
+/// Reads the text of an id of this kind without a copy of it.
+struct Text(&'static str);
+
+impl Visitor<'_> for Text {
+    type Value = u128;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a {} id", self.0)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<u128, E> {
+        decode(text).ok_or_else(|| {
+            E::custom(Invalid::Id {
+                kind: self.0,
+                text: text.to_owned(),
+            })
+        })
+    }
 }
 
 macro_rules! ids {
@@ -76,13 +120,13 @@ macro_rules! ids {
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
+                serializer.serialize_str(std::str::from_utf8(&encode(self.0)).unwrap_or_default())
             }
         }
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+                deserializer.deserialize_str(Text($kind)).map(Self)
             }
         }
     )*};

@@ -1,6 +1,6 @@
 //! Tasks: one attempt to fill a slot of a service. A task is never restarted; it is replaced in its slot.
 
-use std::{fmt, num::NonZeroU32};
+use std::{fmt, num::NonZeroU32, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -170,8 +170,8 @@ pub struct Task {
     pub slot: Slot,
     /// The spec version that it was made from.
     pub spec_version: u64,
-    /// What runs.
-    pub container: ContainerSpec,
+    /// What runs. Tasks of one spec share it.
+    pub container: Arc<ContainerSpec>,
     /// Where; `None` until the scheduler has decided.
     pub node: Option<NodeId>,
     /// Its endpoints; empty until the allocator has given addresses. The first is the gateway endpoint.

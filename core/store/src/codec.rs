@@ -89,7 +89,8 @@ impl State {
 
     /// The inverse of [`State::encode`]; the indexes are built anew.
     pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
-        let tables: Tables = decode("snapshot", SNAPSHOT_FORMAT, bytes)?;
+        let mut tables: Tables = decode("snapshot", SNAPSHOT_FORMAT, bytes)?;
+        tables.share_containers();
         let indexes = Indexes::of(&tables);
         Ok(Self { tables, indexes })
     }

@@ -219,6 +219,22 @@ pub enum TaskOp {
     },
 }
 
+impl TaskOp {
+    /// The task that it changes.
+    pub fn task(&self) -> TaskId {
+        match self {
+            Self::Create(task) => task.id,
+            Self::Report(report) => report.task,
+            Self::Allocate { task, .. }
+            | Self::Assign { task, .. }
+            | Self::Explain { task, .. }
+            | Self::SetDesired { task, .. }
+            | Self::Orphan { task, .. }
+            | Self::Remove { task } => *task,
+        }
+    }
+}
+
 /// What an agent says of a task. Stale reports (lower state, task ended or unknown) are ignored; reports of another
 /// node's task, or of states that agents do not set, are refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

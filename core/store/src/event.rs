@@ -1,7 +1,7 @@
 //! What an applied command touched. Events say "look again at this"; losing one costs latency, never correctness,
 //! because a periodic pass looks at everything.
 
-use model::{NetworkId, NodeId, ServiceId, TaskId};
+use model::{NetworkId, NodeId, ServiceId, Slot, TaskId};
 
 /// An object that was made, changed or removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,13 +14,17 @@ pub enum Event {
     Network(NetworkId),
     /// A service.
     Service(ServiceId),
-    /// A task; its service and node ride along, because a removed task cannot be looked up any more.
+    /// A task; what it belongs to rides along, because a removed task cannot be looked up any more.
     Task {
         /// Which.
         task: TaskId,
         /// Whose.
         service: ServiceId,
+        /// Which slot of it.
+        slot: Slot,
         /// Where.
         node: Option<NodeId>,
+        /// It has ended or is no more: others may have its addresses and its host's ports.
+        ended: bool,
     },
 }

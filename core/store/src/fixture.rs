@@ -1,6 +1,6 @@
 //! Objects, commands and a small state for the unit tests of this crate.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use model::{
     Attachment, Availability, ContainerSpec, DesiredState, NetworkId, NetworkSpec, Node, NodeId, NodeSpec, NodeState,
@@ -95,7 +95,7 @@ pub(crate) fn task(id: u128) -> Task {
         service_name: "web".parse().unwrap(),
         slot: Slot::MIN,
         spec_version: 1,
-        container: ContainerSpec::of("image"),
+        container: Arc::new(ContainerSpec::of("image")),
         node: None,
         attachments: Vec::new(),
         desired: DesiredState::Running,

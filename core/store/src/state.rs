@@ -1,6 +1,6 @@
 //! The state of the cluster and how it is read. Written by `apply/` only.
 
-use std::net::IpAddr;
+use std::{iter, net::IpAddr, ops::Bound, sync::Arc};
 
 use model::{
     Cluster, Name, Network, NetworkId, Node, NodeId, Protocol, PublishMode, RequestId, Service, ServiceId, Slot, Task,
@@ -34,17 +34,17 @@ impl State {
 
     /// The cluster, once it has been made.
     pub fn cluster(&self) -> Option<&Cluster> {
-        self.tables.cluster.as_ref()
+        self.tables.cluster.as_deref()
     }
 
     /// A node by id.
     pub fn node(&self, id: NodeId) -> Option<&Node> {
-        self.tables.nodes.get(&id)
+        self.tables.nodes.get(&id).map(AsRef::as_ref)
     }
 
     /// All nodes in the order of their ids.
     pub fn nodes(&self) -> impl Iterator<Item = &Node> {
-        self.tables.nodes.values()
+        self.tables.nodes.values().map(AsRef::as_ref)
     }
 
     /// Highest raft id that any node ever had; the next manager gets one more.
@@ -54,12 +54,12 @@ impl State {
 
     /// A network by id.
     pub fn network(&self, id: NetworkId) -> Option<&Network> {
-        self.tables.networks.get(&id)
+        self.tables.networks.get(&id).map(AsRef::as_ref)
     }
 
     /// All networks in the order of their ids.
     pub fn networks(&self) -> impl Iterator<Item = &Network> {
-        self.tables.networks.values()
+        self.tables.networks.values().map(AsRef::as_ref)
     }
 
     /// A network by name.
@@ -79,12 +79,12 @@ impl State {
 
     /// A service by id.
     pub fn service(&self, id: ServiceId) -> Option<&Service> {
-        self.tables.services.get(&id)
+        self.tables.services.get(&id).map(AsRef::as_ref)
     }
 
     /// All services in the order of their ids.
     pub fn services(&self) -> impl Iterator<Item = &Service> {
-        self.tables.services.values()
+        self.tables.services.values().map(AsRef::as_ref)
     }
 
     /// A service by name.
@@ -104,16 +104,16 @@ impl State {
 
     /// A task by id.
     pub fn task(&self, id: TaskId) -> Option<&Task> {
-        self.tables.tasks.get(&id)
+        self.tables.tasks.get(&id).map(AsRef::as_ref)
     }
 
     /// All tasks in the order of their ids.
     pub fn tasks(&self) -> impl Iterator<Item = &Task> {
-        self.tables.tasks.values()
+        self.tables.tasks.values().map(AsRef::as_ref)
     }
 
     /// The tasks of a service, by slot, the ended ones too. Also of a service that is no more.
-    pub fn tasks_of_service(&self, service: ServiceId) -> impl Iterator<Item = &Task> {
+    pub fn tasks_of_service(&self, service: ServiceId) -> impl DoubleEndedIterator<Item = &Task> {
         let first = (service, Slot::MIN, TaskId::from_bits(0));
         let last = (service, Slot::MAX, TaskId::from_bits(u128::MAX));
         let keys = self.indexes.tasks_of_service.range(first..=last);
@@ -159,6 +159,56 @@ impl State {
         self.indexes.addresses.get(&(network, addr)).copied()
     }
 
+    /// `addr` or the first behind it that nobody has in a network; it may lie outside of the subnet. `None` beyond the end
+    /// of its family.
+    pub fn first_free_address(&self, network: NetworkId, addr: IpAddr) -> Option<IpAddr> {
+        self.indexes.taken.first_free(network, addr)
+    }
+
+    /// The nodes with how many wanted tasks they have, those with few first, equal ones by id.
+    pub fn nodes_by_load(&self) -> impl Iterator<Item = (u32, NodeId)> {
+        self.indexes.loads.ascending()
+    }
+
+    /// How many wanted tasks a node has.
+    pub fn load(&self, node: NodeId) -> u32 {
+        self.indexes.loads.of(node)
+    }
+
+    /// The nodes that have wanted tasks of a service, with how many.
+    pub fn loads_of_service(&self, service: ServiceId) -> impl Iterator<Item = (NodeId, u32)> {
+        self.indexes.loads.of_service(service)
+    }
+
+    /// How many wanted tasks of a service a node has.
+    pub fn load_of_service(&self, service: ServiceId, node: NodeId) -> u32 {
+        self.indexes.loads.of_service_on(service, node)
+    }
+
+    /// The ids of all services that have tasks, those of removed services too.
+    pub fn services_with_tasks(&self) -> impl Iterator<Item = ServiceId> {
+        let after = |service| (service, Slot::MAX, TaskId::from_bits(u128::MAX));
+        let index = &self.indexes.tasks_of_service;
+        let next = move |(service, _, _): (ServiceId, _, _)| {
+            index
+                .range((Bound::Excluded(after(service)), Bound::Unbounded))
+                .next()
+                .copied()
+        };
+        iter::successors(index.get_min().copied(), move |key| next(*key)).map(|(service, _, _)| service)
+    }
+
+    /// Whether a service has wanted tasks that were made from another spec than its present one.
+    pub fn has_outdated_tasks(&self, service: &Service) -> bool {
+        let end = |version| (service.id, version, TaskId::from_bits(0));
+        let mut older = self.indexes.live_specs.range(end(0)..end(service.spec_version));
+        let mut newer = self
+            .indexes
+            .live_specs
+            .range(end(service.spec_version + 1)..end(u64::MAX));
+        older.next().is_some() || newer.next().is_some()
+    }
+
     /// The address given last in a network.
     pub fn address_cursor(&self, network: NetworkId) -> Option<IpAddr> {
         self.tables.cursors.get(&network).copied()
@@ -167,7 +217,7 @@ impl State {
     /// How a request that was applied before ended; `None`: not seen, or too long ago.
     pub fn outcome(&self, request: RequestId) -> Option<Result<(), Refused>> {
         let outcome = self.tables.outcomes.get(&request)?;
-        Some(outcome.refused.clone().map_or(Ok(()), Err))
+        Some(outcome.refused.as_deref().cloned().map_or(Ok(()), Err))
     }
 }
 
@@ -175,35 +225,36 @@ impl State {
 impl State {
     pub(crate) fn remember(&mut self, request: RequestId, refused: Option<Refused>) {
         let tables = &mut self.tables;
-        if tables.outcomes.size() >= REMEMBERED_REQUESTS
-            && let Some(oldest) = tables.arrivals.peek().copied()
+        if tables.outcomes.len() >= REMEMBERED_REQUESTS
+            && let Some(oldest) = tables.arrivals.pop_front()
         {
-            tables.outcomes.remove_mut(&oldest);
-            tables.arrivals.dequeue_mut();
+            tables.outcomes.remove(&oldest);
         }
-        tables.outcomes.insert_mut(request, Outcome { refused });
-        tables.arrivals.enqueue_mut(request);
+        let refused = refused.map(Arc::new);
+        tables.outcomes.insert(request, Outcome { refused });
+        tables.arrivals.push_back(request);
     }
 
     pub(crate) fn put_node(&mut self, node: Node) {
-        self.tables.nodes.insert_mut(node.id, node);
+        self.indexes.loads.link_node(node.id);
+        self.tables.nodes.insert(node.id, Arc::new(node));
     }
 
     pub(crate) fn drop_node(&mut self, id: NodeId) {
-        self.tables.nodes.remove_mut(&id);
+        self.indexes.loads.unlink_node(id);
+        self.tables.nodes.remove(&id);
     }
 
     pub(crate) fn put_network(&mut self, network: Network) {
         self.indexes.link_network(&network);
-        self.tables.networks.insert_mut(network.id, network);
+        self.tables.networks.insert(network.id, Arc::new(network));
     }
 
     pub(crate) fn drop_network(&mut self, id: NetworkId) {
-        if let Some(old) = self.tables.networks.get(&id) {
-            self.indexes.unlink_network(old);
+        if let Some(old) = self.tables.networks.remove(&id) {
+            self.indexes.unlink_network(&old);
         }
-        self.tables.networks.remove_mut(&id);
-        self.tables.cursors.remove_mut(&id);
+        self.tables.cursors.remove(&id);
     }
 
     pub(crate) fn put_service(&mut self, service: Service) {
@@ -211,29 +262,25 @@ impl State {
             self.indexes.unlink_service(old);
         }
         self.indexes.link_service(&service);
-        self.tables.services.insert_mut(service.id, service);
+        self.tables.services.insert(service.id, Arc::new(service));
     }
 
     pub(crate) fn drop_service(&mut self, id: ServiceId) {
-        if let Some(old) = self.tables.services.get(&id) {
-            self.indexes.unlink_service(old);
+        if let Some(old) = self.tables.services.remove(&id) {
+            self.indexes.unlink_service(&old);
         }
-        self.tables.services.remove_mut(&id);
     }
 
     pub(crate) fn put_task(&mut self, task: Task) {
-        if let Some(old) = self.tables.tasks.get(&task.id) {
-            self.indexes.unlink_task(old);
-        }
-        self.indexes.link_task(&task);
-        self.tables.tasks.insert_mut(task.id, task);
+        let task = Arc::new(task);
+        let old = self.tables.tasks.insert(task.id, task.clone());
+        self.indexes.relink_task(old.as_deref(), Some(&task));
     }
 
     pub(crate) fn drop_task(&mut self, id: TaskId) {
-        if let Some(old) = self.tables.tasks.get(&id) {
-            self.indexes.unlink_task(old);
+        if let Some(old) = self.tables.tasks.remove(&id) {
+            self.indexes.relink_task(Some(&old), None);
         }
-        self.tables.tasks.remove_mut(&id);
     }
 
     /// Checks that `addr` can become `owner`'s in `network`, and moves the cursor there.
@@ -254,7 +301,9 @@ impl State {
         match self.address_owner(network, addr) {
             Some(other) if other != owner => return Err(Refused::AddressTaken { addr, network: name }),
             Some(_) => {}
-            None => self.tables.cursors.insert_mut(network, addr),
+            None => {
+                self.tables.cursors.insert(network, addr);
+            }
         }
         Ok(())
     }

@@ -1,9 +1,12 @@
 //! What is stored: ordered persistent tables. Whatever is in here is in the snapshot; indexes are derived.
+//!
+//! The maps are persistent B-trees (crate `imbl`): clones share everything but the nodes that change afterwards. A node
+//! that changes while it is shared is copied with its entries, so entries are pointers.
 
-use std::net::IpAddr;
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
-use model::{Cluster, Network, NetworkId, Node, NodeId, RequestId, Service, ServiceId, Task, TaskId};
-use rpds::{QueueSync, RedBlackTreeMapSync};
+use imbl::{OrdMap, Vector};
+use model::{Cluster, ContainerSpec, Network, NetworkId, Node, NodeId, RequestId, Service, ServiceId, Task, TaskId};
 use serde::{Deserialize, Serialize};
 
 use crate::Refused;
@@ -13,22 +16,42 @@ use crate::Refused;
 pub(crate) struct Tables {
     /// Index of the last applied entry.
     pub applied: u64,
-    pub cluster: Option<Cluster>,
-    pub nodes: RedBlackTreeMapSync<NodeId, Node>,
-    pub services: RedBlackTreeMapSync<ServiceId, Service>,
-    pub networks: RedBlackTreeMapSync<NetworkId, Network>,
-    pub tasks: RedBlackTreeMapSync<TaskId, Task>,
+    pub cluster: Option<Arc<Cluster>>,
+    pub nodes: OrdMap<NodeId, Arc<Node>>,
+    pub services: OrdMap<ServiceId, Arc<Service>>,
+    pub networks: OrdMap<NetworkId, Arc<Network>>,
+    pub tasks: OrdMap<TaskId, Arc<Task>>,
     /// Address given last in each network: the next search starts behind it, so that a released address rests.
-    pub cursors: RedBlackTreeMapSync<NetworkId, IpAddr>,
+    pub cursors: OrdMap<NetworkId, IpAddr>,
     /// Highest raft id that any node ever had.
     pub highest_raft_id: u64,
     /// Outcomes of the latest requests, and their order of arrival.
-    pub outcomes: RedBlackTreeMapSync<RequestId, Outcome>,
-    pub arrivals: QueueSync<RequestId>,
+    pub outcomes: OrdMap<RequestId, Outcome>,
+    pub arrivals: Vector<RequestId>,
 }
 
 /// How a request ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Outcome {
-    pub refused: Option<Refused>,
+    pub refused: Option<Arc<Refused>>,
+}
+
+impl Tables {
+    /// Lets tasks that run the same keep one copy of what, as they did before the tables were written.
+    pub fn share_containers(&mut self) {
+        let mut latest: BTreeMap<ServiceId, Arc<ContainerSpec>> = BTreeMap::new();
+        let shared = self.tasks.iter().map(|(id, task)| {
+            let known = latest.entry(task.service).or_insert_with(|| task.container.clone());
+            if *known != task.container {
+                *known = task.container.clone();
+            }
+            let container = known.clone();
+            let task = Task {
+                container,
+                ..Task::clone(task)
+            };
+            (*id, Arc::new(task))
+        });
+        self.tasks = shared.collect();
+    }
 }

@@ -1,5 +1,7 @@
 //! Tasks and how they are.
 
+use std::sync::Arc;
+
 use model::{NameKind, Task, TaskStatus, Timestamp};
 
 use crate::{
@@ -47,7 +49,7 @@ impl From<Task> for pb::Task {
             service_name: task.service_name.into(),
             slot: task.slot.get(),
             spec_version: task.spec_version,
-            container: Some(task.container.into()),
+            container: Some(Arc::unwrap_or_clone(task.container).into()),
             node: task.node.map(|node| node.to_string()),
             attachments: to_list(task.attachments),
             desired: pb::DesiredState::from(task.desired).into(),
@@ -70,7 +72,7 @@ impl TryFrom<pb::Task> for Task {
             service_name: name("service_name", NameKind::Service, &task.service_name)?,
             slot: narrow("slot", task.slot)?,
             spec_version: task.spec_version,
-            container: message("container", task.container)?,
+            container: Arc::new(message("container", task.container)?),
             node: parse_optional("node", task.node.as_deref())?,
             attachments: list("attachments", task.attachments)?,
             desired: choice::<pb::DesiredState, _>("desired", task.desired)?,

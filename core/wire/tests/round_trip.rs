@@ -86,7 +86,7 @@ fn task(state: TaskState, node: Option<NodeId>) -> Task {
         service_name: name("web"),
         slot: Slot::new(3).unwrap(),
         spec_version: 4,
-        container: full_spec().container,
+        container: full_spec().container.into(),
         node,
         attachments: vec![Attachment {
             network: NetworkId::from_bits(1),

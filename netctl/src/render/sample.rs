@@ -95,7 +95,7 @@ pub fn task(bits: u128, slot: u32, created: i64, state: TaskState, desired: Desi
         service_name: name("web"),
         slot: Slot::new(slot).unwrap(),
         spec_version: 1,
-        container: ContainerSpec::of("web:1"),
+        container: ContainerSpec::of("web:1").into(),
         node: Some(NodeId::from_bits(1)),
         attachments: Vec::new(),
         desired,

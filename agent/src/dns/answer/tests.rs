@@ -66,7 +66,7 @@ fn tasks_have_names_of_their_own_and_addresses_have_names() {
     assert_eq!(reverse(&view, "10.1.0.2"), Answer::Name("web.blue".to_owned()));
     assert_eq!(reverse(&view, "10.1.0.99"), Answer::Unknown, "ours, and nobody's");
     assert_eq!(reverse(&view, "192.0.2.1"), Answer::Elsewhere);
-    view.tasks[1].container.hostname = Some("Backend".to_owned());
+    std::sync::Arc::make_mut(&mut view.tasks[1].container).hostname = Some("Backend".to_owned());
     assert_eq!(ask(&view, "backend"), addresses(&["10.1.0.6"]));
     view.endpoints[1].serving = false;
     assert_eq!(ask(&view, "backend"), addresses(&[]));

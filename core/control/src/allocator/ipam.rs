@@ -34,20 +34,23 @@ pub(crate) fn first_host(subnet: IpNet) -> IpAddr {
 
 /// The next free address of `network`.
 pub(crate) fn free_address(view: &View, network: &Network) -> Result<IpAddr, Refused> {
-    let taken = |addr| view.address_owner(network.id, addr).is_some();
-    next_free(network.subnet, view.address_cursor(network.id), taken).ok_or_else(|| Refused::NoAddress {
+    let first_free = |addr| view.first_free_address(network.id, addr);
+    next_free(network.subnet, view.address_cursor(network.id), first_free).ok_or_else(|| Refused::NoAddress {
         network: network.spec.name.to_string(),
         subnet: network.subnet,
     })
 }
 
-fn next_free(subnet: IpNet, cursor: Option<IpAddr>, taken: impl Fn(IpAddr) -> bool) -> Option<IpAddr> {
+/// `first_free` finds the lowest free address from a given one on, if need be beyond the subnet.
+fn next_free(subnet: IpNet, cursor: Option<IpAddr>, first_free: impl Fn(IpAddr) -> Option<IpAddr>) -> Option<IpAddr> {
     let (first, last) = hosts(subnet);
     let start = cursor.map_or(first, |addr| number(addr) + 1).clamp(first, last + 1);
-    let candidates = (start..=last).chain(first..start);
-    candidates
-        .map(|n| address(n, subnet.network()))
-        .find(|addr| !taken(*addr))
+    let free = |from, to| {
+        let found = first_free(address(from, subnet.network()))?;
+        (number(found) < to).then_some(found)
+    };
+    let behind = if start <= last { free(start, last + 1) } else { None };
+    behind.or_else(|| free(first, start))
 }
 
 #[cfg(test)]
@@ -60,6 +63,11 @@ mod tests {
 
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()
+    }
+
+    /// The lowest address from `addr` on that is not taken.
+    fn search(addr: IpAddr, taken: impl Fn(IpAddr) -> bool) -> Option<IpAddr> {
+        (number(addr)..).map(|n| address(n, addr)).find(|addr| !taken(*addr))
     }
 
     #[test]
@@ -77,7 +85,9 @@ mod tests {
             ),
         ] {
             let taken: Vec<IpAddr> = taken.into_iter().map(ip).collect();
-            let got = next_free(subnet, cursor.map(ip), |addr| taken.contains(&addr));
+            let got = next_free(subnet, cursor.map(ip), |addr| {
+                search(addr, |addr| taken.contains(&addr))
+            });
             assert_eq!(got, want.map(ip), "after {cursor:?}");
         }
     }
@@ -92,7 +102,7 @@ mod tests {
             let (mut cursor, mut held, mut resting) = (None, BTreeSet::new(), Vec::new());
             for (take, pick) in steps {
                 if take {
-                    match next_free(subnet, cursor, |addr| held.contains(&addr)) {
+                    match next_free(subnet, cursor, |addr| search(addr, |addr| held.contains(&addr))) {
                         None => prop_assert_eq!(held.len(), size),
                         Some(addr) => {
                             prop_assert!(subnet.contains(&addr) && addr != subnet.network() && addr != subnet.broadcast());

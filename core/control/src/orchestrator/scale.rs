@@ -1,6 +1,6 @@
 //! How many slots a service has: which go when there are too many, which numbers are taken when there are too few.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use model::{NodeId, Slot, TaskState};
 
@@ -9,42 +9,47 @@ use super::SlotTasks;
 /// The slots to give up, so that `replicas` are left: first those that do not run, then those on the nodes with most
 /// tasks of this service, then those with the highest numbers.
 pub(super) fn surplus(slots: &[SlotTasks<'_>], replicas: usize) -> BTreeSet<Slot> {
+    let node = |slot: &SlotTasks<'_>| slot.current().and_then(|task| task.node);
     let mut per_node: BTreeMap<NodeId, usize> = BTreeMap::new();
-    for node in slots.iter().filter_map(|s| s.current()?.node) {
+    for node in slots.iter().filter_map(node) {
         *per_node.entry(node).or_default() += 1;
     }
-    let mut left: Vec<&SlotTasks<'_>> = slots.iter().collect();
+    let crowd = |per_node: &BTreeMap<NodeId, usize>, node: Option<NodeId>| {
+        node.and_then(|node| per_node.get(&node).copied()).unwrap_or(0)
+    };
+    let count = slots.len().saturating_sub(replicas);
+    let ranks = slots.iter().filter(|_| count > 0).map(|slot| {
+        let idle = slot
+            .current()
+            .is_none_or(|task| task.status.state != TaskState::Running);
+        (idle, crowd(&per_node, node(slot)), slot.slot, node(slot))
+    });
+    let mut ranks: BinaryHeap<_> = ranks.collect();
     let mut given_up = BTreeSet::new();
-    while left.len() > replicas {
-        let worth = |slot: &&SlotTasks<'_>| {
-            let current = slot.current();
-            let runs = current.is_some_and(|task| task.status.state == TaskState::Running);
-            let crowd = current
-                .and_then(|t| t.node)
-                .map_or(0, |node| per_node.get(&node).copied().unwrap_or(0));
-            (runs, std::cmp::Reverse(crowd), std::cmp::Reverse(slot.slot))
-        };
-        let Some(worst) = (0..left.len()).min_by_key(|i| worth(&left[*i])) else {
+    while given_up.len() < count {
+        let Some((idle, crowd_then, slot, node)) = ranks.pop() else {
             break;
         };
-        let slot = left.swap_remove(worst);
-        if let Some(count) = slot
-            .current()
-            .and_then(|t| t.node)
-            .and_then(|node| per_node.get_mut(&node))
-        {
-            *count -= 1;
+        let crowd_now = crowd(&per_node, node);
+        if crowd_now < crowd_then {
+            // A slot of the same node went meanwhile: it is less crowded than this slot's rank says.
+            ranks.push((idle, crowd_now, slot, node));
+            continue;
         }
-        given_up.insert(slot.slot);
+        if let Some(left) = node.and_then(|node| per_node.get_mut(&node)) {
+            *left -= 1;
+        }
+        given_up.insert(slot);
     }
     given_up
 }
 
-/// The lowest slot numbers that are not in use, enough to reach `replicas`.
+/// The lowest slot numbers that are not in use, enough to reach `replicas`. `slots` are in order.
 pub(super) fn missing(slots: &[SlotTasks<'_>], replicas: u32) -> Vec<Slot> {
-    let used: BTreeSet<Slot> = slots.iter().map(|slot| slot.slot).collect();
-    let count = (replicas as usize).saturating_sub(used.len());
-    let free = (1..=u32::MAX).filter_map(Slot::new).filter(|slot| !used.contains(slot));
+    let mut used = slots.iter().map(|slot| slot.slot).peekable();
+    let count = (replicas as usize).saturating_sub(slots.len());
+    let numbers = (1..=u32::MAX).filter_map(Slot::new);
+    let free = numbers.filter(|number| used.next_if_eq(number).is_none());
     free.take(count).collect()
 }
 

@@ -1,9 +1,9 @@
 //! The tasks of one slot, and which of them counts.
 
-use std::collections::BTreeMap;
-
 use model::{DesiredState, NodeState, Service, ServiceId, Slot, Task};
 use store::View;
+
+use crate::dirty::Scope;
 
 /// The tasks of one slot that are not to be forgotten, oldest first.
 pub(crate) struct SlotTasks<'a> {
@@ -11,20 +11,34 @@ pub(crate) struct SlotTasks<'a> {
     pub tasks: Vec<&'a Task>,
 }
 
-/// The slots of a service that have tasks which are not to be forgotten.
-pub(crate) fn slots_of(view: &View, service: ServiceId) -> Vec<SlotTasks<'_>> {
-    let mut slots: BTreeMap<Slot, Vec<&Task>> = BTreeMap::new();
-    for task in view
-        .tasks_of_service(service)
-        .filter(|t| t.desired < DesiredState::Remove)
-    {
-        slots.entry(task.slot).or_default().push(task);
+/// The tasks of a service in a scope, by slot, the ended ones too.
+pub(crate) fn tasks_of<'a>(
+    view: &'a View,
+    service: ServiceId,
+    scope: &'a Scope,
+) -> Box<dyn Iterator<Item = &'a Task> + 'a> {
+    match scope {
+        Scope::Whole => Box::new(view.tasks_of_service(service)),
+        Scope::Slots(slots) => Box::new(slots.iter().flat_map(move |slot| view.tasks_in_slot(service, *slot))),
     }
-    for tasks in slots.values_mut() {
-        tasks.sort_by_key(|task| (task.created_at, task.id));
+}
+
+/// The slots of a service in a scope that have tasks which are not to be forgotten, in order.
+pub(crate) fn slots_of<'a>(view: &'a View, service: ServiceId, scope: &'a Scope) -> Vec<SlotTasks<'a>> {
+    let mut slots: Vec<SlotTasks<'_>> = Vec::new();
+    for task in tasks_of(view, service, scope).filter(|t| t.desired < DesiredState::Remove) {
+        match slots.last_mut().filter(|last| last.slot == task.slot) {
+            Some(last) => last.tasks.push(task),
+            None => slots.push(SlotTasks {
+                slot: task.slot,
+                tasks: vec![task],
+            }),
+        }
     }
-    let pairs = slots.into_iter();
-    pairs.map(|(slot, tasks)| SlotTasks { slot, tasks }).collect()
+    for slot in &mut slots {
+        slot.tasks.sort_by_key(|task| (task.created_at, task.id));
+    }
+    slots
 }
 
 impl<'a> SlotTasks<'a> {

@@ -1,6 +1,6 @@
 //! Filters, in Swarm's order. Each that turns nodes away says so in Swarm's words: users and tests read them.
 
-use model::{Availability, Node, NodeId, NodeState, Protocol, PublishMode, Service};
+use model::{Availability, Node, NodeState, Protocol, PublishMode, Service};
 use store::View;
 
 use super::meets_constraints;
@@ -58,43 +58,28 @@ fn has_free_ports(view: &View, service: &Service, node: &Node) -> bool {
     })
 }
 
-/// Who may take a task, and who was turned away.
-pub(super) struct Admitted {
-    pub nodes: Vec<NodeId>,
-    turned_away: Vec<(Filter, usize)>,
+/// Whether a node may take a task of `service`.
+pub(super) fn admits(view: &View, service: &Service, node: &Node) -> bool {
+    Filter::ALL.iter().all(|filter| filter.admits(view, service, node))
 }
 
-/// Asks all nodes; each counts against the first filter that turns it away.
-pub(super) fn admit(view: &View, service: &Service) -> Admitted {
-    let mut admitted = Admitted {
-        nodes: Vec::new(),
-        turned_away: Filter::ALL.map(|filter| (filter, 0)).to_vec(),
-    };
+/// Why no node may: "no suitable node (...)", the filter that turns away most nodes first. Each node counts against the
+/// first filter that turns it away.
+pub(super) fn explain(view: &View, service: &Service) -> String {
+    let mut turned_away = Filter::ALL.map(|filter| (filter, 0));
     for node in view.nodes() {
-        let first = admitted
-            .turned_away
+        let first = turned_away
             .iter_mut()
             .find(|(filter, _)| !filter.admits(view, service, node));
-        match first {
-            Some((_, count)) => *count += 1,
-            None => admitted.nodes.push(node.id),
+        if let Some((_, count)) = first {
+            *count += 1;
         }
     }
-    admitted
-}
-
-impl Admitted {
-    /// Why nobody was admitted: "no suitable node (...)", the filter that turned away most nodes first.
-    pub fn explain(&self) -> String {
-        let mut reasons: Vec<_> = self.turned_away.iter().filter(|(_, count)| *count > 0).collect();
-        reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-        if reasons.is_empty() {
-            return "no suitable node".to_owned();
-        }
-        let texts: Vec<String> = reasons
-            .into_iter()
-            .map(|(filter, count)| filter.explain(*count))
-            .collect();
-        format!("no suitable node ({})", texts.join("; "))
+    turned_away.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let reasons = turned_away.into_iter().filter(|(_, count)| *count > 0);
+    let texts: Vec<String> = reasons.map(|(filter, count)| filter.explain(count)).collect();
+    if texts.is_empty() {
+        return "no suitable node".to_owned();
     }
+    format!("no suitable node ({})", texts.join("; "))
 }

@@ -15,7 +15,7 @@ fn task(id: u128, version: u64) -> Task {
         service_name: "web".parse().unwrap(),
         slot: Slot::MIN,
         spec_version: 1,
-        container: ContainerSpec::of("image"),
+        container: ContainerSpec::of("image").into(),
         node: None,
         attachments: Vec::new(),
         desired: DesiredState::Running,

@@ -54,7 +54,7 @@ pub fn task(number: u128) -> Task {
         service_name: "web".parse().unwrap(),
         slot: NonZeroU32::MIN,
         spec_version: 1,
-        container: ContainerSpec::of("busybox"),
+        container: ContainerSpec::of("busybox").into(),
         node: Some(NodeId::from_bits(1)),
         attachments: vec![attachment(1, "10.1.0.5"), attachment(2, "10.1.1.5")],
         desired: DesiredState::Running,

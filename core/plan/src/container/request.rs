@@ -64,7 +64,7 @@ pub fn container_request(view: &NodeView, task: &Task) -> Result<ContainerReques
         task: task.id,
         name: format!("{}.{}", task.name(), task.id),
         labels: labels(view, task),
-        spec: task.container.clone(),
+        spec: ContainerSpec::clone(&task.container),
         endpoints,
     })
 }
@@ -128,7 +128,8 @@ mod tests {
     #[test]
     fn names_and_labels_are_swarms_and_users_cannot_forge_ours() {
         let mut task = task(1);
-        task.container.labels.insert(TASK_LABEL.to_owned(), "forged".to_owned());
+        let container = std::sync::Arc::make_mut(&mut task.container);
+        container.labels.insert(TASK_LABEL.to_owned(), "forged".to_owned());
         let request = container_request(&view(), &task).unwrap();
         assert_eq!(request.name, format!("web.1.{}", task.id));
         assert_eq!(request.labels[TASK_LABEL], task.id.to_string());

@@ -1,5 +1,7 @@
 //! The cluster's own settings.
 
+use std::sync::Arc;
+
 use model::{Cluster, ClusterSettings};
 
 use crate::{Event, Kind, Refused, State};
@@ -15,13 +17,13 @@ impl State {
             return Err(Refused::ClusterExists);
         }
         cluster.version = index;
-        self.tables.cluster = Some(cluster);
+        self.tables.cluster = Some(Arc::new(cluster));
         events.push(Event::Cluster);
         Ok(())
     }
 
     fn cluster_at(&mut self, version: u64) -> Result<&mut Cluster, Refused> {
-        let cluster = self.tables.cluster.as_mut().ok_or(Refused::NoCluster)?;
+        let cluster = Arc::make_mut(self.tables.cluster.as_mut().ok_or(Refused::NoCluster)?);
         if cluster.version != version {
             return Err(Refused::OutOfSequence {
                 kind: Kind::Cluster,

@@ -51,8 +51,14 @@ impl State {
             }
             TaskOp::Remove { task } => {
                 if let Some(old) = self.task(task) {
-                    let (service, node) = (old.service, old.node);
-                    events.push(Event::Task { task, service, node });
+                    let (service, slot, node, ended) = (old.service, old.slot, old.node, true);
+                    events.push(Event::Task {
+                        task,
+                        service,
+                        slot,
+                        node,
+                        ended,
+                    });
                     self.drop_task(task);
                 }
                 Ok(())
@@ -60,7 +66,8 @@ impl State {
         }
     }
 
-    fn create_task(&mut self, index: u64, task: Task, events: &mut Vec<Event>) -> Result<(), Refused> {
+    /// It may have its addresses and its node already: one pass makes, addresses and places it.
+    fn create_task(&mut self, index: u64, mut task: Task, events: &mut Vec<Event>) -> Result<(), Refused> {
         if self.task(task.id).is_some() {
             return Err(Refused::IdTaken {
                 kind: Kind::Task,
@@ -82,10 +89,26 @@ impl State {
                 task: rival.id,
             });
         }
+        if let Some(node) = task.node.filter(|id| self.node(*id).is_none()) {
+            return Err(Refused::NotFound {
+                kind: Kind::Node,
+                what: node.to_string(),
+            });
+        }
         self.claim_addresses(&task)?;
+        self.share_container(&mut task);
         let at = task.created_at;
         self.write_task(index, at, task, events);
         Ok(())
+    }
+
+    /// Tasks of one spec run the same: they keep one copy of what.
+    fn share_container(&self, task: &mut Task) {
+        if let Some(other) = self.tasks_of_service(task.service).next_back()
+            && other.container == task.container
+        {
+            task.container = other.container.clone();
+        }
     }
 
     fn claim_addresses(&mut self, task: &Task) -> Result<(), Refused> {
@@ -139,7 +162,9 @@ impl State {
         events.push(Event::Task {
             task: task.id,
             service: task.service,
+            slot: task.slot,
             node: task.node,
+            ended: task.status.state.is_terminal(),
         });
         self.put_task(task);
     }

@@ -1,0 +1,116 @@
+//! What a pass has to look at: marked by events, so that a pass costs what has changed and not what there is.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::{DesiredState, NodeId, ServiceId, Slot};
+use store::{Event, View};
+
+/// What has to be looked at again. Filled from events; the periodic pass uses [`Dirty::all`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dirty {
+    everything: bool,
+    services: BTreeSet<ServiceId>,
+    slots: BTreeSet<(ServiceId, Slot)>,
+    nodes: BTreeSet<NodeId>,
+    /// Something changed that may let waiting tasks be placed.
+    placement: bool,
+}
+
+/// What of one service to look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// All slots, those that are missing and those that are too many.
+    Whole,
+    /// These slots, each of which has tasks that are not to be forgotten. The service has as many slots as before, and no
+    /// update is under way.
+    Slots(BTreeSet<Slot>),
+}
+
+impl Dirty {
+    /// Everything, as on a new leader and in the periodic pass.
+    pub fn all() -> Self {
+        Self {
+            everything: true,
+            ..Self::default()
+        }
+    }
+
+    /// Marks what `event` may have an effect on.
+    pub fn note(&mut self, event: &Event) {
+        match event {
+            // It may have given back virtual IPs and ports.
+            Event::Service(service) => {
+                self.services.insert(*service);
+                self.placement = true;
+            }
+            Event::Task {
+                service, slot, ended, ..
+            } => {
+                self.slots.insert((*service, *slot));
+                self.placement |= ended;
+            }
+            // Its tasks may have to move, and others may come to it.
+            Event::Node(node) => {
+                self.nodes.insert(*node);
+                self.placement = true;
+            }
+            Event::Cluster => self.everything = true,
+            // An address may have become free, or the ingress network may be there now.
+            Event::Network(_) => self.placement = true,
+        }
+    }
+
+    /// Nothing to be looked at.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether tasks that wait for an address or a node may get one now although nothing of their own has changed.
+    pub(crate) fn frees_waiting(&self) -> bool {
+        self.everything || self.placement
+    }
+
+    /// The services to look at, and what of each.
+    pub(crate) fn scopes(&self, view: &View) -> BTreeMap<ServiceId, Scope> {
+        let mut scopes = BTreeMap::new();
+        if self.everything {
+            let all = view
+                .services()
+                .map(|service| service.id)
+                .chain(view.services_with_tasks());
+            scopes.extend(all.map(|service| (service, Scope::Whole)));
+            return scopes;
+        }
+        scopes.extend(self.services.iter().map(|service| (*service, Scope::Whole)));
+        let on_nodes = self.nodes.iter().flat_map(|node| view.tasks_on_node(*node));
+        let tasks = on_nodes
+            .chain(view.tasks_waiting())
+            .map(|task| (task.service, task.slot));
+        for (service, slot) in self.slots.iter().copied().chain(tasks) {
+            let scope = scopes.entry(service).or_insert_with(|| first_scope(view, service));
+            if let Scope::Slots(slots) = scope
+                && slots.insert(slot)
+                && is_vacant(view, service, slot)
+            {
+                *scope = Scope::Whole;
+            }
+        }
+        scopes
+    }
+}
+
+fn first_scope(view: &View, id: ServiceId) -> Scope {
+    match view.service(id) {
+        Some(service) if view.has_outdated_tasks(service) => Scope::Whole,
+        _ => Scope::Slots(BTreeSet::new()),
+    }
+}
+
+/// Whether a slot of a service is given up or was never filled: then slots have to be counted.
+fn is_vacant(view: &View, service: ServiceId, slot: Slot) -> bool {
+    let kept = |task: &model::Task| task.desired < DesiredState::Remove;
+    view.service(service).is_some() && !view.tasks_in_slot(service, slot).any(kept)
+}
+
+#[cfg(test)]
+mod tests;
