@@ -9,12 +9,14 @@ mod demo;
 mod ebpf;
 mod fuzz;
 mod interrupt;
+mod knock;
 mod lab;
 mod lab_cli;
 mod one_port;
 mod process;
 mod repo;
 mod setup;
+mod soak;
 mod tiers;
 
 use clap::Parser;
@@ -50,6 +52,12 @@ enum Xtask {
     Bench(Bench),
     /// Format, lints, dependency borders, no I/O below core/
     Check,
+    /// Look for rare failures, round after round
+    Soak {
+        /// How long; the last round is finished
+        #[arg(long, default_value_t = 60)]
+        minutes: u64,
+    },
     /// libFuzzer in front of what comes from outside
     Fuzz {
         /// token, request, session, record, snapshot; all when none is given
@@ -67,6 +75,14 @@ enum Xtask {
         port: u16,
         /// The servers
         servers: Vec<SocketAddrV4>,
+    },
+    /// Short connections to a server, again and again (run by the demo)
+    #[command(hide = true)]
+    Knock {
+        /// The server
+        server: SocketAddrV4,
+        /// How long
+        seconds: u64,
     },
     /// Nodes, engines and a client on this machine
     #[command(subcommand)]
@@ -118,6 +134,11 @@ enum Bench {
         #[arg(long)]
         programs_only: bool,
     },
+    /// What the control plane costs, and how it gets over failures
+    Control {
+        /// All when none is given
+        parts: Vec<bench::control::Part>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -130,7 +151,9 @@ fn main() -> ExitCode {
         },
         Xtask::Test { tiers } => tiers::run(&tiers),
         Xtask::Bench(Bench::Datapath { programs_only }) => bench::datapath(programs_only),
+        Xtask::Bench(Bench::Control { parts }) => bench::control::run(&parts),
         Xtask::Check => check::run_all(),
+        Xtask::Soak { minutes } => soak::run(minutes),
         Xtask::Fuzz { targets, seconds } => fuzz::run(&targets, seconds).map(drop),
         Xtask::OnePort {
             protocol,
@@ -138,6 +161,7 @@ fn main() -> ExitCode {
             servers,
         } if protocol == "udp" => one_port::udp(port, &servers),
         Xtask::OnePort { port, servers, .. } => one_port::tcp(port, &servers),
+        Xtask::Knock { server, seconds } => knock::run(server, seconds),
         Xtask::Lab(command) => lab_cli::run(command),
     };
     match outcome {

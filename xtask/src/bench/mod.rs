@@ -5,25 +5,27 @@
 //! `target/bench/datapath.json`. Figures of one run are comparable with each
 //! other; the machine decides how far with those of another.
 
+pub mod control;
+mod failover;
 mod paths;
 
 use crate::process::{command, output};
 use crate::{ebpf, repo, setup};
 use anyhow::{Context, Result};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One measured value.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Figure {
     /// Lower case, words joined by underscores.
     pub name: String,
     /// The value.
     pub value: f64,
-    /// Unit of the value: `ns`, `1/s`, `gbit/s`, `ratio`.
+    /// Unit of the value: `ns`, `ms`, `1/s`, `gbit/s`, `ratio`.
     pub unit: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 struct Figures {
     figures: Vec<Figure>,
 }

@@ -135,6 +135,18 @@ impl Cluster {
             .with_context(|| format!("{service} has no running container"))
     }
 
+    /// Ten requests of the client to port 80 of a node, one after the other.
+    ///
+    /// # Errors
+    /// One is not answered within 2 s.
+    pub fn port_answers(&self, node: Node) -> Result<String> {
+        let address = node.address();
+        let line = format!(
+            "for i in 1 2 3 4 5 6 7 8 9 10; do curl -sS -m 2 -f -o /dev/null http://{address}/ || exit 1; done"
+        );
+        self.quiet(Place::Client, &line).map(|_| String::new())
+    }
+
     /// Runs a command line inside a container.
     ///
     /// # Errors

@@ -76,6 +76,26 @@ pub fn form(cluster: &Cluster) -> Result<()> {
     wait::until_ok(SETTLE, || all_ready(cluster)).map(|_| ())
 }
 
+/// As [`form`], with these nodes as managers besides n1.
+///
+/// # Errors
+/// It does not come up.
+pub fn form_with_managers(cluster: &Cluster, others: &[Node]) -> Result<()> {
+    form(cluster)?;
+    for node in others {
+        cluster.quiet(N1, &format!("netctl node promote {}", node.name()))?;
+    }
+    wait::until_ok(SETTLE, || all_reachable(cluster, others.len()))
+}
+
+fn all_reachable(cluster: &Cluster, others: usize) -> Result<()> {
+    let listed = cluster.quiet(N1, "netctl node ls")?;
+    match listed.lines().filter(|row| row.contains("Reachable")).count() {
+        count if count == others => Ok(()),
+        _ => bail!("node ls shows:\n{listed}"),
+    }
+}
+
 fn again(error: &anyhow::Error) -> anyhow::Error {
     anyhow::anyhow!("{error:#}")
 }

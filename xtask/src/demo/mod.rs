@@ -9,16 +9,16 @@ pub mod cluster;
 mod daemon_killed;
 mod deploy;
 mod egress;
-mod failures;
+pub mod failures;
 mod healing;
 pub mod join;
-mod linearizability;
+pub mod linearizability;
 pub mod names;
 mod published;
 mod quick_start;
 mod removal;
-mod report;
-mod roster;
+pub mod report;
+pub mod roster;
 mod traces;
 mod tutorial;
 
@@ -82,7 +82,9 @@ impl Scenario {
         match self {
             Self::QuickStart | Self::BadInput => (1, Flavour::HostLike),
             Self::Tutorial => (4, Flavour::Bare),
-            Self::Failures | Self::Linearizability => (3, Flavour::Bare),
+            // Their engines take the containers with them when they end.
+            Self::Failures => (3, Flavour::HostLike),
+            Self::Linearizability => (3, Flavour::Bare),
         }
     }
 
@@ -94,7 +96,7 @@ impl Scenario {
             Self::Failures => failures::run(cluster, report),
             Self::Linearizability => {
                 join::form(cluster)?;
-                linearizability::run(cluster, &[Node(1)], 1, report)
+                linearizability::claim(cluster, &[Node(1)], report)
             }
         }
     }

@@ -11,21 +11,24 @@ use std::time::{Duration, Instant};
 const SHARE: f64 = 0.05;
 const LOOK: Duration = Duration::from_millis(250);
 
+/// As [`stay_ready`], as a claim.
+pub fn claim(cluster: &Cluster, report: &mut Report, time: Duration) {
+    let claim = format!("no node is shown Down for {} s", time.as_secs());
+    report.check(&claim, stay_ready(cluster, time));
+}
+
 /// Loses packets between all nodes for `time` and looks at `node ls` all the while.
 ///
 /// # Errors
-/// The wires do not break.
-pub fn run(cluster: &Cluster, report: &mut Report, time: Duration) -> Result<()> {
+/// A node is not shown Ready, or the wires do not break.
+pub fn stay_ready(cluster: &Cluster, time: Duration) -> Result<String> {
     let mut wires = Wires::attach(&cluster.record)?;
     wires.lose_among(&cluster.nodes().collect::<Vec<_>>(), SHARE)?;
     let steady = all_stay_ready(cluster, time);
-    let lost = wires.mend()?;
-    let bitten = match lost {
-        0 => bail!("no packet was lost: the wires were whole"),
-        lost => steady.map(|looks| format!("{lost} packets lost, {looks} looks at node ls")),
-    };
-    report.check(&format!("no node is shown Down for {} s", time.as_secs()), bitten);
-    Ok(())
+    match (wires.mend()?, steady?) {
+        (0, _) => bail!("no packet was lost: the wires were whole"),
+        (lost, looks) => Ok(format!("{lost} packets lost, {looks} looks at node ls")),
+    }
 }
 
 fn all_stay_ready(cluster: &Cluster, time: Duration) -> Result<u32> {

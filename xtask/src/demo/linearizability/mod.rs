@@ -7,7 +7,7 @@ mod fault;
 use super::cluster::{Cluster, SETTLE};
 use super::report::Report;
 use super::roster;
-use crate::clients::{Clients, describe};
+use crate::clients::{Clients, Counts, describe};
 use crate::lab::faults::wires::Wires;
 use crate::lab::layout::Node;
 use crate::lab::wait;
@@ -20,11 +20,30 @@ const HOLD: Duration = Duration::from_secs(4);
 /// Quiet between two faults.
 const PAUSE: Duration = Duration::from_secs(2);
 
+/// What a run came to.
+pub struct Outcome {
+    /// What the clients did.
+    pub counts: Counts,
+    /// Number of faults meanwhile.
+    pub faults: usize,
+}
+
+/// As [`run`], as a claim.
+///
+/// # Errors
+/// None: the claim fails.
+pub fn claim(cluster: &Cluster, managers: &[Node], report: &mut Report) -> Result<()> {
+    let outcome = run(cluster, managers, 1);
+    let told = outcome.map(|outcome| format!("{}, {} faults", describe(&outcome.counts), outcome.faults));
+    report.check("what the clients saw is linearizable", told);
+    Ok(())
+}
+
 /// Runs the clients under every fault, `rounds` times.
 ///
 /// # Errors
-/// The clients do not get going, or a fault cannot be brought about or healed.
-pub fn run(cluster: &Cluster, managers: &[Node], rounds: usize, report: &mut Report) -> Result<()> {
+/// What they saw is not linearizable, they do not get going, or a fault cannot be brought about or healed.
+pub fn run(cluster: &Cluster, managers: &[Node], rounds: usize) -> Result<Outcome> {
     let mut wires = Wires::attach(&cluster.record)?;
     let mut clients = Clients::start(&cluster.record, managers)?;
     let faults = match managers {
@@ -35,11 +54,10 @@ pub fn run(cluster: &Cluster, managers: &[Node], rounds: usize, report: &mut Rep
         let told = under(cluster, &mut wires, managers, &mut clients, *fault)?;
         println!("   {}: {told}", fault.name());
     }
-    let verdict = clients
-        .end()
-        .map(|counts| format!("{}, {} faults", describe(&counts), faults.len()));
-    report.check("what the clients saw is linearizable", verdict);
-    Ok(())
+    Ok(Outcome {
+        counts: clients.end()?,
+        faults: faults.len(),
+    })
 }
 
 /// One fault, and writing again after it; tells how long that took.

@@ -7,7 +7,6 @@ use crate::demo::roster;
 use crate::lab::faults::power;
 use crate::lab::images::TOOLS;
 use crate::lab::layout::Node;
-use crate::lab::place::Place;
 use crate::lab::{netd, wait};
 use anyhow::{Result, bail};
 use std::time::{Duration, Instant};
@@ -37,7 +36,7 @@ pub fn run(cluster: &mut Cluster, report: &mut Report) -> Result<()> {
     });
     report.check("its tasks run elsewhere", moved);
     for node in [N1, N2] {
-        let answers = wait::until_ok(SETTLE, || port_answers(cluster, node));
+        let answers = wait::until_ok(SETTLE, || cluster.port_answers(node));
         report.check(&format!("port 80 of {} answers every request", node.name()), answers);
     }
     report.check("node ls: n3 Down", roster::has_status(cluster, N1, N3, "Down"));
@@ -52,7 +51,7 @@ pub fn run(cluster: &mut Cluster, report: &mut Report) -> Result<()> {
     report.check("what n3 ran before is gone", stale);
     report.check(
         "port 80 of n3 answers",
-        wait::until_ok(SETTLE, || port_answers(cluster, N3)),
+        wait::until_ok(SETTLE, || cluster.port_answers(N3)),
     );
     report.check(
         "service rm myweb",
@@ -75,14 +74,6 @@ fn all_on(cluster: &Cluster, nodes: &[Node]) -> Result<String> {
         return Ok(String::new());
     }
     bail!("{} of {REPLICAS} run there", found.len())
-}
-
-fn port_answers(cluster: &Cluster, node: Node) -> Result<String> {
-    let line = format!(
-        "for i in 1 2 3 4 5 6 7 8 9 10; do curl -sS -m 2 -f -o /dev/null http://{}/ || exit 1; done",
-        node.address()
-    );
-    silent(cluster.quiet(Place::Client, &line))
 }
 
 fn nothing_left(cluster: &Cluster) -> Result<String> {
