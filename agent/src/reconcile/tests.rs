@@ -76,6 +76,32 @@ fn start_fake() -> NetHandle {
     handle
 }
 
+#[tokio::test]
+async fn what_is_asked_before_the_network_is_open_is_done_once_it_is() {
+    let (open, opens) = std::sync::mpsc::channel::<()>();
+    let (handle, opening) = begin_with(move || {
+        let _ = opens.recv();
+        let (_, events) = mpsc::channel(1);
+        let links = FakeLinks::with_uplink("eth0", ip("192.0.2.1"));
+        Ok((Owner::new(links, FakeDatapath::default(), 7), events))
+    })
+    .unwrap();
+    let asked = tokio::spawn(async move { handle.counts().await });
+    tokio::task::yield_now().await;
+    assert!(!asked.is_finished());
+    open.send(()).unwrap();
+    opening.done().await.unwrap();
+    assert!(asked.await.unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn a_network_that_cannot_be_opened_says_why_to_everybody() {
+    let open = || Err::<(Owner<FakeLinks, FakeDatapath>, _), _>(fail("no netlink"));
+    let (handle, opening) = begin_with(open).unwrap();
+    assert_eq!(opening.done().await, Err(fail("no netlink")));
+    assert!(handle.counts().await.is_err());
+}
+
 fn count(counts: &Counts, name: &str) -> u64 {
     counts.iter().find(|(n, _)| n == name).map_or(0, |(_, count)| *count)
 }
