@@ -188,6 +188,7 @@ fn run(
     let (stop, stopping) = watch::channel(false);
     let api = Api {
         dispatcher: Dispatcher::start(proposer.clone(), stopping.clone()),
+        peers,
         proposer: proposer.clone(),
         node,
         advertise_addr: config.advertise_addr,

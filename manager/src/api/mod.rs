@@ -21,7 +21,7 @@ use wire::pb::{
     raft_transport_server::RaftTransportServer,
 };
 
-use crate::{ca::Root, dispatcher::Dispatcher, mint, proposer::Proposer, raft::ProposeError};
+use crate::{ca::Root, dispatcher::Dispatcher, mint, peers::Peers, proposer::Proposer, raft::ProposeError};
 
 /// Bytes of one message to or from a manager; a node's status batch or a service's spec stays far below.
 const MAX_MESSAGE_BYTES: usize = 64 << 20;
@@ -37,6 +37,8 @@ pub(crate) struct Api {
     /// Where others reach this manager.
     pub(crate) advertise_addr: SocketAddr,
     pub(crate) dispatcher: Dispatcher,
+    /// The way to other managers.
+    pub(crate) peers: Peers,
 }
 
 impl Api {

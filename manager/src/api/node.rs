@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use model::{JoinToken, Node, NodeId, NodeSpec, NodeState, Role};
 use store::{Command, Refused, View};
 use tonic::Status;
-use wire::pb;
+use wire::pb::{self, control_client::ControlClient};
 
 use super::{Api, refusal, request_id};
-use crate::{mint, token};
+use crate::{mint, raft::Outbound, token};
 
 impl Api {
     /// A node by what users call it; "self" is the one that answers.
@@ -33,10 +33,12 @@ impl Api {
     }
 
     /// Only the leader has sessions to ask by.
-    pub(super) async fn probe_nodes(&self, _: pb::ProbeNodesRequest) -> Result<pb::ProbeNodesResponse, Status> {
+    pub(super) async fn probe_nodes(&self, request: pb::ProbeNodesRequest) -> Result<pb::ProbeNodesResponse, Status> {
         let view = self.read().await?;
-        if self.proposer.leader() != Some(self.node) {
-            return Err(Status::unavailable("this manager does not lead: ask the leader"));
+        match self.proposer.leader() {
+            Some(leader) if leader == self.node => {}
+            Some(leader) if !request.passed_on => return self.probe_by(leader, &view).await,
+            _ => return Err(Status::unavailable("no manager leads just now: try again")),
         }
         let up = view.nodes().filter(|node| node.status.state == NodeState::Ready);
         let nodes: BTreeSet<NodeId> = up.map(|node| node.id).collect();
@@ -52,6 +54,15 @@ impl Api {
         Ok(pb::ProbeNodesResponse {
             nodes: probes.collect(),
         })
+    }
+
+    async fn probe_by(&self, leader: NodeId, view: &View) -> Result<pb::ProbeNodesResponse, Status> {
+        let member = view.node(leader).and_then(|node| node.raft_id);
+        let member = member.ok_or_else(|| Status::unavailable("the leader is not known"))?;
+        let channel = self.peers.connect(member).await.map_err(Status::unavailable)?;
+        let request = pb::ProbeNodesRequest { passed_on: true };
+        let answer = ControlClient::new(channel).probe_nodes(request).await?;
+        Ok(answer.into_inner())
     }
 
     pub(super) async fn update_node(&self, request: pb::UpdateNodeRequest) -> Result<pb::Node, Status> {
