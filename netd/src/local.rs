@@ -69,6 +69,7 @@ fn member_info(info: &mut pb::InfoResponse, member: &Member) {
     if let Some(manager) = &member.manager {
         let summary = manager.summary();
         info.manager = true;
+        info.key_storage = summary.key_storage;
         info.nodes = summary.nodes;
         info.managers = summary.managers;
         info.manager_addrs = summary.manager_addrs;

@@ -26,6 +26,8 @@ pub struct Summary {
     pub manager_addrs: Vec<String>,
     /// The cluster's settings.
     pub settings: ClusterSettings,
+    /// Where the keys of its log lie on its disk, and what that means.
+    pub key_storage: String,
 }
 
 /// A running manager.

@@ -63,7 +63,7 @@ async fn cluster(client: &mut Client) -> Result<Cluster, Failure> {
             *running.entry(task.service).or_default() += 1;
         }
     }
-    let asked = client.control.probe_nodes(pb::ProbeNodesRequest {}).await;
+    let asked = client.control.probe_nodes(pb::ProbeNodesRequest::default()).await;
     let probes = asked
         .map(|answer| answer.into_inner().nodes)
         .map_err(|status| status.message().to_owned());

@@ -64,12 +64,12 @@ fn swarm(text: &mut String, info: &InfoResponse) {
 pub const GOES_ON: &str =
     "containers, networks, names and published ports of this node go on, and so do restarts; changes have to wait";
 
-/// Since when the node has no session with the managers, in words.
+/// For how long the node has had no session with the managers, in words.
 pub fn cut_off(info: &InfoResponse) -> Option<String> {
     let since = u64::try_from(info.cut_off_since).ok().filter(|since| *since > 0)?;
     let at = UNIX_EPOCH + Duration::from_nanos(since);
     let span = SystemTime::now().duration_since(at).unwrap_or_default();
-    Some(format!("no manager in reach since {}", words(span).to_lowercase()))
+    Some(format!("no manager in reach for {}", words(span).to_lowercase()))
 }
 
 fn cluster_settings(text: &mut String, settings: &ClusterSettings) {

@@ -85,9 +85,7 @@ impl Health {
 
     fn cluster(&mut self, info: &InfoResponse, cluster: &Cluster) {
         self.managers(cluster);
-        if let Some(settings) = &info.settings {
-            self.fact("Autolock", if settings.autolock { "on" } else { "off" });
-        }
+        self.fact("Keys", info.key_storage.clone());
         self.nodes(cluster);
         self.services(cluster);
         reach::tell(self, info.data_port, cluster);

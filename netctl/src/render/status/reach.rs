@@ -2,82 +2,84 @@
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
-use model::Node;
+use model::{Node, NodeState};
 use wire::pb::{NodeProbe, ProbeFailure, ProbeKind};
 
 use super::{Cluster, Health};
 
-/// Adds the reachability of all pairs.
+/// Adds the reachability of all pairs. Nodes that are down are told of already.
 pub(super) fn tell(health: &mut Health, data_port: u32, cluster: &Cluster) {
     let probes = match &cluster.probes {
         Ok(probes) => probes,
         Err(why) => {
-            health
-                .problems
-                .push(format!("the nodes could not be asked to probe each other: {why}"));
+            let line = format!("the nodes could not be asked to probe each other: {why}");
+            health.problems.push(line);
             return;
         }
     };
-    let names: BTreeMap<String, String> = cluster.nodes.iter().map(|n| (n.id.to_string(), n.hostname())).collect();
-    let name = |id: &str| names.get(id).cloned().unwrap_or_else(|| id.to_owned());
     let before = health.problems.len();
-    for probe in probes {
-        let from = name(&probe.node);
-        match probe.answered {
-            true => health.problems.extend(blocked(&from, data_port, probe, cluster, &name)),
-            false => health
-                .problems
-                .push(format!("node {from} did not answer in time when it was asked to probe")),
-        }
-    }
-    let count = health.problems.len() - before;
-    let found = match count {
+    health.problems.extend(silent(cluster, probes));
+    health.problems.extend(control(cluster, probes));
+    health.problems.extend(data(cluster, probes, data_port));
+    let found = match health.problems.len() - before {
         0 => format!("control and data ports answer between all {} nodes", probes.len()),
-        _ => format!("{count} of the ways between {} nodes are blocked", probes.len()),
+        1 => format!("one of the ways between {} nodes is blocked", probes.len()),
+        count => format!("{count} of the ways between {} nodes are blocked", probes.len()),
     };
     health.facts.push(("Reachability", found));
 }
 
-/// A line for each way that is blocked. Nodes that are down are told of already.
-fn blocked<'a>(
-    from: &'a str,
-    data_port: u32,
-    probe: &'a NodeProbe,
-    cluster: &'a Cluster,
-    name: &'a impl Fn(&str) -> String,
-) -> impl Iterator<Item = String> + 'a {
-    probe.failures.iter().filter_map(move |failure| match failure.kind() {
-        ProbeKind::Data => {
-            let to = cluster.nodes.iter().find(|n| n.id.to_string() == failure.node);
-            to.is_none_or(is_up)
-                .then(|| data(from, &name(&failure.node), data_port, failure))
-        }
-        ProbeKind::Control => {
-            let to = cluster.nodes.iter().find(|n| manager_at(n, &failure.addr));
-            to.is_none_or(is_up).then(|| control(from, to, failure))
-        }
-        ProbeKind::Unspecified => None,
-    })
+fn node<'a>(cluster: &'a Cluster, id: &str) -> Option<&'a Node> {
+    cluster.nodes.iter().find(|node| node.id.to_string() == id)
 }
 
-fn is_up(node: &Node) -> bool {
-    node.status.state == model::NodeState::Ready
+fn name(cluster: &Cluster, id: &str) -> String {
+    node(cluster, id).map_or_else(|| id.to_owned(), Node::hostname)
 }
 
-fn manager_at(node: &Node, addr: &str) -> bool {
-    addr.parse()
-        .is_ok_and(|addr: SocketAddr| node.manager_addr == Some(addr))
+fn may_be_up(node: Option<&Node>) -> bool {
+    node.is_none_or(|node| node.status.state == NodeState::Ready)
 }
 
-fn data(from: &str, to: &str, port: u32, failure: &ProbeFailure) -> String {
-    format!("{from} -> {to}: UDP {port} (data) blocked: {}", failure.reason)
+fn silent(cluster: &Cluster, probes: &[NodeProbe]) -> Vec<String> {
+    let silent = probes.iter().filter(|probe| !probe.answered);
+    let line = |from| format!("node {from} did not answer in time when it was asked to probe");
+    silent.map(|probe| line(name(cluster, &probe.node))).collect()
 }
 
-fn control(from: &str, to: Option<&Node>, failure: &ProbeFailure) -> String {
-    let port = failure.addr.rsplit_once(':').map_or("2377", |(_, port)| port);
-    let to = to.map_or_else(|| failure.addr.clone(), Node::hostname);
-    format!(
-        "{from} -> {to}: TCP {port} (control) to the manager blocked: {}",
-        failure.reason
-    )
+/// Failures of one kind, with the node that met them.
+fn failures(probes: &[NodeProbe], kind: ProbeKind) -> impl Iterator<Item = (&str, &ProbeFailure)> {
+    let all = probes
+        .iter()
+        .flat_map(|p| p.failures.iter().map(move |f| (p.node.as_str(), f)));
+    all.filter(move |(_, failure)| failure.kind() == kind)
+}
+
+fn control(cluster: &Cluster, probes: &[NodeProbe]) -> Vec<String> {
+    let blocked = failures(probes, ProbeKind::Control).filter_map(|(from, failure)| {
+        let addr: Option<SocketAddr> = failure.addr.parse().ok();
+        let manager = cluster.nodes.iter().find(|n| addr.is_some() && n.manager_addr == addr);
+        let to = manager.map_or_else(|| failure.addr.clone(), Node::hostname);
+        let port = addr.map_or(2377, |addr| addr.port());
+        let (from, reason) = (name(cluster, from), &failure.reason);
+        let line = format!("{from} -> {to}: TCP {port} (control) to the manager blocked: {reason}");
+        may_be_up(manager).then_some(line)
+    });
+    blocked.collect()
+}
+
+/// A probe of the data port goes there and back: both ends miss it, whichever way is blocked.
+fn data(cluster: &Cluster, probes: &[NodeProbe], port: u32) -> Vec<String> {
+    let mut pairs: BTreeMap<[&str; 2], (&str, &ProbeFailure)> = BTreeMap::new();
+    for (from, failure) in failures(probes, ProbeKind::Data) {
+        let mut pair = [from, failure.node.as_str()];
+        pair.sort_unstable();
+        pairs.entry(pair).or_insert((from, failure));
+    }
+    let up = pairs.into_values().filter(|(_, f)| may_be_up(node(cluster, &f.node)));
+    let line = |(from, failure): (&str, &ProbeFailure)| {
+        let (from, to, reason) = (name(cluster, from), name(cluster, &failure.node), &failure.reason);
+        format!("{from} <-> {to}: UDP {port} (data) blocked, one way or both: {reason}")
+    };
+    up.map(line).collect()
 }

@@ -12,6 +12,7 @@ fn info(manager: bool) -> InfoResponse {
         manager,
         engine_version: "20.10".into(),
         live_restore: true,
+        key_storage: "autolock is off: the key lies unsealed in FILE".into(),
         data_port: 4789,
         ..Default::default()
     }
@@ -49,6 +50,10 @@ fn a_healthy_cluster_has_no_problems() {
         text.contains("Reachability: control and data ports answer between all 4 nodes"),
         "{text}"
     );
+    assert!(
+        text.contains("Keys:         autolock is off: the key lies unsealed"),
+        "{text}"
+    );
     assert!(text.ends_with("Healthy.\n"));
     assert_eq!(health.json()["Healthy"], true);
 }
@@ -77,9 +82,9 @@ fn what_a_firewall_blocks_is_named() {
     assert_eq!(
         health(cluster).problems,
         [
-            "n2 -> n3: UDP 4789 (data) blocked: no answer within 2s",
-            "n2 -> n1: TCP 2377 (control) to the manager blocked: no answer within 2s",
             "node n3 did not answer in time when it was asked to probe",
+            "n2 -> n1: TCP 2377 (control) to the manager blocked: no answer within 2s",
+            "n2 <-> n3: UDP 4789 (data) blocked, one way or both: no answer within 2s",
         ]
     );
 }
@@ -118,7 +123,7 @@ fn a_worker_tells_what_it_knows_and_what_goes_on() {
     worker.error = "connection refused".into();
     worker.live_restore = false;
     let health = Health::of(&worker, None);
-    assert!(health.problems[0].starts_with("no manager in reach since") && health.problems[0].ends_with("refused"));
+    assert!(health.problems[0].starts_with("no manager in reach for") && health.problems[0].ends_with("refused"));
     assert!(health.text().contains("published ports of this node go on"));
     assert!(health.advice[0].contains("live-restore"));
 }
