@@ -80,7 +80,11 @@ pub fn spawn(ports: Ports) -> JoinHandle<()> {
                 continue;
             };
             let Err(Ended { welcomed, reason }) = once(&ports, &addr).await;
-            tracing::warn!(manager = %addr, %reason, "no session");
+            // Hours without managers are told once.
+            match ports.state.borrow().error == reason {
+                true => tracing::debug!(manager = %addr, %reason, "no session"),
+                false => tracing::warn!(manager = %addr, %reason, "no session"),
+            }
             ports.state.send_modify(|state| {
                 *state = SessionState {
                     manager: None,
