@@ -88,6 +88,7 @@ impl AgentHandle {
         if let (Some(description), Some(current)) = (&*description, &*self.views.borrow()) {
             warnings.extend(held_ports(&current.view, description));
         }
+        warnings.extend(repaired(self.session.borrow().repairs));
         AgentStatus {
             session: self.session.borrow().clone(),
             managers: self.managers.borrow().clone(),
@@ -143,6 +144,16 @@ impl AgentHandle {
             _ => Ok(()),
         }
     }
+}
+
+/// That what this node had was not what the managers had told, in words.
+fn repaired(times: u64) -> Option<String> {
+    (times > 0).then(|| {
+        format!(
+            "what this node knows of the swarm differed from what the managers had told, and was sent anew, \
+             {times} times since netd started: the log of netd says when"
+        )
+    })
 }
 
 /// Published ports that somebody on this host holds, in words.

@@ -1,14 +1,15 @@
 //! One open session: what goes up and what comes down until it breaks.
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
+use model::{NodeView, ViewDelta};
 use tokio::{
     sync::watch,
     time::{Instant, Interval, MissedTickBehavior, interval_at},
 };
 use wire::pb::{self, session_down, session_up::Message};
 
-use super::{Down, Ended, Manager, Ports, SessionState, Up, WELCOME, checked, message};
+use super::{Down, Ended, Manager, Ports, Up, WELCOME, checked, course::Pulse, follower::Follower, message};
 use crate::{
     probe,
     worker::{CurrentView, Statuses},
@@ -24,20 +25,24 @@ pub struct Line<'a> {
     up: Up,
     down: Down,
     beat: Interval,
+    pulse: Pulse,
     welcomed: bool,
+    follower: Follower,
     /// What this manager has been told; a new session tells everything anew.
     told: Statuses,
 }
 
 impl<'a> Line<'a> {
-    pub fn new(ports: &'a Ports, addr: &'a str, up: Up, down: Down) -> Self {
+    pub fn new(ports: &'a Ports, addr: &'a str, (up, down): (Up, Down), follower: Follower) -> Self {
         Self {
             ports,
             addr,
             up,
             down,
             beat: every(FIRST_BEAT),
+            pulse: Pulse::default(),
             welcomed: false,
+            follower,
             told: Statuses::new(),
         }
     }
@@ -60,18 +65,20 @@ impl<'a> Line<'a> {
         let known = statuses.borrow_and_update().clone();
         self.report(known).await?;
         loop {
+            let silent = self.pulse.deadline(self.beat.period());
             tokio::select! {
                 received = self.down.message() => match received {
-                    Ok(Some(down)) => self.take(down)?,
+                    Ok(Some(down)) => self.take(down).await?,
                     Ok(None) => return Ok("the manager closed the session".to_owned()),
                     Err(status) => return Ok(status.message().to_owned()),
                 },
                 _ = self.beat.tick() => {
-                    let beat = heartbeat(&mut applied);
+                    self.pulse.beat(Instant::now());
+                    let beat = self.heartbeat(&mut applied);
                     self.send(beat).await?;
                 }
                 Ok(()) = applied.changed() => {
-                    let beat = heartbeat(&mut applied);
+                    let beat = self.heartbeat(&mut applied);
                     self.send(beat).await?;
                 }
                 Ok(()) = statuses.changed() => {
@@ -87,31 +94,39 @@ impl<'a> Line<'a> {
                 () = tokio::time::sleep_until(deadline), if !self.welcomed => {
                     return Ok("the manager does not answer".to_owned());
                 }
+                () = at(silent), if silent.is_some() => {
+                    return Ok("the manager does not answer heartbeats any more".to_owned());
+                }
             }
         }
     }
 
-    fn take(&mut self, down: pb::SessionDown) -> Result<(), String> {
+    async fn take(&mut self, down: pb::SessionDown) -> Result<(), String> {
+        self.pulse.heard(matches!(down.message, Some(session_down::Message::Beat(_))));
         match down.message {
             Some(session_down::Message::Welcome(welcome)) => {
                 self.welcomed = true;
                 self.beat = every(Duration::from_millis(u64::from(welcome.heartbeat_ms.max(50))));
                 tracing::info!(manager = self.addr, session = welcome.session, "session");
-                self.ports.state.send_replace(SessionState {
-                    manager: Some(self.addr.to_owned()),
-                    error: String::new(),
-                    since: None,
+                self.ports.state.send_modify(|state| {
+                    state.manager = Some(self.addr.to_owned());
+                    state.error = String::new();
+                    state.since = None;
                 });
             }
             Some(session_down::Message::View(view)) => {
                 let view = checked(view, &self.ports.identity.borrow())?;
-                tracing::debug!(seq = view.seq, tasks = view.tasks.len(), "view");
-                let confirmed = true;
-                self.ports.views.send_replace(Some(CurrentView { view, confirmed }));
+                let view = self.follower.take_whole(view);
+                self.publish(view);
+            }
+            Some(session_down::Message::Delta(delta)) => {
+                let delta = ViewDelta::try_from(delta).map_err(|e| format!("malformed change of the view: {e}"))?;
+                self.take_delta(delta).await?;
             }
             Some(session_down::Message::Managers(list)) => self.take_managers(list),
             Some(session_down::Message::Probe(request)) => self.probe(request.round),
-            Some(session_down::Message::Delta(_) | session_down::Message::Beat(_)) | None => {}
+            // The latter from a newer manager.
+            Some(session_down::Message::Beat(_)) | None => {}
         }
         Ok(())
     }
@@ -128,6 +143,29 @@ impl<'a> Line<'a> {
                 .send(message(Message::Probe(pb::ProbeReport { round, failures })))
                 .await;
         });
+    }
+
+    async fn take_delta(&mut self, delta: ViewDelta) -> Result<(), String> {
+        match self.follower.take_delta(&delta) {
+            Ok(Some(view)) => self.publish(view),
+            Ok(None) => {}
+            Err(why) => {
+                tracing::warn!(%why, "the whole view is asked for");
+                let reason = why.to_string();
+                self.send(Message::Resync(pb::Resync { reason })).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self, view: Arc<NodeView>) {
+        tracing::debug!(seq = view.seq, tasks = view.tasks.len(), "view");
+        let repairs = self.follower.repairs();
+        if repairs > 0 {
+            self.ports.state.send_modify(|state| state.repairs += repairs);
+        }
+        let confirmed = true;
+        self.ports.views.send_replace(Some(CurrentView { view, confirmed }));
     }
 
     fn take_managers(&self, list: pb::Managers) {
@@ -160,18 +198,28 @@ impl<'a> Line<'a> {
         self.send(Message::Statuses(pb::StatusBatch { reports })).await
     }
 
+    fn heartbeat(&self, applied: &mut watch::Receiver<u64>) -> Message {
+        let applied_seq = *applied.borrow_and_update();
+        let (seq, checksum) = self.follower.known();
+        Message::Heartbeat(pb::Heartbeat {
+            applied_seq,
+            seq,
+            checksum,
+        })
+    }
+
     async fn send(&self, up: Message) -> Result<(), String> {
         let sent = self.up.send(message(up)).await;
         sent.map_err(|_| "the connection is gone".to_owned())
     }
 }
 
-fn heartbeat(applied: &mut watch::Receiver<u64>) -> Message {
-    let applied_seq = *applied.borrow_and_update();
-    Message::Heartbeat(pb::Heartbeat {
-        applied_seq,
-        ..pb::Heartbeat::default()
-    })
+/// At the time, if there is one.
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
 }
 
 fn every(period: Duration) -> Interval {

@@ -1,13 +1,16 @@
 //! The node's session with the managers: says what the node is, beats, reports task statuses, receives views.
 //!
-//! Any manager may be asked; the leader is preferred once it is known. A lost session is opened again, with backoff;
-//! meanwhile the node goes on with the last view, which is also on its disk.
+//! Any manager may be asked; the leader is preferred once it is known (`course`). A lost session is opened again, with
+//! backoff; meanwhile the node goes on with the last view, which is also on its disk. A new session goes on from there:
+//! the node says which view it has, and hears what changed (`follower`).
 
+mod course;
 pub mod describe;
+mod follower;
 mod line;
 pub mod saved;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use model::{NodeDescription, NodeView, Timestamp};
 use tokio::{
@@ -18,18 +21,20 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Streaming, transport::Channel};
 use wire::pb::{self, dispatcher_client::DispatcherClient, session_up};
 
-use self::line::Line;
+use self::{course::Course, follower::Follower, line::Line};
 use crate::{
     identity::Identity,
     worker::{CurrentView, Statuses, now},
 };
 
 /// Version of the session's protocol.
-const FORMAT: u32 = 1;
-/// First and longest wait before the next attempt.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+const FORMAT: u32 = 2;
+/// Before managers are looked for again where none is known.
+const NOBODY: Duration = Duration::from_secs(1);
+/// A manager takes a connection within this, although its first packet be lost; else another one may be better.
+const CONNECT: Duration = Duration::from_millis(1_500);
 /// A manager that accepts a session welcomes it within this.
-const WELCOME: Duration = Duration::from_secs(5);
+const WELCOME: Duration = Duration::from_secs(3);
 
 /// A manager as nodes reach it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +43,13 @@ pub struct Manager {
     pub addr: String,
     /// Leads, as far as is known.
     pub leader: bool,
+}
+
+impl Manager {
+    /// One of which no more than the address is known.
+    pub fn at(addr: String) -> Self {
+        Self { addr, leader: false }
+    }
 }
 
 /// How the session is, for `status`.
@@ -49,6 +61,8 @@ pub struct SessionState {
     pub error: String,
     /// Since when there is none; `None` with a manager.
     pub since: Option<Timestamp>,
+    /// How often this node's view had drifted from what the managers had told, and was sent anew.
+    pub repairs: u64,
 }
 
 /// Where the session gets what it sends and leaves what it receives.
@@ -72,11 +86,11 @@ pub struct Ports {
 /// Keeps a session until the handle is aborted.
 pub fn spawn(ports: Ports) -> JoinHandle<()> {
     tokio::spawn(async move {
-        let mut backoff = BACKOFF.0;
-        for attempt in 0usize.. {
-            let candidate = candidate(&ports.managers.borrow(), attempt);
-            let Some(addr) = candidate else {
-                tokio::time::sleep(BACKOFF.1).await;
+        let mut course = Course::default();
+        loop {
+            let next = course.next(&ports.managers.borrow());
+            let Some(addr) = next else {
+                tokio::time::sleep(NOBODY).await;
                 continue;
             };
             let Err(Ended { welcomed, reason }) = once(&ports, &addr).await;
@@ -86,27 +100,13 @@ pub fn spawn(ports: Ports) -> JoinHandle<()> {
                 false => tracing::warn!(manager = %addr, %reason, "no session"),
             }
             ports.state.send_modify(|state| {
-                *state = SessionState {
-                    manager: None,
-                    error: reason,
-                    since: state.since.or(Some(now())),
-                };
+                state.manager = None;
+                state.error = reason;
+                state.since.get_or_insert_with(now);
             });
-            backoff = if welcomed {
-                BACKOFF.0
-            } else {
-                (backoff * 2).min(BACKOFF.1)
-            };
-            tokio::time::sleep(backoff).await;
+            tokio::time::sleep(course.ended(&addr, welcomed)).await;
         }
     })
-}
-
-/// The leader on every other attempt, the managers in turn on the others: what is known of the leader may be stale.
-fn candidate(managers: &[Manager], attempt: usize) -> Option<String> {
-    let leader = managers.iter().find(|m| m.leader).filter(|_| attempt.is_multiple_of(2));
-    let in_turn = || managers.get(attempt / 2 % managers.len().max(1));
-    leader.or_else(in_turn).map(|m| m.addr.clone())
 }
 
 /// Why a session ended; it never does so by itself.
@@ -129,19 +129,33 @@ async fn once(ports: &Ports, addr: &str) -> Result<std::convert::Infallible, End
     description.wait_for(Option::is_some).await.map_err(Ended::early)?;
     let described = description.borrow().clone();
     let identity = ports.identity.borrow().clone();
-    let channel = identity.connect(addr).await.map_err(Ended::early)?;
-    let (up, down) = open(channel, described).await.map_err(|s| Ended::early(s.message()))?;
-    Line::new(ports, addr, up, down).run().await
+    let connecting = tokio::time::timeout(CONNECT, identity.connect(addr)).await;
+    let channel = connecting
+        .map_err(|_| Ended::early(format!("manager {addr} does not answer")))?
+        .map_err(Ended::early)?;
+    let view = ports.views.borrow().as_ref().map(|current| current.view.clone());
+    let follower = Follower::starting(view);
+    let (up, down) = open(channel, described, &follower)
+        .await
+        .map_err(|s| Ended::early(s.message()))?;
+    Line::new(ports, addr, (up, down), follower).run().await
 }
 
 type Up = mpsc::Sender<pb::SessionUp>;
 type Down = Streaming<pb::SessionDown>;
 
-async fn open(channel: Channel, description: Option<NodeDescription>) -> Result<(Up, Down), tonic::Status> {
+async fn open(
+    channel: Channel,
+    description: Option<NodeDescription>,
+    follower: &Follower,
+) -> Result<(Up, Down), tonic::Status> {
     let (up, stream) = mpsc::channel(16);
+    let (seq, checksum) = follower.known();
     let hello = pb::Hello {
         format: FORMAT,
         description: description.map(Into::into),
+        seq,
+        checksum,
         ..pb::Hello::default()
     };
     // The channel is empty and open: its receiver is the next line's.
@@ -164,12 +178,12 @@ fn message(message: session_up::Message) -> pb::SessionUp {
 }
 
 /// Checks a view before anything acts on it.
-fn checked(view: pb::NodeView, identity: &Identity) -> Result<Arc<NodeView>, String> {
+fn checked(view: pb::NodeView, identity: &Identity) -> Result<NodeView, String> {
     let view = NodeView::try_from(view).map_err(|e| format!("malformed view: {e}"))?;
     if (view.node, view.cluster) != (identity.node, identity.cluster) {
         return Err(format!("view is for node {} of cluster {}", view.node, view.cluster));
     }
-    Ok(Arc::new(view))
+    Ok(view)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Mutex};
 
-use model::{Role, TaskId, TaskState, TaskStatus, Timestamp};
+use model::{Role, TaskId, TaskState, TaskStatus, Timestamp, ViewDelta};
 use tokio_stream::StreamExt;
 use tonic::{Request, Response, Status};
 use wire::pb::{
@@ -21,14 +21,6 @@ fn manager(addr: &str, leader: bool) -> Manager {
         addr: addr.to_owned(),
         leader,
     }
-}
-
-#[test]
-fn the_leader_is_preferred_and_the_others_are_tried_in_turn() {
-    let managers = [manager("a", false), manager("b", true), manager("c", false)];
-    let tried: Vec<_> = (0..6).filter_map(|n| candidate(&managers, n)).collect();
-    assert_eq!(tried, ["b", "a", "b", "b", "b", "c"]);
-    assert_eq!(candidate(&[], 3), None);
 }
 
 type DownSender = mpsc::Sender<Result<pb::SessionDown, Status>>;
@@ -100,6 +92,7 @@ struct Bench {
     applied: watch::Sender<u64>,
     views: watch::Receiver<Option<CurrentView>>,
     managers: watch::Receiver<Vec<Manager>>,
+    state: watch::Receiver<SessionState>,
     _description: watch::Sender<Option<NodeDescription>>,
     session: JoinHandle<()>,
 }
@@ -125,6 +118,7 @@ async fn bench() -> Bench {
     let (applied, have) = watch::channel(0);
     let (views, seen) = watch::channel(None);
     let (managers, known) = watch::channel(vec![manager(&addr, false)]);
+    let (state, going) = watch::channel(SessionState::default());
     let ports = Ports {
         identity: watch::channel(authority.identity(1, Role::Worker)).1,
         description: described,
@@ -132,7 +126,7 @@ async fn bench() -> Bench {
         applied: have,
         views,
         managers,
-        state: watch::Sender::default(),
+        state,
     };
     Bench {
         heard,
@@ -141,6 +135,7 @@ async fn bench() -> Bench {
         applied,
         views: seen,
         managers: known,
+        state: going,
         _description: description,
         session: spawn(ports),
     }
@@ -187,12 +182,13 @@ impl Bench {
         }
     }
 
-    async fn hear_hello(&mut self) {
+    async fn hear_hello(&mut self) -> pb::Hello {
         let pb::session_up::Message::Hello(hello) = self.hear().await else {
             panic!("a session begins with a hello");
         };
         assert_eq!(hello.format, FORMAT);
-        assert_eq!(hello.description.unwrap().hostname, "n1");
+        assert_eq!(hello.description.as_ref().unwrap().hostname, "n1");
+        hello
     }
 
     async fn hear_reports(&mut self) -> Vec<(String, i32)> {
@@ -253,6 +249,43 @@ async fn views_are_checked_and_taken() {
 }
 
 #[tokio::test]
+async fn a_new_session_says_which_view_the_node_has_and_takes_what_changed() {
+    let mut bench = bench().await;
+    assert_eq!(bench.hear_hello().await.seq, 0, "nothing yet");
+    let seq = |seq, tasks: &[u32]| NodeView {
+        seq,
+        ..fixture::view(tasks)
+    };
+    let (one, two, three) = (seq(1, &[1]), seq(2, &[1, 2]), seq(3, &[2]));
+    let taken = |view: NodeView| move |now: &Option<CurrentView>| now.as_ref().is_some_and(|now| *now.view == view);
+    bench.say(session_down::Message::View(one.clone().into())).await;
+    bench.views.wait_for(taken(one.clone())).await.unwrap();
+    bench.hang_up();
+    let hello = bench.hear_hello().await;
+    assert_eq!((hello.seq, hello.checksum), (1, one.checksum()));
+    let delta = |old: &NodeView, new: &NodeView| session_down::Message::Delta(ViewDelta::between(old, new).into());
+    bench.say(delta(&one, &two)).await;
+    bench.views.wait_for(taken(two.clone())).await.unwrap();
+    bench.say(delta(&one, &three)).await;
+    let pb::session_up::Message::Resync(asked) = bench.hear().await else {
+        panic!("a change of another view is not taken");
+    };
+    assert_eq!(asked.reason, "the change is of view 1, this node has view 2");
+    bench.say(session_down::Message::View(three.clone().into())).await;
+    bench.views.wait_for(taken(three)).await.unwrap();
+    assert_eq!(bench.state.borrow().repairs, 1);
+}
+
+#[tokio::test]
+async fn a_manager_that_answers_no_more_is_given_up() {
+    let mut bench = bench().await;
+    bench.hear_hello().await;
+    bench.say(session_down::Message::Beat(pb::Beat::default())).await;
+    // The connection is as good as ever, and nobody hangs up.
+    bench.hear_hello().await;
+}
+
+#[tokio::test]
 async fn heartbeats_say_what_the_kernel_has() {
     let mut bench = bench().await;
     bench.hear_hello().await;
@@ -280,8 +313,7 @@ async fn a_certificate_that_is_due_is_replaced_on_disk_and_in_use() {
     let identity = watch::Sender::new(old.clone());
     let state = SessionState {
         manager: Some(addr),
-        error: String::new(),
-        since: None,
+        ..SessionState::default()
     };
     let mut renewed = identity.subscribe();
     let renewal = crate::identity::keep_fresh(identity, watch::channel(state).1, folder.path().to_owned());

@@ -1,0 +1,161 @@
+//! Which manager is called next, how long is waited before, and when one that says nothing is given up. Pure.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Manager;
+
+/// First and longest wait before the next attempt. Short: a new leader waits one grace for its nodes, and no longer.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(800));
+/// Heartbeat periods without an answer after which a manager is given up.
+const PATIENCE: u32 = 2;
+
+/// The way through the managers: the leader first, as far as one is known, unless it is the one that has just failed;
+/// else one after the other.
+#[derive(Clone, Debug)]
+pub struct Course {
+    turn: usize,
+    /// Called last, without success.
+    failed: Option<String>,
+    backoff: Duration,
+}
+
+impl Default for Course {
+    fn default() -> Self {
+        Self {
+            turn: 0,
+            failed: None,
+            backoff: BACKOFF.0,
+        }
+    }
+}
+
+impl Course {
+    /// The manager to call now.
+    pub fn next(&mut self, managers: &[Manager]) -> Option<String> {
+        let good = |manager: &&Manager| self.failed.as_ref() != Some(&manager.addr);
+        if let Some(leader) = managers.iter().find(|m| m.leader).filter(good) {
+            return Some(leader.addr.clone());
+        }
+        let others: Vec<&Manager> = managers.iter().filter(good).collect();
+        // The only one is called again although it failed.
+        let Some(next) = others.get(self.turn % others.len().max(1)) else {
+            return managers.first().map(|only| only.addr.clone());
+        };
+        self.turn += 1;
+        Some(next.addr.clone())
+    }
+
+    /// The session with a manager ended, or did not begin; answers with how long to wait before the next attempt.
+    pub fn ended(&mut self, addr: &str, welcomed: bool) -> Duration {
+        self.failed = Some(addr.to_owned());
+        if welcomed {
+            self.backoff = BACKOFF.0;
+        }
+        let wait = self.backoff;
+        self.backoff = (wait * 2).min(BACKOFF.1);
+        wait
+    }
+}
+
+/// Whether the manager at the other end lives: it answers heartbeats.
+#[derive(Clone, Debug, Default)]
+pub struct Pulse {
+    /// The first heartbeat since anything was heard.
+    unanswered: Option<Instant>,
+    /// It has answered a heartbeat once; those of earlier versions never do.
+    answers: bool,
+}
+
+impl Pulse {
+    /// A heartbeat was sent.
+    pub fn beat(&mut self, now: Instant) {
+        self.unanswered.get_or_insert(now);
+    }
+
+    /// Something was heard; `answer`: to a heartbeat.
+    pub fn heard(&mut self, answer: bool) {
+        self.unanswered = None;
+        self.answers |= answer;
+    }
+
+    /// When the manager is given up, if nothing is heard.
+    pub fn deadline(&self, period: Duration) -> Option<Instant> {
+        self.unanswered.filter(|_| self.answers).map(|at| at + period * PATIENCE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn managers(leader: Option<usize>) -> Vec<Manager> {
+        let names = ["a", "b", "c"].into_iter().enumerate();
+        let manager = |(n, name): (usize, &str)| {
+            let mut manager = Manager::at(name.to_owned());
+            manager.leader = leader == Some(n);
+            manager
+        };
+        names.map(manager).collect()
+    }
+
+    #[test]
+    fn the_leader_is_called_unless_it_has_just_failed() {
+        let mut course = Course::default();
+        assert_eq!(course.next(&managers(Some(1))).as_deref(), Some("b"));
+        course.ended("b", true);
+        let tried: Vec<_> = (0..4)
+            .filter_map(|_| {
+                let next = course.next(&managers(Some(1)))?;
+                course.ended(&next, false);
+                Some(next)
+            })
+            .collect();
+        assert_eq!(tried, ["a", "b", "c", "b"], "what is known of the leader may be stale");
+        assert_eq!(course.next(&managers(Some(0))).as_deref(), Some("a"), "told by the last one");
+    }
+
+    #[test]
+    fn without_a_leader_all_are_tried_in_turn_and_the_only_one_again() {
+        let mut course = Course::default();
+        let mut tried: Vec<_> = (0..6)
+            .filter_map(|_| {
+                let next = course.next(&managers(None))?;
+                course.ended(&next, false);
+                Some(next)
+            })
+            .collect();
+        tried.sort();
+        tried.dedup();
+        assert_eq!(tried, ["a", "b", "c"]);
+        let only = &managers(None)[..1];
+        assert_eq!(course.next(only).as_deref(), Some("a"));
+        course.ended("a", false);
+        assert_eq!(course.next(only).as_deref(), Some("a"));
+        assert_eq!(course.next(&[]), None);
+    }
+
+    #[test]
+    fn waits_grow_until_a_session_was_good() {
+        let mut course = Course::default();
+        let waits: Vec<u128> = (0..6).map(|_| course.ended("a", false).as_millis()).collect();
+        assert_eq!(waits, [50, 100, 200, 400, 800, 800]);
+        assert_eq!(course.ended("a", true).as_millis(), 50);
+    }
+
+    #[test]
+    fn a_manager_is_given_up_two_periods_after_a_heartbeat_that_nothing_follows() {
+        let (start, period) = (Instant::now(), Duration::from_millis(800));
+        let mut pulse = Pulse::default();
+        pulse.beat(start);
+        assert_eq!(pulse.deadline(period), None, "it may be one that does not answer");
+        pulse.heard(true);
+        assert_eq!(pulse.deadline(period), None);
+        pulse.beat(start + period);
+        pulse.beat(start + period * 2);
+        assert_eq!(pulse.deadline(period), Some(start + period * 3));
+        pulse.heard(false);
+        assert_eq!(pulse.deadline(period), None);
+    }
+}
