@@ -82,7 +82,9 @@ impl Pulse {
 
     /// When the manager is given up, if nothing is heard.
     pub fn deadline(&self, period: Duration) -> Option<Instant> {
-        self.unanswered.filter(|_| self.answers).map(|at| at + period * PATIENCE)
+        self.unanswered
+            .filter(|_| self.answers)
+            .map(|at| at + period * PATIENCE)
     }
 }
 
@@ -113,7 +115,11 @@ mod tests {
             })
             .collect();
         assert_eq!(tried, ["a", "b", "c", "b"], "what is known of the leader may be stale");
-        assert_eq!(course.next(&managers(Some(0))).as_deref(), Some("a"), "told by the last one");
+        assert_eq!(
+            course.next(&managers(Some(0))).as_deref(),
+            Some("a"),
+            "told by the last one"
+        );
     }
 
     #[test]

@@ -102,7 +102,8 @@ impl<'a> Line<'a> {
     }
 
     async fn take(&mut self, down: pb::SessionDown) -> Result<(), String> {
-        self.pulse.heard(matches!(down.message, Some(session_down::Message::Beat(_))));
+        self.pulse
+            .heard(matches!(down.message, Some(session_down::Message::Beat(_))));
         match down.message {
             Some(session_down::Message::Welcome(welcome)) => {
                 self.welcomed = true;

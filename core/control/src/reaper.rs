@@ -1,6 +1,6 @@
 //! Which tasks are forgotten: those never placed and not wanted any more, those of removed services and slots once they
-//! have ended (or nobody is left to say so), and the oldest of each slot's history. A task on a node that has been down
-//! for a day counts as ended.
+//! have ended, and the oldest of each slot's history. A task on an unreachable node may run, and keeps its addresses:
+//! it counts as ended when its node says so, is removed, or has been down for a day.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ fn is_forgotten(view: &View, task: &Task) -> bool {
     let Some(node) = task.node else {
         return task.desired > DesiredState::Running;
     };
-    let gone = view.node(node).is_none_or(|node| node.status.state == NodeState::Down);
+    let gone = view.node(node).is_none();
     task.desired == DesiredState::Remove && (gone || task.status.state.is_terminal())
 }
 

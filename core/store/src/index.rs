@@ -62,6 +62,9 @@ impl Indexes {
         for task in tables.tasks.values() {
             indexes.relink_task(None, Some(task));
         }
+        for (service, vips) in &tables.resting.vips {
+            vips.iter().for_each(|vip| indexes.hold_vip(vip, *service));
+        }
         indexes
     }
 
@@ -107,5 +110,14 @@ impl Indexes {
         for vip in &service.vips {
             self.disown(vip.network, vip.addr);
         }
+    }
+
+    /// An address that a removed service's tasks may still answer for.
+    pub fn hold_vip(&mut self, vip: &model::VirtualIp, service: ServiceId) {
+        self.own(vip.network, vip.addr, AddressOwner::Vip(service));
+    }
+
+    pub fn release_vip(&mut self, vip: &model::VirtualIp) {
+        self.disown(vip.network, vip.addr);
     }
 }

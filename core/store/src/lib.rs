@@ -12,6 +12,7 @@ mod event;
 mod fixture;
 mod index;
 mod refused;
+mod rest;
 mod state;
 mod tables;
 

@@ -135,6 +135,8 @@ pub enum Refused {
         task: TaskId,
         state: TaskState,
     },
+    #[error("task {task} may still run on node {node}: it cannot be forgotten before it has ended")]
+    TaskNotEnded { task: TaskId, node: String },
     #[error("slot {slot} is filled by task {task}, which has not ended and is wanted")]
     SlotTaken { slot: String, task: TaskId },
     #[error("task {task} is {state}: it cannot become {next} any more")]

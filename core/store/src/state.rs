@@ -67,9 +67,11 @@ impl State {
         self.network(*self.indexes.network_names.get(name)?)
     }
 
-    /// The network that has a VNI.
+    /// The network that has a VNI; also one that was removed, as long as a task may be in it.
     pub fn network_with_vni(&self, vni: Vni) -> Option<&Network> {
-        self.network(*self.indexes.vnis.get(&vni)?)
+        let resting = || self.resting_networks().find(|network| network.vni == vni);
+        let known = self.indexes.vnis.get(&vni).and_then(|id| self.network(*id));
+        known.or_else(resting)
     }
 
     /// The one network of published services that name none.

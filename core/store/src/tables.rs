@@ -9,7 +9,7 @@ use imbl::{OrdMap, Vector};
 use model::{Cluster, ContainerSpec, Network, NetworkId, Node, NodeId, RequestId, Service, ServiceId, Task, TaskId};
 use serde::{Deserialize, Serialize};
 
-use crate::Refused;
+use crate::{Refused, rest::Resting};
 
 /// The tables, keyed by id.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +25,9 @@ pub(crate) struct Tables {
     pub cursors: OrdMap<NetworkId, IpAddr>,
     /// Highest raft id that any node ever had.
     pub highest_raft_id: u64,
+    /// What was given up while somebody may still use it.
+    #[serde(default)]
+    pub resting: Resting,
     /// Outcomes of the latest requests, and their order of arrival.
     pub outcomes: OrdMap<RequestId, Outcome>,
     pub arrivals: Vector<RequestId>,

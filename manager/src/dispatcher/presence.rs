@@ -90,17 +90,22 @@ async fn watch_over(
         beats: None,
         rhythm: None,
     };
+    let mut deadline = watch.look(&snapshot(&latest));
     loop {
-        let deadline = watch.look(&snapshot(&latest));
         tokio::select! {
             message = inbox.recv() => match message {
-                Some(message) => watch.take(message, &snapshot(&latest)),
+                // Whoever is heard is overdue later, not sooner: no need to look at all nodes for each heartbeat.
+                Some(message) => {
+                    watch.take(message, &snapshot(&latest));
+                    continue;
+                }
                 None => return,
             },
             () = sleep_until(deadline) => {}
             changed = published.wait_for(|p| watch.is_outdated(p)) => if changed.is_err() { return },
             _ = stopping.wait_for(|stop| *stop) => return,
         }
+        deadline = watch.look(&snapshot(&latest));
     }
 }
 

@@ -8,5 +8,6 @@ mod node;
 mod rights;
 mod secrecy;
 mod services;
+mod sessions;
 mod settings;
 mod survival;

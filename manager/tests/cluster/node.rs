@@ -179,13 +179,18 @@ impl Member {
         channel(self.manager, shown).await.unwrap()
     }
 
+    /// A session that takes whole views only.
     pub async fn agent(&self, hostname: &str) -> Agent {
-        let (up, stream) = mpsc::channel(16);
-        let hello = pb::Hello {
+        self.session(pb::Hello {
             format: 1,
             description: Some(description(hostname)),
             ..pb::Hello::default()
-        };
+        })
+        .await
+    }
+
+    pub async fn session(&self, hello: pb::Hello) -> Agent {
+        let (up, stream) = mpsc::channel(16);
         up.send(up_message(session_up::Message::Hello(hello))).await.unwrap();
         let mut dispatcher = DispatcherClient::new(self.channel().await);
         let down = dispatcher

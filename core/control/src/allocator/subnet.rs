@@ -28,8 +28,8 @@ struct Taken {
     by: String,
 }
 
-/// Everything that a new subnet may not overlap. A default route takes nothing.
-fn taken(view: &View) -> Vec<Taken> {
+/// Everything that a new subnet may not overlap, or, if it can be `chosen`, should not. A default route takes nothing.
+fn taken(view: &View, chosen: bool) -> Vec<Taken> {
     let mut all = Vec::new();
     let mut take = |range: IpNet, by: String| {
         if let IpNet::V4(range) = range
@@ -43,6 +43,17 @@ fn taken(view: &View) -> Vec<Taken> {
             network.subnet,
             format!("network {} ({})", network.spec.name, network.subnet),
         );
+    }
+    for network in view.resting_networks() {
+        if chosen || view.has_unreachable_tasks(network.id) {
+            let (name, subnet) = (&network.spec.name, network.subnet);
+            take(
+                subnet,
+                format!(
+                    "removed network {name} ({subnet}), which tasks on a node that is down may use until that is removed"
+                ),
+            );
+        }
     }
     for node in view.nodes() {
         let Some(description) = &node.description else { continue };
@@ -72,7 +83,7 @@ fn overlap(a: Ipv4Net, b: Ipv4Net) -> bool {
 /// The subnet of a new network.
 pub(crate) fn choose(view: &View, spec: &NetworkSpec) -> Result<IpNet, Refused> {
     let cluster = view.cluster().ok_or(Refused::NoCluster)?;
-    let taken = taken(view);
+    let taken = taken(view, spec.subnet.is_none());
     let Some(wished) = spec.subnet else {
         let settings = &cluster.settings;
         let prefix = if spec.ingress {

@@ -40,7 +40,11 @@ impl State {
                 network,
             });
         }
-        if let Some(other) = self.networks().find(|other| overlap(other.subnet, new.subnet)) {
+        let unreachable = self.resting_networks().filter(|n| self.has_unreachable_tasks(n.id));
+        let mut others = self.networks().chain(unreachable);
+        let clash = others.find(|other| overlap(other.subnet, new.subnet)).cloned();
+        drop(others);
+        if let Some(other) = clash {
             let with = format!("network {} ({})", other.spec.name, other.subnet);
             return Err(Refused::SubnetTaken {
                 subnet: new.subnet,
@@ -75,7 +79,7 @@ impl State {
             what: id.to_string(),
         };
         let found = self.network(id).ok_or_else(missing)?;
-        let (network, ingress) = (found.spec.name.to_string(), found.spec.ingress);
+        let (name, ingress) = (found.spec.name.to_string(), found.spec.ingress);
         let user = self.services().find(|service| {
             let by_name = service.spec.networks.iter().any(|a| a.network == id);
             by_name || (ingress && service.spec.networks.is_empty())
@@ -85,6 +89,7 @@ impl State {
             return Err(if ingress {
                 Refused::IngressInUse(service)
             } else {
+                let network = name;
                 Refused::NetworkInUse { network, service }
             });
         }
@@ -92,10 +97,13 @@ impl State {
             .tasks_in_network(id)
             .find(|task| task.is_live() && task.status.state < TaskState::Remove)
         {
-            return Err(Refused::NetworkInUseByTask { network, task: task.id });
+            let (network, task) = (name, task.id);
+            return Err(Refused::NetworkInUseByTask { network, task });
         }
+        let network = found.clone();
         events.push(Event::Network(id));
         self.drop_network(id);
+        self.rest_network(network);
         Ok(())
     }
 }

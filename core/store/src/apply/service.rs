@@ -101,12 +101,11 @@ impl State {
         at: Timestamp,
         events: &mut Vec<Event>,
     ) -> Result<(), Refused> {
-        if self.service(id).is_none() {
-            return Err(Refused::NotFound {
-                kind: Kind::Service,
-                what: id.to_string(),
-            });
-        }
+        let missing = || Refused::NotFound {
+            kind: Kind::Service,
+            what: id.to_string(),
+        };
+        let service = self.service(id).cloned().ok_or_else(missing)?;
         let tasks: Vec<_> = self.tasks_of_service(id).cloned().collect();
         for mut task in tasks {
             task.desired = DesiredState::Remove;
@@ -114,6 +113,7 @@ impl State {
         }
         events.push(Event::Service(id));
         self.drop_service(id);
+        self.rest_vips(service);
         Ok(())
     }
 

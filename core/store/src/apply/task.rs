@@ -50,17 +50,20 @@ impl State {
                 self.write_state(index, at, task, TaskState::Orphaned, message, events)
             }
             TaskOp::Remove { task } => {
-                if let Some(old) = self.task(task) {
-                    let (service, slot, node, ended) = (old.service, old.slot, old.node, true);
-                    events.push(Event::Task {
-                        task,
-                        service,
-                        slot,
-                        node,
-                        ended,
-                    });
-                    self.drop_task(task);
-                }
+                let Some(old) = self.task(task).cloned() else {
+                    return Ok(());
+                };
+                self.check_forgotten(&old)?;
+                let (service, slot, node, ended) = (old.service, old.slot, old.node, true);
+                events.push(Event::Task {
+                    task,
+                    service,
+                    slot,
+                    node,
+                    ended,
+                });
+                self.drop_task(task);
+                self.release(&old);
                 Ok(())
             }
         }
@@ -166,7 +169,23 @@ impl State {
             node: task.node,
             ended: task.status.state.is_terminal(),
         });
+        let ended = task.status.state.is_terminal().then(|| task.clone());
         self.put_task(task);
+        if let Some(ended) = ended {
+            self.release(&ended);
+        }
+    }
+
+    /// A task that may run somewhere is not forgotten: its addresses would be given to others.
+    fn check_forgotten(&self, task: &Task) -> Result<(), Refused> {
+        let node = task.node.and_then(|id| self.node(id));
+        match node.filter(|_| !task.status.state.is_terminal()) {
+            Some(node) => Err(Refused::TaskNotEnded {
+                task: task.id,
+                node: node.hostname(),
+            }),
+            None => Ok(()),
+        }
     }
 
     fn report(&mut self, index: u64, report: StatusReport, events: &mut Vec<Event>) -> Result<(), Refused> {

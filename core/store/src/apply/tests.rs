@@ -153,7 +153,8 @@ fn removing_a_service_dooms_its_tasks_and_frees_its_names() {
     let id = ServiceId::from_bits(1);
     apply(&mut state, Command::RemoveService { id, at: AT }).unwrap();
     assert_eq!(state.task(TaskId::from_bits(1)).unwrap().desired, DesiredState::Remove);
-    assert_eq!(state.address_owner(NetworkId::from_bits(1), ip("10.1.0.2")), None);
+    let vip = state.address_owner(NetworkId::from_bits(1), ip("10.1.0.2"));
+    assert_eq!(vip, Some(AddressOwner::Vip(id)), "its task still runs");
     assert!(
         apply(
             &mut state,

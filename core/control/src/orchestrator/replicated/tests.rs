@@ -208,13 +208,67 @@ fn scaling_touches_no_running_task_and_publishing_neither() {
     assert!(before.iter().all(|id| after.contains(id)) && after.len() == 3);
 }
 
-#[test]
-fn tasks_of_a_removed_service_go_when_they_have_stopped_or_their_node_is_lost() {
+/// A service with a task on each of two nodes, removed while the second one is down.
+fn removed_with_a_lost_task() -> (Bed, ServiceId) {
     let (mut bed, web) = web(2, 2, |_| ());
     bed.apply(Command::RemoveService { id: web, at: bed.now }).unwrap();
     bed.settle();
     assert_eq!(tasks(&bed, web, |_| true).len(), 2, "they still run");
     bed.node_status(2, NodeState::Down);
     bed.converge();
+    (bed, web)
+}
+
+#[test]
+fn tasks_of_a_removed_service_go_when_they_have_stopped() {
+    let (mut bed, web) = removed_with_a_lost_task();
+    let left = tasks(&bed, web, |_| true);
+    assert_eq!(left.len(), 1, "nobody has said that the other one stopped");
+    let at = left[0].attachments[0].clone();
+    assert!(bed.view().address_owner(at.network, at.addr).is_some());
+    bed.node_status(2, NodeState::Ready);
+    bed.converge();
     assert_eq!(bed.view().tasks().count(), 0);
+    assert!(bed.view().address_owner(at.network, at.addr).is_none());
+}
+
+#[test]
+fn tasks_on_a_lost_node_are_given_up_after_a_day_or_with_their_node() {
+    let (mut bed, _) = removed_with_a_lost_task();
+    later(&mut bed, 24 * 3600 - 1);
+    bed.converge();
+    assert_eq!(bed.view().tasks().count(), 1);
+    later(&mut bed, 1);
+    bed.converge();
+    assert_eq!(bed.view().tasks().count(), 0);
+    let (mut bed, _) = removed_with_a_lost_task();
+    let (id, at) = (NodeId::from_bits(2), bed.now);
+    bed.apply(Command::RemoveNode { id, at, force: false }).unwrap();
+    bed.converge();
+    assert_eq!(bed.view().tasks().count(), 0);
+}
+
+#[test]
+fn a_node_that_comes_back_stops_what_was_replaced_and_gets_nothing_by_itself() {
+    let (mut bed, web) = web(3, 3, |_| ());
+    bed.node_status(3, NodeState::Down);
+    bed.converge();
+    bed.node_status(3, NodeState::Ready);
+    let old = tasks(&bed, web, |t| t.node == Some(NodeId::from_bits(3)));
+    assert!(old.iter().all(|task| task.desired >= DesiredState::Shutdown));
+    bed.converge();
+    let on_3 = tasks(&bed, web, |t| t.is_live() && t.node == Some(NodeId::from_bits(3)));
+    assert_eq!((on_3.len(), running(&bed, web).len()), (0, 3));
+}
+
+#[test]
+fn a_paused_node_keeps_its_tasks_and_gets_none() {
+    let (mut bed, web) = web(2, 2, |_| ());
+    let node = bed.view().node(NodeId::from_bits(2)).unwrap().clone();
+    let (id, version, at, mut spec) = (node.id, node.version, bed.now, node.spec);
+    spec.availability = Availability::Pause;
+    bed.apply(Command::UpdateNodeSpec { id, version, at, spec }).unwrap();
+    scale(&mut bed, web, 6);
+    let on_2 = tasks(&bed, web, |t| t.is_live() && t.node == Some(id));
+    assert_eq!((on_2.len(), running(&bed, web).len()), (1, 6));
 }
