@@ -1,6 +1,9 @@
 //! Sessions with a manager that the test plays, over real TLS.
 
-use std::{collections::BTreeMap, sync::Mutex};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
 
 use model::{Role, TaskId, TaskState, TaskStatus, Timestamp, ViewDelta};
 use tokio_stream::StreamExt;

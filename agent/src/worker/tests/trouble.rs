@@ -32,7 +32,7 @@ impl Bench {
         self.session.send_replace(SessionState {
             since: cut.then(now),
             manager: (!cut).then(|| "192.0.2.9:2377".to_owned()),
-            error: String::new(),
+            ..SessionState::default()
         });
     }
 
