@@ -34,17 +34,16 @@ impl Default for Course {
 impl Course {
     /// The manager to call now.
     pub fn next(&mut self, managers: &[Manager]) -> Option<String> {
-        let good = |manager: &&Manager| self.failed.as_ref() != Some(&manager.addr);
-        if let Some(leader) = managers.iter().find(|m| m.leader).filter(good) {
+        let good = |manager: &Manager| self.failed.as_ref() != Some(&manager.addr);
+        if let Some(leader) = managers.iter().find(|m| m.leader && good(m)) {
             return Some(leader.addr.clone());
         }
-        let others: Vec<&Manager> = managers.iter().filter(good).collect();
+        let in_turn = (0..managers.len()).map(|step| (self.turn + step) % managers.len());
+        let next = in_turn.into_iter().find(|at| good(&managers[*at]));
         // The only one is called again although it failed.
-        let Some(next) = others.get(self.turn % others.len().max(1)) else {
-            return managers.first().map(|only| only.addr.clone());
-        };
-        self.turn += 1;
-        Some(next.addr.clone())
+        let at = next.or((!managers.is_empty()).then_some(0))?;
+        self.turn = at + 1;
+        Some(managers[at].addr.clone())
     }
 
     /// The session with a manager ended, or did not begin; answers with how long to wait before the next attempt.
