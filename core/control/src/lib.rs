@@ -18,6 +18,8 @@ mod request;
 mod scheduler;
 
 #[cfg(test)]
+mod history;
+#[cfg(test)]
 mod testbed;
 
 pub use assignment::{Board, Feed, Known, TUNNEL_OVERHEAD, Touched, Update, Verdict, node_view};

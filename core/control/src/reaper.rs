@@ -70,3 +70,6 @@ fn beyond_history(view: &View, id: ServiceId, scope: &Scope) -> Vec<TaskId> {
     }
     gone
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,10 @@
 //! Feeds against the whole views: over any history, what nodes have been told adds up to what they should have.
 
-mod history;
-
 use model::{NetworkAttachment, NodeState, TaskState, Unfit};
 use proptest::prelude::*;
 
-use self::history::{NODES, Step, act, steps};
 use super::*;
+use crate::history::{NODES, Step, act, steps};
 use crate::{node_view, testbed::Bed};
 
 /// A node that takes in what its feed says.
