@@ -11,7 +11,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use model::{ClusterId, NetworkId, NodeId, NodeView, ServiceId, TaskId};
 use store::{Event, View};
 
-use super::{container_mtu, topic::Topic};
+use super::{
+    container_mtu,
+    topic::{Moment, Topic},
+};
 
 /// Which nodes may have to be told something.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -64,6 +67,8 @@ impl Head {
 pub struct Board {
     pub(super) view: View,
     pub(super) seq: u64,
+    /// When the batch that is being taken in was applied.
+    at: Moment,
     /// Before this nothing is known of what changed when.
     pub(super) floor: u64,
     pub(super) head: Option<Head>,
@@ -105,6 +110,10 @@ impl Board {
         let mut board = Self {
             view: view.clone(),
             seq: floor,
+            at: Moment {
+                index: floor,
+                leapt: false,
+            },
             floor,
             head: None,
             peers: Topic::starting(floor),
@@ -165,6 +174,10 @@ impl Board {
     fn advance(&mut self, view: &View) -> bool {
         let newer = view.applied() > self.seq;
         if newer {
+            self.at = Moment {
+                index: view.applied(),
+                leapt: view.applied() > self.seq + 1,
+            };
             self.view = view.clone();
             self.seq = view.applied();
         }
