@@ -83,7 +83,7 @@ fn summary(rows: &[(Tier, Result<u32>, u64)]) -> Result<()> {
 fn run_tier(tier: Tier) -> Result<u32> {
     let passed = match tier {
         Tier::Unit => unit()?,
-        Tier::Sim => cargo_test("", &["-p", "sim"], &[])?,
+        Tier::Sim => cargo_test("", &["-p", "sim"], &[])? + planted()?,
         Tier::Prog => privileged("prog", &[])?,
         Tier::Netns => privileged("netns", &[])?,
         Tier::Fuzz => {
@@ -107,6 +107,16 @@ fn unit() -> Result<u32> {
         words.extend(["--exclude", name]);
     }
     Ok(cargo_test("", &words, &[])? + cargo_test("examples", &[], &[])?)
+}
+
+/// The checkers against bugs that are compiled in for them.
+fn planted() -> Result<u32> {
+    let features = "sim/planted,manager/planted";
+    cargo_test(
+        "",
+        &["-p", "sim", "-p", "manager", "--features", features, "planted"],
+        &[],
+    )
 }
 
 /// A tier whose tests are marked `#[ignore]` because they need root.

@@ -77,6 +77,8 @@ impl<D: Disk> Replica<D> {
             reads: BTreeSet::new(),
             snapshot_every: None,
         };
+        #[cfg(feature = "planted")]
+        planted::is(planted::Bug::VoteForgotten).then(|| replica.node.raft.vote = 0);
         replica.enter()?;
         Ok(replica)
     }
@@ -158,6 +160,10 @@ impl<D: Disk> Replica<D> {
     /// Asks for a read that reflects everything acknowledged before now. May be lost when there is no leader, or one
     /// that has committed nothing yet: ask again.
     pub fn read(&mut self, id: RequestId) {
+        #[cfg(feature = "planted")]
+        if planted::is(planted::Bug::StaleRead) && self.reads.insert((0, id)) {
+            return;
+        }
         self.node.read_index(id.bits().to_le_bytes().to_vec());
     }
 
@@ -215,12 +221,15 @@ impl<D: Disk> Replica<D> {
         if snapshot.is_none() && hard_state.is_none() && entries.is_empty() {
             return Ok(());
         }
-        self.disk.write(&DiskWrite {
+        let written = self.disk.write(&DiskWrite {
             hard_state,
             snapshot,
             keep_from: None,
             entries,
-        })?;
+        });
+        #[cfg(feature = "planted")]
+        let written = planted::forgive(planted::Bug::DiskErrorIgnored, written);
+        written?;
         let log = self.node.mut_store();
         if let Some(hard_state) = hard_state {
             log.hard_state = hard_state.clone();
@@ -240,6 +249,10 @@ impl<D: Disk> Replica<D> {
                 EntryType::EntryNormal if entry.data.is_empty() => self.state.apply_nothing(entry.index),
                 EntryType::EntryNormal => {
                     let Entry { request, command } = Entry::decode(&entry.data)?;
+                    #[cfg(feature = "planted")]
+                    if planted::is(planted::Bug::TwoApplyPaths) && !self.standing().leads {
+                        continue;
+                    }
                     let outcome = self.state.apply(entry.index, Entry { request, command });
                     let index = entry.index;
                     effects.push(Effect::Applied {

@@ -54,7 +54,11 @@ impl fmt::Display for Failure {
 /// A panic anywhere in a run is a failure of it.
 fn attempt(seed: u64, schedule: &[Step]) -> Result<Report, String> {
     let outcome = catch_unwind(AssertUnwindSafe(|| play(seed, managers(seed), schedule)));
-    outcome.unwrap_or_else(|_| Err("panicked".to_owned()))
+    outcome.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        Err(format!("panicked: {}", text.unwrap_or_default()))
+    })
 }
 
 /// Runs a seed.

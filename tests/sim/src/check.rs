@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use control::{Dirty, next_deadline, node_view, pass};
-use model::{DesiredState, NodeState, NodeView, PublishMode, RestartCondition, Service, Task, TaskState, Timestamp};
+use model::{
+    DesiredState, NodeId, NodeState, NodeView, PublishMode, RestartCondition, Service, Task, TaskState, Timestamp,
+};
 use plan::container::ContainerState;
 use store::{Event, State};
 
@@ -106,8 +108,17 @@ fn one_wanted_per_slot(state: &State) -> Checked {
     Ok(())
 }
 
-/// In a view that the leader sends.
-pub fn view(state: &State, view: &NodeView) -> Checked {
+/// In the view of a node, whole or made out of changes: it is the one of the state at its index.
+pub fn view(state: &State, node: NodeId, view: &NodeView) -> Checked {
+    ensure!(
+        node == view.node,
+        "node {node} is told what node {} should have, not its own",
+        view.node
+    );
+    let foreign = view.tasks.iter().find(|task| task.node != Some(node));
+    if let Some(task) = foreign {
+        return Err(format!("node {node} is told of {}, which is not its own", task.name()));
+    }
     let peers: BTreeSet<_> = view.peers.iter().map(|peer| peer.node).collect();
     for endpoint in &view.endpoints {
         let task = state.task(endpoint.task).ok_or("an endpoint without a task")?;
@@ -150,7 +161,34 @@ pub fn view(state: &State, view: &NodeView) -> Checked {
             ensure!(told, "the endpoint {} of {} is missing", a.addr, task.name());
         }
     }
+    let want = node_view(state, node, view.seq);
+    ensure!(
+        want.as_ref() == Some(view),
+        "node {node} has a view of no state: {}",
+        difference(want.as_ref(), view)
+    );
     Ok(())
+}
+
+/// What is missing in a view, and what is too much, for whoever reads of a failure.
+pub fn difference(want: Option<&NodeView>, have: &NodeView) -> String {
+    fn lines(view: &NodeView) -> BTreeSet<String> {
+        let head = format!("port {}, MTU {}", view.data_port, view.container_mtu);
+        let peers = view.peers.iter().map(|row| format!("{row:?}"));
+        let networks = view.networks.iter().map(|row| format!("{row:?}"));
+        let tasks = view
+            .tasks
+            .iter()
+            .map(|row| format!("task {} version {}", row.name(), row.version));
+        let endpoints = view.endpoints.iter().map(|row| format!("{row:?}"));
+        let services = view.services.iter().map(|row| format!("{row:?}"));
+        let rows = peers.chain(networks).chain(tasks).chain(endpoints).chain(services);
+        rows.chain([head]).collect()
+    }
+    let (want, have) = (want.map(lines).unwrap_or_default(), lines(have));
+    let missing: Vec<_> = want.difference(&have).collect();
+    let surplus: Vec<_> = have.difference(&want).collect();
+    format!("missing {missing:?}, too much {surplus:?}")
 }
 
 /// Containers that run on nodes which are not lost do not share addresses.

@@ -12,10 +12,11 @@ mod manager;
 mod net;
 mod node;
 mod record;
+pub mod scale;
 mod schedule;
 mod shrink;
 mod user;
 mod world;
 
 pub use campaign::{Failure, run};
-pub use world::Report;
+pub use world::{Report, member_of_three};

@@ -2,17 +2,23 @@
 //! `manager` crate runs it: heartbeats, one pass at a time, views to the nodes. It leads only once a read has shown that
 //! everything from before its term is applied.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
-use control::{Dirty, Heartbeats, next_deadline, node_view, pass};
+use control::{Board, Dirty, Feed, Heartbeats, Known, Update, Verdict, next_deadline, pass};
 use manager::raft::{MemoryDisk, Replica, ReplicaError};
-use model::{NodeId, NodeView, RequestId, Timestamp};
+use model::{NodeId, RequestId, Timestamp};
 use store::{Command, Event, Refused, View};
 
-use crate::{dice::Dice, world::Happening};
+use crate::{check::Checked, dice::Dice, world::Happening};
 
 /// Entries between snapshots; few, so that followers get some.
 const SNAPSHOT_EVERY: u64 = 40;
+
+/// A node that has not taken in what it was told so long ago is told again.
+const TELL_AGAIN: Duration = Duration::from_millis(1000);
 
 /// What only the leader has.
 #[derive(Debug)]
@@ -23,8 +29,8 @@ pub struct Leading {
     dirty: Dirty,
     /// Entries of the last pass that have not been applied yet: the next pass waits for them.
     pub in_flight: BTreeSet<RequestId>,
-    /// The last view sent to each node.
-    pub sent: BTreeMap<NodeId, NodeView>,
+    /// The sessions: what each node has been told, and when.
+    sessions: BTreeMap<NodeId, (Feed, Timestamp)>,
 }
 
 /// See the module.
@@ -35,10 +41,14 @@ pub struct Manager {
     pub disk: MemoryDisk,
     /// The process; `None` while it is down.
     pub replica: Option<Replica<MemoryDisk>>,
+    /// The same process while its disk is full: it waits for space.
+    resting: Option<Replica<MemoryDisk>>,
     /// Nanoseconds that its wall clock is ahead.
     pub skew: i64,
     /// What has come while the process was stopped by a signal; `None` unless it is.
     pub paused: Option<Vec<Happening>>,
+    /// What nodes can be told, kept while it follows too.
+    board: Board,
     /// Set while it leads.
     pub leading: Option<Leading>,
     /// The read that will show that it may lead.
@@ -56,8 +66,10 @@ impl Manager {
             member,
             disk,
             replica: None,
+            resting: None,
             skew: 0,
             paused: None,
+            board: Board::of(&View::default()),
             leading: None,
             reading: None,
             looking: false,
@@ -69,9 +81,26 @@ impl Manager {
 
     /// The process starts.
     pub fn start(&mut self) -> Result<(), ReplicaError> {
-        self.replica = Some(Replica::start(self.disk.clone())?.with_snapshot_every(SNAPSHOT_EVERY));
+        self.replica = Some(match self.resting.take() {
+            Some(mut resting) => match resting.restart() {
+                Ok(()) => resting,
+                Err(why) => {
+                    self.resting = Some(resting);
+                    return Err(why);
+                }
+            },
+            None => Replica::start(self.disk.clone())?.with_snapshot_every(SNAPSHOT_EVERY),
+        });
+        self.board = Board::of(&self.view());
         self.run += 1;
         Ok(())
+    }
+
+    /// Its disk is full.
+    pub fn rest(&mut self) {
+        let resting = self.replica.take();
+        self.stop();
+        self.resting = resting;
     }
 
     /// The process dies.
@@ -114,7 +143,7 @@ impl Manager {
                 beats: Heartbeats::starting(now),
                 dirty: Dirty::all(),
                 in_flight: BTreeSet::new(),
-                sent: BTreeMap::new(),
+                sessions: BTreeMap::new(),
             });
         }
     }
@@ -169,26 +198,46 @@ impl Manager {
         beats.into_iter().chain(next_deadline(&view, now)).min()
     }
 
-    /// The views that nodes have not been sent yet.
-    pub fn views(&mut self) -> Vec<NodeView> {
-        let state = self.view();
+    /// Its state has changed by these events, or is another one altogether.
+    pub fn post(&mut self, events: Option<&[Event]>) {
+        let view = self.view();
+        match events {
+            Some(events) => self.board.update(&view, events),
+            None => self.board.refresh(&view),
+        };
+    }
+
+    /// A node says what it has. What it was told may have been lost: then it is told again from there.
+    pub fn hear(&mut self, node: NodeId, known: Option<Known>, now: Timestamp) -> Checked {
+        let Some(leading) = &mut self.leading else {
+            return Ok(());
+        };
+        let anew = match (leading.sessions.get(&node), known) {
+            (Some((feed, told)), Some(known)) => match feed.compare(known) {
+                Verdict::Same => false,
+                Verdict::Behind => now.since(*told) > TELL_AGAIN,
+                Verdict::Drifted { want } => {
+                    return Err(format!("node {node} has {known:x?} instead of {want:x}"));
+                }
+            },
+            _ => true,
+        };
+        if anew {
+            leading.sessions.insert(node, (Feed::starting(node, known), now));
+        }
+        Ok(())
+    }
+
+    /// What nodes have to be told now.
+    pub fn updates(&mut self, now: Timestamp) -> Vec<(NodeId, Update)> {
         let Some(leading) = &mut self.leading else {
             return Vec::new();
         };
         let mut news = Vec::new();
-        for node in state.nodes() {
-            let Some(view) = node_view(&state, node.id, state.applied()) else {
-                continue;
-            };
-            let known = leading.sent.get(&node.id);
-            if !known.is_some_and(|old| {
-                NodeView {
-                    seq: view.seq,
-                    ..old.clone()
-                } == view
-            }) {
-                leading.sent.insert(node.id, view.clone());
-                news.push(view);
+        for (node, (feed, told)) in &mut leading.sessions {
+            if let Some(update) = feed.next(&self.board) {
+                *told = now;
+                news.push((*node, update));
             }
         }
         news

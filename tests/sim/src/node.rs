@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use model::{NodeId, NodeView, Task, TaskId, TaskState, TaskStatus, Timestamp};
+use control::Update;
+use model::{NodeId, NodeView, Task, TaskId, TaskState, TaskStatus, Timestamp, Unfit};
 use plan::container::{Container, ContainerState, Local, Step, next, next_unassigned};
 use store::StatusReport;
 
@@ -20,6 +21,19 @@ pub enum Operation {
     Stop,
     /// Remove the container.
     Remove,
+}
+
+/// What became of what a manager said.
+#[derive(Debug)]
+pub enum Taken {
+    /// It is the node's view now.
+    New,
+    /// Something newer was there.
+    Old,
+    /// It changes another view than the one that is there.
+    Missing,
+    /// What came out is not what the managers have.
+    Drifted,
 }
 
 /// See the module.
@@ -73,14 +87,23 @@ impl Machine {
         self.view.as_ref()?.tasks.iter().find(|task| task.id == id)
     }
 
-    /// Takes a view unless it is older than what is there.
-    pub fn take_view(&mut self, view: NodeView) {
-        if self.view.as_ref().is_some_and(|old| old.seq > view.seq) {
-            return;
-        }
+    /// Takes in what a manager says, unless it is older than what is there.
+    pub fn take(&mut self, update: Update) -> Taken {
+        let have = self.view.as_ref().map(|view| view.seq);
+        let view = match (update, &self.view) {
+            (Update::Whole(view), _) if have.is_none_or(|have| have <= view.seq) => view,
+            (Update::Delta(delta), Some(view)) if view.seq <= delta.seq => match view.apply(&delta) {
+                Ok(view) => view,
+                Err(Unfit::Gap { .. }) => return Taken::Missing,
+                Err(Unfit::Drift { .. }) => return Taken::Drifted,
+            },
+            (Update::Delta(_), None) => return Taken::Missing,
+            _ => return Taken::Old,
+        };
         self.confirmed = true;
         self.view = Some(view);
         self.adopt(false);
+        Taken::New
     }
 
     /// Begins to look after the tasks of the view and the containers of the engine.

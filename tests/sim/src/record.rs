@@ -109,6 +109,11 @@ impl Record {
         }
     }
 
+    /// The state at an index, if some manager rested there.
+    pub fn state_at(&self, index: u64) -> Option<&State> {
+        self.states.get(&index)
+    }
+
     /// Whether no manager has been further.
     pub fn is_latest(&self, index: u64) -> bool {
         self.states.last_key_value().is_none_or(|(latest, _)| *latest <= index)

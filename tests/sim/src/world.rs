@@ -29,6 +29,7 @@ use crate::{
 };
 
 pub use happening::Happening;
+pub use made::{cluster, member_of_three, node};
 
 /// How long the cluster may take when all is well again; a predecessor that does not stop is waited for a minute.
 const CALM: Duration = Duration::from_secs(150);
@@ -172,9 +173,9 @@ impl World {
             Happening::Heard {
                 manager,
                 node,
-                seq,
+                known,
                 reports,
-            } => return self.heard(manager, node, seq, reports),
+            } => return self.heard(manager, node, known, reports),
             Happening::Program(node) => return self.program(node),
             Happening::Join(node) => return self.join(*node),
             Happening::User => return self.user(),
@@ -183,7 +184,7 @@ impl World {
             Happening::Step(number) => self.step(number),
             Happening::Beat { node, run } => self.beat(node, run),
             Happening::Answered { node, leader } => self.answered(node, leader),
-            Happening::Told(view) => self.told(*view),
+            Happening::Told { node, update } => return self.told(node, *update),
             Happening::Done {
                 node,
                 run,

@@ -4,6 +4,7 @@
 //! `core/`. Every part runs; the failures are named together at the end.
 
 mod borders;
+mod planted;
 mod purity;
 
 use crate::process::{command, run};
@@ -18,11 +19,12 @@ type Check = fn() -> Result<()>;
 /// # Errors
 /// Names the checks that failed; their own words have been printed.
 pub fn run_all() -> Result<()> {
-    let checks: [(&str, Check); 4] = [
+    let checks: [(&str, Check); 5] = [
         ("format", format),
         ("lints", lints),
         ("borders", borders::check),
         ("purity of core/", purity::check),
+        ("planted bugs", planted::check),
     ];
     let mut failed = Vec::new();
     for (name, check) in checks {

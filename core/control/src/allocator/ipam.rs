@@ -35,6 +35,8 @@ pub(crate) fn first_host(subnet: IpNet) -> IpAddr {
 /// The next free address of `network`.
 pub(crate) fn free_address(view: &View, network: &Network) -> Result<IpAddr, Refused> {
     let first_free = |addr| view.first_free_address(network.id, addr);
+    #[cfg(feature = "planted")]
+    let first_free = |addr| planted::instead(planted::Bug::DoubledAddress, first_free(addr), || Some(Some(addr)));
     next_free(network.subnet, view.address_cursor(network.id), first_free).ok_or_else(|| Refused::NoAddress {
         network: network.spec.name.to_string(),
         subnet: network.subnet,

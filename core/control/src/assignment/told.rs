@@ -32,6 +32,10 @@ fn changes<R: Row>(keys: impl IntoIterator<Item = R::Key>, row: impl Fn(R::Key) 
 impl Board {
     /// The whole view of a node, or `None` if the cluster or the node is not there.
     pub(super) fn whole(&self, node: NodeId) -> Option<NodeView> {
+        #[cfg(feature = "planted")]
+        let node = planted::instead(planted::Bug::LeakedAssignment, node, || {
+            self.view.nodes().next().map(|n| n.id)
+        });
         node_view(&self.view, node, self.seq)
     }
 

@@ -200,7 +200,10 @@ impl State {
         }
         let now = &task.status;
         let older = state == now.state && status.at < now.at;
-        if now.state.is_terminal() || now.state.advance(state).is_err() || older {
+        let stale = now.state.is_terminal() || now.state.advance(state).is_err() || older;
+        #[cfg(feature = "planted")]
+        let stale = stale && !planted::is(planted::Bug::TaskGoesBack);
+        if stale {
             return Ok(());
         }
         let (mut task, at) = (task.clone(), status.at);

@@ -223,6 +223,8 @@ impl RedbDisk {
         let database = self.database()?;
         let written = (|| {
             let transaction = database.begin_write()?;
+            #[cfg(feature = "planted")]
+            let transaction = rows::without_sync(transaction);
             work(&transaction, &keys)?;
             if reseal {
                 rows::reseal(&transaction, &keys)?;

@@ -243,3 +243,25 @@ fn a_sync_that_is_skipped_would_be_noticed() {
     });
     assert!(lost.count() > 10);
 }
+
+#[cfg(feature = "planted")]
+#[test]
+fn planted_skipped_sync() {
+    let life = planted::with(planted::Bug::SkippedSync, Life::recorded);
+    let ops = life.tape.ops();
+    let (mut dice, mut replay) = (Dice(11), Replay::of(&ops));
+    let first = life.acknowledged[0].position;
+    let mut cuts: Vec<usize> = (0..50).map(|_| first + dice.below(ops.len() + 1 - first)).collect();
+    cuts.sort_unstable();
+    let found = cuts.iter().position(|cut| {
+        let disk = replay.torn(*cut, &mut dice);
+        let check = std::panic::AssertUnwindSafe(|| life.check(*cut, disk, "cut"));
+        std::panic::catch_unwind(check).is_err()
+    });
+    use std::io::Write as _;
+    let _ = writeln!(
+        std::io::stdout(),
+        "planted: SkippedSync: found by power cut {found:?} of 50 with lost pages"
+    );
+    assert!(found.is_some(), "a skipped sync is not found");
+}

@@ -142,3 +142,12 @@ pub(super) fn reseal(transaction: &WriteTransaction, keys: &Keys) -> Result<(), 
     }
     Ok(())
 }
+
+/// With the bug of that name the transaction's end does not wait for the disk.
+#[cfg(feature = "planted")]
+pub(super) fn without_sync(mut transaction: WriteTransaction) -> WriteTransaction {
+    if planted::is(planted::Bug::SkippedSync) {
+        let _ = transaction.set_durability(redb::Durability::None);
+    }
+    transaction
+}

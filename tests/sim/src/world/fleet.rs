@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use model::{Node, NodeId, NodeView, TaskId};
+use control::{Known, Update};
+use model::{Node, NodeId, TaskId};
 use store::{Command, Entry};
 
 use super::{Happening, World, made, ms, shifted};
 use crate::{
-    check,
+    check::{self, Checked},
     net::End,
-    node::{Machine, Operation},
+    node::{Machine, Operation, Taken},
 };
 
 const HEARTBEAT: Duration = Duration::from_millis(800);
@@ -29,7 +30,7 @@ impl World {
     }
 
     /// Tries until it is a member.
-    pub(super) fn join(&mut self, node: Node) -> check::Checked {
+    pub(super) fn join(&mut self, node: Node) -> Checked {
         let Some(leader) = self.leader() else {
             self.agenda.after(ms(500), Happening::Join(Box::new(node)));
             return Ok(());
@@ -80,11 +81,14 @@ impl World {
     fn report(&mut self, id: NodeId) {
         let Some(machine) = self.running(id) else { return };
         let (manager, reports) = (machine.home, machine.reports());
-        let seq = machine.view.as_ref().map(|view| view.seq);
+        let known = machine.view.as_ref().map(|view| Known {
+            seq: view.seq,
+            checksum: view.checksum(),
+        });
         let heard = Happening::Heard {
             manager,
             node: id,
-            seq,
+            known,
             reports,
         };
         self.carry(End::Node(id), End::Manager(manager), heard);
@@ -97,13 +101,27 @@ impl World {
         }
     }
 
-    pub(super) fn told(&mut self, view: NodeView) {
-        let id = view.node;
-        if let Some(machine) = self.running(id) {
-            machine.take_view(view);
-            self.work(id);
-            self.program_soon(id);
+    /// A node takes in what it is told. A change that does not fit asks for what is missing; what comes out must be
+    /// what the managers' state of that index says.
+    pub(super) fn told(&mut self, id: NodeId, update: Update) -> Checked {
+        let Some(machine) = self.running(id) else { return Ok(()) };
+        match machine.take(update) {
+            Taken::Old => return Ok(()),
+            Taken::Missing => {
+                self.report(id);
+                return Ok(());
+            }
+            Taken::Drifted => return Err(format!("changes make a wrong view on node {id}")),
+            Taken::New => {}
         }
+        let view = machine.view.clone();
+        let state = view.as_ref().and_then(|view| self.record.state_at(view.seq));
+        if let (Some(view), Some(state)) = (view, state) {
+            check::view(state, id, &view)?;
+        }
+        self.work(id);
+        self.program_soon(id);
+        Ok(())
     }
 
     /// The agent takes the steps that it can take, and reports.
@@ -142,7 +160,7 @@ impl World {
     }
 
     /// Now and then the agent dies in the middle of it.
-    pub(super) fn program(&mut self, id: NodeId) -> check::Checked {
+    pub(super) fn program(&mut self, id: NodeId) -> Checked {
         let dies = !self.calm && self.dice.chance(100);
         let survives = if dies {
             self.dice.between(0, 30) as usize

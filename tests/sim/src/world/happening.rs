@@ -1,6 +1,7 @@
 //! What can be on the agenda of a run.
 
-use model::{Node, NodeId, NodeView, TaskId};
+use control::{Known, Update};
+use model::{Node, NodeId, TaskId};
 use store::StatusReport;
 
 use crate::node::Operation;
@@ -24,13 +25,13 @@ pub enum Happening {
     Heard {
         manager: usize,
         node: NodeId,
-        seq: Option<u64>,
+        known: Option<Known>,
         reports: Vec<StatusReport>,
     },
     /// A manager's answer to it: who leads.
     Answered { node: NodeId, leader: Option<usize> },
-    /// A view arrives at a node.
-    Told(Box<NodeView>),
+    /// A view, or what changed in it, arrives at a node.
+    Told { node: NodeId, update: Box<Update> },
     /// An operation of an engine ends.
     Done {
         node: NodeId,
@@ -85,7 +86,7 @@ impl Happening {
             Self::Beat { node, .. } => ("heartbeat due", of(node)),
             Self::Heard { node, .. } => ("heartbeat heard", of(node)),
             Self::Answered { node, .. } => ("heartbeat answered", of(node)),
-            Self::Told(view) => ("view", of(&view.node)),
+            Self::Told { node, .. } => ("view", of(node)),
             Self::Done { node, .. } => ("operation done", of(node)),
             Self::Program(node) => ("kernel programmed", of(node)),
             Self::Join(node) => ("join", of(&node.id)),

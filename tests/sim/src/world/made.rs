@@ -12,7 +12,7 @@ use raft::eraftpb::{Message, MessageType, Snapshot};
 use store::State;
 
 /// Machine number `number`, from 1, as a node that nobody has heard yet.
-pub(super) fn node(id: NodeId, number: usize, at: Timestamp) -> Node {
+pub fn node(id: NodeId, number: usize, at: Timestamp) -> Node {
     let addr = IpAddr::from([192, 168, (number >> 8) as u8, number as u8]);
     Node {
         id,
@@ -48,7 +48,7 @@ pub(super) fn node(id: NodeId, number: usize, at: Timestamp) -> Node {
     }
 }
 
-pub(super) fn cluster(id: u128, at: Timestamp) -> Cluster {
+pub fn cluster(id: u128, at: Timestamp) -> Cluster {
     Cluster {
         id: ClusterId::from_bits(id),
         version: 0,
@@ -78,6 +78,14 @@ pub(super) fn disks(managers: u64) -> Result<Vec<MemoryDisk>, ReplicaError> {
         disks.push(disk);
     }
     Ok(disks)
+}
+
+/// The disk of the first of three members.
+///
+/// # Errors
+/// Raft's, if it does not take what they are founded with.
+pub fn member_of_three() -> Result<MemoryDisk, ReplicaError> {
+    disks(3).map(|mut disks| disks.swap_remove(0))
 }
 
 /// A leader's message with an empty state at index 10 of term 5.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use control::Known;
 use manager::raft::{Effect, ReplicaError};
 use model::{NodeId, RequestId};
 use store::{Command, Entry, Event, Refused, StatusReport, TaskOp, View};
@@ -74,6 +75,11 @@ impl World {
         };
         let effects = match replica.advance() {
             Ok(effects) => effects,
+            Err(ReplicaError::Disk(why)) if why.is_full() => {
+                self.managers[m].rest();
+                self.agenda.after(ms(500), Happening::Recovered(m));
+                return Ok(());
+            }
             Err(ReplicaError::Disk(_)) => {
                 let span = self.dice.between(50, 3000);
                 self.stop_manager(m, ms(span));
@@ -101,7 +107,9 @@ impl World {
             }
         }
         self.managers[m].check_standing();
-        self.check_manager(m, &before, (!installed).then_some(&events))?;
+        let events = (!installed).then_some(events.as_slice());
+        self.managers[m].post(events);
+        self.check_manager(m, &before, events)?;
         self.look(m);
         Ok(())
     }
@@ -117,7 +125,7 @@ impl World {
     }
 
     /// After a manager's step: one leader per term, equal states at equal indexes, and what must hold in every state.
-    fn check_manager(&mut self, m: usize, before: &View, events: Option<&Vec<Event>>) -> Checked {
+    fn check_manager(&mut self, m: usize, before: &View, events: Option<&[Event]>) -> Checked {
         let Some(replica) = &self.managers[m].replica else {
             return Ok(());
         };
@@ -132,8 +140,12 @@ impl World {
         if self.record.is_latest(now.applied()) {
             check::machines(&now, &self.machines)?;
         }
-        if let (true, Some(events)) = (self.record.reached(&now, events.map(Vec::as_slice))?, events) {
+        if let (true, Some(events)) = (self.record.reached(&now, events)?, events) {
             check::after(before, &now, events)?;
+            let removed = |event: &&Event| matches!(event, Event::Node(id) if before.node(*id).is_some() && now.node(*id).is_none());
+            for _ in events.iter().filter(removed) {
+                self.replace_machine();
+            }
         }
         Ok(())
     }
@@ -172,14 +184,12 @@ impl World {
         self.managers[m].looking = false;
         let (now, skew) = (self.agenda.now, self.managers[m].skew);
         let clock = shifted(now, skew);
-        let before = self.managers[m].view();
         for command in self.managers[m].decide(clock, &mut self.dice) {
             self.command(m, command, true)?;
         }
-        let state = self.managers[m].view();
-        for view in self.managers[m].views() {
-            check::view(&state, &view)?;
-            self.tell(m, view.node, Happening::Told(Box::new(view)));
+        for (node, update) in self.managers[m].updates(now) {
+            let update = Box::new(update);
+            self.tell(m, node, Happening::Told { node, update });
         }
         let busy = self.managers[m]
             .leading
@@ -190,14 +200,16 @@ impl World {
             self.agenda
                 .at(shifted(deadline, -skew).max(now + ms(5)), Happening::Loop(m));
         }
-        let gone = before.nodes().filter(|node| state.node(node.id).is_none()).count();
-        for _ in 0..gone {
-            self.replace_machine();
-        }
         Ok(())
     }
 
-    pub(super) fn heard(&mut self, m: usize, node: NodeId, seq: Option<u64>, reports: Vec<StatusReport>) -> Checked {
+    pub(super) fn heard(
+        &mut self,
+        m: usize,
+        node: NodeId,
+        known: Option<Known>,
+        reports: Vec<StatusReport>,
+    ) -> Checked {
         let view = self.managers[m].view();
         let Some(replica) = &self.managers[m].replica else {
             return Ok(());
@@ -211,11 +223,9 @@ impl World {
         if view.node(node).is_none() {
             return Ok(());
         }
-        // A view that has not arrived by the next heartbeat is sent again.
-        if leading.sent.get(&node).map(|view| view.seq) != seq {
-            leading.sent.remove(&node);
-        }
-        if let Some(ready) = leading.beats.heard(&view, node, shifted(self.agenda.now, skew)) {
+        let ready = leading.beats.heard(&view, node, shifted(self.agenda.now, skew));
+        self.managers[m].hear(node, known, self.agenda.now)?;
+        if let Some(ready) = ready {
             self.command(m, ready, false)?;
         }
         if !reports.is_empty() {
