@@ -1,8 +1,12 @@
-//! The cluster's certificate authority: one root (ECDSA P-256, 20 years), whose key is part of the cluster's state, and
-//! the nodes' certificates under it (90 days): CN = node id, OU = role, O = cluster id.
+//! The cluster's certificate authority: one root (ECDSA P-256 and 20 years unless an operator gave another), whose key is
+//! part of the cluster's state, and the nodes' certificates under it: CN = node id, OU = role, O = cluster id.
 //!
 //! Called at bootstrap, by the admission service and for renewals. Of a signing request only the key is taken, and only
 //! if the request proves that its sender has it; the managers choose id and role.
+
+mod authority;
+mod given;
+mod rotation;
 
 use model::Timestamp;
 use peer::Subject;
@@ -15,10 +19,11 @@ use rustls::pki_types::{CertificateDer, pem::PemObject};
 use thiserror::Error;
 use time::{Duration, OffsetDateTime};
 
+pub(crate) use authority::Authority;
+pub(crate) use rotation::{fresh_rotation, progress};
+
 /// Life of the root certificate.
 const ROOT_LIFE: Duration = Duration::days(20 * 365);
-/// Life of a node's certificate.
-const NODE_LIFE: Duration = Duration::days(90);
 /// Certificates begin this long before they are made, for nodes whose clocks are behind.
 const BACKDATE: Duration = Duration::hours(1);
 
@@ -31,6 +36,9 @@ pub enum CaError {
     /// The root's certificate or key cannot be used.
     #[error("the cluster's root certificate cannot be used: {0}")]
     Root(String),
+    /// A root that an operator gave cannot be the cluster's.
+    #[error("the given CA certificate cannot be the cluster's root: {0}")]
+    Given(String),
     /// The operating system has none.
     #[error("no randomness from the operating system")]
     Randomness,
@@ -40,6 +48,7 @@ pub enum CaError {
 }
 
 /// A root certificate with its key.
+#[derive(Clone)]
 pub(crate) struct Root {
     /// Certificate, PEM.
     pub(crate) certificate_pem: String,
@@ -58,7 +67,8 @@ impl Root {
         let mut params = CertificateParams::default();
         params.distinguished_name = DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, "swarm-ca");
-        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        // One step below it: its successor, signed by it on the day of its rotation.
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(1));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         params.not_before = moment(now) - BACKDATE;
         params.not_after = moment(now) + ROOT_LIFE;
@@ -73,19 +83,48 @@ impl Root {
         digest_of(&self.certificate_pem)
     }
 
-    /// A certificate, PEM, for the key of a signing request.
-    pub(crate) fn sign(&self, csr_pem: &str, subject: Subject, now: Timestamp) -> Result<String, CaError> {
+    /// A certificate, PEM, for the key of a signing request. It ends after `life`, or with the root if that is sooner.
+    pub(crate) fn sign(
+        &self,
+        csr_pem: &str,
+        subject: Subject,
+        now: Timestamp,
+        life: std::time::Duration,
+    ) -> Result<String, CaError> {
         let request =
             CertificateSigningRequestParams::from_pem(csr_pem).map_err(|why| CaError::Request(why.to_string()))?;
         if request.public_key.algorithm() != &PKCS_ECDSA_P256_SHA256 {
             return Err(CaError::Request("the key must be ECDSA P-256".to_owned()));
         }
+        let mut params = node_params(subject, now)?;
+        params.not_after = self::life(&self.certificate_pem)?.1.min(moment(now) + life);
+        Ok(params.signed_by(&request.public_key, &self.issuer()?)?.pem())
+    }
+
+    fn issuer(&self) -> Result<Issuer<'static, KeyPair>, CaError> {
         let root = |why: rcgen::Error| CaError::Root(why.to_string());
         let key = KeyPair::from_pem(&self.key_pem).map_err(root)?;
-        let issuer = Issuer::from_ca_cert_pem(&self.certificate_pem, key).map_err(root)?;
-        let params = node_params(subject, now)?;
-        Ok(params.signed_by(&request.public_key, &issuer)?.pem())
+        Issuer::from_ca_cert_pem(&self.certificate_pem, key).map_err(root)
     }
+
+    /// The certificate of `successor`, PEM: its name and key, signed by this root, for as long as this root lives.
+    fn cross_sign(&self, successor: &Self) -> Result<String, CaError> {
+        let mut params = given::of_same_name(&successor.certificate_pem)?;
+        let (own, new) = (life(&self.certificate_pem)?, life(&successor.certificate_pem)?);
+        params.not_before = own.0.max(new.0);
+        params.not_after = own.1.min(new.1);
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        let key = given::key(&successor.key_pem)?;
+        Ok(params.signed_by(&key, &self.issuer()?)?.pem())
+    }
+}
+
+/// First and last moment of a certificate, PEM.
+fn life(pem: &str) -> Result<(OffsetDateTime, OffsetDateTime), CaError> {
+    let life = Subject::validity(pem).map_err(|why| CaError::Root(why.to_string()))?;
+    let at = |seconds| OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    Ok((at(life.not_before), at(life.not_after)))
 }
 
 fn node_params(subject: Subject, now: Timestamp) -> Result<CertificateParams, CaError> {
@@ -100,7 +139,6 @@ fn node_params(subject: Subject, now: Timestamp) -> Result<CertificateParams, Ca
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
     params.not_before = moment(now) - BACKDATE;
-    params.not_after = moment(now) + NODE_LIFE;
     Ok(params)
 }
 

@@ -29,7 +29,7 @@ pub(crate) fn found_cluster(init: &InitParams) -> Result<(Cluster, NodeCredentia
         node: subject.node,
         cluster: subject.cluster,
         role: subject.role,
-        certificate_pem: root.sign(&csr_pem, subject, now)?,
+        certificate_pem: root.sign(&csr_pem, subject, now, init.settings.cert_expiry)?,
         key_pem,
         root_pem: root.certificate_pem.clone(),
     };

@@ -3,12 +3,13 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use model::{NodeId, Role};
+use rustls::ServerConfig;
 use seal::{KeyFile, UnlockKey};
 use store::View;
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
 use tonic::service::Routes;
 
-use crate::{api::Api, config::NodeCredentials, proposer::Proposer, tls::ServerIdentity, token};
+use crate::{api::Api, config::NodeCredentials, proposer::Proposer, tls, token};
 
 /// Open connections get this long to end at shutdown.
 const GOODBYE: Duration = Duration::from_secs(2);
@@ -17,7 +18,7 @@ const GOODBYE: Duration = Duration::from_secs(2);
 pub struct ManagerHandle {
     pub(crate) api: Api,
     pub(crate) listen_addr: SocketAddr,
-    pub(crate) identity: Arc<ServerIdentity>,
+    pub(crate) tls: watch::Sender<Arc<ServerConfig>>,
     pub(crate) credentials: watch::Sender<NodeCredentials>,
     pub(crate) unlock: watch::Receiver<Option<UnlockKey>>,
     pub(crate) key_file: KeyFile,
@@ -74,9 +75,9 @@ impl ManagerHandle {
         self.key_file.in_words().unwrap_or_else(|why| why.to_string())
     }
 
-    /// Shows a renewed certificate from now on.
+    /// Shows a renewed certificate, and trusts the roots that came with it, from the next connection on.
     pub fn set_credentials(&self, credentials: NodeCredentials) -> Result<(), peer::PeerError> {
-        self.identity.replace(&credentials)?;
+        self.tls.send_replace(tls::server_config(&credentials)?);
         self.credentials.send_replace(credentials);
         Ok(())
     }

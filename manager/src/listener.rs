@@ -14,7 +14,7 @@ use rustls::ServerConfig;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, mpsc},
+    sync::{Semaphore, mpsc, watch},
     time::timeout,
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
@@ -51,10 +51,9 @@ pub(crate) async fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
 /// Accepts until the receiver is dropped.
 pub(crate) async fn accept(
     listener: TcpListener,
-    config: Arc<ServerConfig>,
+    config: watch::Receiver<Arc<ServerConfig>>,
     connections: mpsc::Sender<io::Result<TlsConnection>>,
 ) {
-    let acceptor = TlsAcceptor::from(config);
     let handshakes = Arc::new(Semaphore::new(MAX_HANDSHAKES));
     loop {
         let Ok(permit) = handshakes.clone().acquire_owned().await else {
@@ -73,7 +72,9 @@ pub(crate) async fn accept(
                 continue;
             }
         };
-        let (acceptor, connections) = (acceptor.clone(), connections.clone());
+        // A renewed certificate counts for the next connection.
+        let acceptor = TlsAcceptor::from(config.borrow().clone());
+        let connections = connections.clone();
         tokio::spawn(async move {
             match timeout(HANDSHAKE_TIMEOUT, shake_hands(acceptor, stream, from)).await {
                 Ok(Ok(connection)) => {

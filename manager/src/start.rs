@@ -1,6 +1,6 @@
 //! Starting a manager, new or from disk: the parts in their order.
 
-use std::{fs, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{fs, io, net::SocketAddr, time::Duration};
 
 use model::{NetworkId, NodeId};
 use seal::{KeyFileError, UnlockKey};
@@ -27,7 +27,7 @@ use crate::{
     peers::Peers,
     proposer::Proposer,
     raft::{DiskError, Driver, PeerChannels, ProposeError, RedbDisk, Replica, ReplicaError},
-    tls::{self, ServerIdentity},
+    tls,
 };
 
 /// Connections that wait for the server to take them.
@@ -176,8 +176,7 @@ fn run(
     credentials: NodeCredentials,
 ) -> Result<ManagerHandle, StartError> {
     let node = credentials.node;
-    let identity = Arc::new(ServerIdentity::new(&credentials)?);
-    let tls = tls::server_config(&credentials.root_pem, identity.clone())?;
+    let (tls, shown) = watch::channel(tls::server_config(&credentials)?);
     let (credentials, current) = watch::channel(credentials);
     let peers = Peers::new(current);
     let transport = PeerChannels::new(peers.clone(), Handle::current());
@@ -198,13 +197,13 @@ fn run(
     let tasks = vec![
         tokio::spawn(autolock.follow(proposer.published())),
         tokio::spawn(leader::run(proposer.clone())),
-        tokio::spawn(listener::accept(listener, tls, connections)),
+        tokio::spawn(listener::accept(listener, shown, connections)),
     ];
     let server = tokio::spawn(serve(api.clone(), incoming, stopping));
     Ok(ManagerHandle {
         api,
         listen_addr: config.listen_addr,
-        identity,
+        tls,
         credentials,
         unlock,
         key_file: config.key_file(),

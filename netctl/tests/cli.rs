@@ -80,6 +80,8 @@ async fn answers_go_to_standard_output() {
     assert_eq!(stage.typed("datapath dump").await, seen("map FRONTEND 3\n", "", 0));
     let updated = stage.typed("swarm update --task-history-limit 2").await;
     assert_eq!(updated, seen("Swarm updated.\n", "", 0));
+    assert_eq!(stage.typed("swarm ca").await, seen("PEM\n", "", 0));
+    assert_eq!(stage.typed("swarm ca --rotate --quiet").await, seen("PEM\n", "", 0));
     let created = stage.typed("service create -d --name web web:1").await;
     assert_eq!(created, seen("0000000000000000000000001\n", "", 0));
 }
@@ -114,6 +116,11 @@ async fn what_cannot_work_is_told_before_anything_is_sent() {
     let create = stage.typed("service create --name a! web:1").await;
     assert!(create.err.contains("a!") && create.code == 1, "{create:?}");
     assert_eq!(stage.typed("service ls --frob").await.code, 2);
+    assert_eq!(stage.typed("swarm ca --ca-cert a.pem --ca-key b.pem").await.code, 2);
+    let absent = stage
+        .typed("swarm ca --rotate --ca-cert /nonexistent --ca-key /nonexistent")
+        .await;
+    assert!(absent.err.contains("/nonexistent") && absent.code == 1, "{absent:?}");
     assert_eq!(
         stage.typed("stack deploy x").await,
         seen("", "netctl stack deploy: not built yet\n", 1)

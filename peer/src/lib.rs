@@ -7,6 +7,7 @@
 mod dial;
 mod error;
 mod pem;
+mod root;
 mod subject;
 mod verify;
 
@@ -17,6 +18,7 @@ use rustls::{ClientConfig, crypto::CryptoProvider, version::TLS13};
 pub use dial::{ConnectError, connect};
 pub use error::PeerError;
 pub use pem::{chain, key, roots};
+pub use root::{digests, issuer, verify};
 pub use subject::{Subject, Validity};
 pub use verify::Accept;
 

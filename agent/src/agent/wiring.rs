@@ -11,7 +11,7 @@ use crate::{
     identity::{self, Identity},
     network::Network,
     runtime::Runtime,
-    session::{self, Manager, SessionState, describe, saved},
+    session::{self, Manager, SessionState, Trust, describe, saved},
     worker::{self, CurrentView},
 };
 
@@ -27,6 +27,7 @@ pub struct Wires {
     pub statuses: watch::Sender<worker::Statuses>,
     pub managers: watch::Sender<Vec<Manager>>,
     pub session: watch::Sender<SessionState>,
+    pub trust: watch::Sender<Option<Trust>>,
     pub description: watch::Sender<Option<NodeDescription>>,
 }
 
@@ -56,6 +57,7 @@ impl Wires {
                 since: Some(worker::now()),
                 ..SessionState::default()
             }),
+            trust: watch::Sender::default(),
             description: watch::Sender::new(None),
         }
     }
@@ -77,6 +79,7 @@ impl Wires {
         };
         let session = session::Ports {
             identity: self.identity.subscribe(),
+            trust: self.trust.clone(),
             description: self.description.subscribe(),
             statuses: self.statuses.subscribe(),
             applied: self.applied.subscribe(),
@@ -95,6 +98,7 @@ impl Wires {
             identity::keep_fresh(
                 self.identity.clone(),
                 self.session.subscribe(),
+                self.trust.subscribe(),
                 config.data_root.clone(),
             ),
             dns::serve(resolver),

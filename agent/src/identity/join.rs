@@ -92,7 +92,8 @@ pub async fn join(request: &JoinRequest) -> Result<Identity, JoinError> {
         .await
         .map_err(|status| refusal(&request.remote, &status))?
         .into_inner();
-    Ok(Identity::from_pem(issued.certificate_pem, signing.key_pem, ca_pem)?)
+    let roots = trusted(issued.roots_pem, &ca_pem);
+    Ok(Identity::from_pem(issued.certificate_pem, signing.key_pem, roots)?)
 }
 
 /// A new certificate and key for the same node, over its session's channel.
@@ -106,11 +107,23 @@ pub async fn renew(identity: &Identity, channel: Channel) -> Result<Identity, Jo
         .await
         .map_err(|status| refusal("", &status))?
         .into_inner();
-    Ok(Identity::from_pem(
-        issued.certificate_pem,
-        signing.key_pem,
-        identity.ca_pem.clone(),
-    )?)
+    let roots = trusted(issued.roots_pem, &identity.ca_pem);
+    Ok(Identity::from_pem(issued.certificate_pem, signing.key_pem, roots)?)
+}
+
+/// What a manager under the known roots says that is to be trusted from now on; nothing said, nothing changed.
+fn trusted(said: String, known: &str) -> String {
+    if said.is_empty() { known.to_owned() } else { said }
+}
+
+/// Tells the managers what this node has of the cluster's authority.
+pub async fn confirm(identity: &Identity, channel: Channel) -> Result<(), JoinError> {
+    let request = pb::ConfirmTrustRequest {
+        certificate_pem: identity.certificate_pem.clone(),
+        roots: peer::digests(&identity.ca_pem)?,
+    };
+    let confirmed = DispatcherClient::new(channel).confirm_trust(request).await;
+    confirmed.map(|_| ()).map_err(|status| refusal("", &status))
 }
 
 impl Identity {

@@ -14,7 +14,7 @@ use peer::{Accept, Own, PeerError, Subject};
 use rustls::ClientConfig;
 use thiserror::Error;
 
-pub use join::{JoinError, JoinRequest, SigningRequest, data_port, join, renew};
+pub use join::{JoinError, JoinRequest, SigningRequest, confirm, data_port, join, renew};
 pub(crate) use renewal::keep_fresh;
 
 /// A node's identity.

@@ -1,66 +1,139 @@
 //! Keeps the node's certificate fresh: a new key and certificate somewhere between half and four fifths of its life.
 //!
-//! Spread, as in Swarm, so that nodes that joined together do not renew together. The new identity is on disk before
+//! At once, give or take, when the managers sign with another root. Otherwise spread, as in Swarm, so that nodes that joined together do not renew together. The new identity is on disk before
 //! anybody uses it; running sessions keep the old one until they end.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use tokio::{sync::watch, task::JoinHandle};
+use tonic::transport::Channel;
 
-use peer::{Subject, Validity};
+use peer::{PeerError, Subject, Validity};
 
-use super::{Identity, JoinError, renew};
-use crate::session::SessionState;
+use super::{Identity, confirm, renew};
+use crate::session::{SessionState, Trust};
 
 /// Longest sleep: the wall clock may be set meanwhile.
 const LOOK: Duration = Duration::from_secs(3600);
 /// Between two renewals, also where clocks disagree so much that a new certificate is due at once.
 const RETRY: Duration = Duration::from_secs(60);
+/// Between two steps after the cluster's root.
+const FOLLOW: Duration = Duration::from_millis(500);
 
-/// Renews `identity` when it is due, until the handle is aborted.
+/// What the node has to do for its identity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Step {
+    /// Nothing, for this long.
+    Wait(Duration),
+    /// Get a new certificate: the old one's time has come.
+    Renew,
+    /// Get one under another root, anywhere within this span.
+    Recertify(Duration),
+    /// Trust these roots.
+    Adopt(String),
+    /// Tell the managers what it has.
+    Confirm,
+}
+
+/// `share` (0 to 255) says where between 50 % and 80 % of its life a certificate is renewed; `now` is in seconds since
+/// the epoch.
+fn step(identity: &Identity, trust: Option<&Trust>, share: u8, now: i64) -> Result<Step, PeerError> {
+    let wait = due(Subject::validity(&identity.certificate_pem)?, share, now);
+    if wait.is_zero() {
+        return Ok(Step::Renew);
+    }
+    let Some(trust) = trust else {
+        return Ok(Step::Wait(wait));
+    };
+    if peer::issuer(&identity.certificate_pem, &trust.roots_pem)?.as_ref() != Some(&trust.issuer) {
+        return Ok(Step::Recertify(trust.spread));
+    }
+    Ok(match trust.confirmed {
+        _ if identity.ca_pem != trust.roots_pem => Step::Adopt(trust.roots_pem.clone()),
+        false => Step::Confirm,
+        true => Step::Wait(wait),
+    })
+}
+
+/// Renews `identity` when it is due, and follows the cluster's root, until the handle is aborted.
 pub(crate) fn keep_fresh(
     identity: watch::Sender<Identity>,
     session: watch::Receiver<SessionState>,
+    mut trust: watch::Receiver<Option<Trust>>,
     data_root: PathBuf,
 ) -> JoinHandle<()> {
     tokio::spawn(async move {
         let share = dice();
         loop {
             let current = identity.borrow().clone();
-            let wait = Subject::validity(&current.certificate_pem).map(|life| due(life, share, now()));
-            match wait {
-                Ok(wait) if !wait.is_zero() => {
-                    tokio::time::sleep(wait.min(LOOK)).await;
-                    continue;
-                }
-                Ok(_) => {}
-                Err(error) => tracing::error!(%error, "the life of the certificate is not known"),
-            }
-            let manager = session.borrow().manager.clone();
-            let renewed = match manager {
-                Some(manager) => replace(&current, &manager, &data_root).await,
-                None => Err("no session with a manager".to_owned()),
+            let told = trust.borrow_and_update().clone();
+            let step = step(&current, told.as_ref(), share, now()).unwrap_or_else(|error| {
+                tracing::error!(%error, "the certificate cannot be read");
+                Step::Renew
+            });
+            let pause = match &step {
+                Step::Wait(wait) => (*wait).min(LOOK),
+                Step::Renew => RETRY,
+                Step::Recertify(_) | Step::Adopt(_) | Step::Confirm => FOLLOW,
             };
-            match renewed {
-                Ok(renewed) => drop(identity.send_replace(renewed)),
-                Err(reason) => tracing::warn!(%reason, "the certificate could not be renewed, trying again"),
+            match carry_out(step, &current, &session, &data_root).await {
+                Ok(Some(renewed)) => drop(identity.send_replace(renewed)),
+                Ok(None) => {}
+                Err(reason) => tracing::warn!(%reason, "the certificate is not as it should be, trying again"),
             }
-            tokio::time::sleep(RETRY).await;
+            sleep_unless_told(pause, &mut trust).await;
         }
     })
 }
 
-async fn replace(current: &Identity, manager: &str, data_root: &std::path::Path) -> Result<Identity, String> {
-    let renewed = async {
-        let channel = current.connect(manager).await?;
-        let renewed = renew(current, channel).await?;
-        renewed.save(data_root)?;
-        Ok::<_, JoinError>(renewed)
+/// Ends early when the managers say something else.
+async fn sleep_unless_told(span: Duration, trust: &mut watch::Receiver<Option<Trust>>) {
+    let told = async {
+        if trust.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
     };
-    renewed.await.map_err(|error| error.to_string())
+    let _ = tokio::time::timeout(span, told).await;
+}
+
+/// Answers with the new identity, which is on disk, if there is one.
+async fn carry_out(
+    step: Step,
+    current: &Identity,
+    session: &watch::Receiver<SessionState>,
+    data_root: &Path,
+) -> Result<Option<Identity>, String> {
+    let renewed = match step {
+        Step::Wait(_) => return Ok(None),
+        Step::Adopt(roots) => Identity {
+            ca_pem: roots,
+            ..current.clone()
+        },
+        Step::Confirm => {
+            let channel = call(current, session).await?;
+            confirm(current, channel).await.map_err(|error| error.to_string())?;
+            return Ok(None);
+        }
+        Step::Renew | Step::Recertify(_) => {
+            if let Step::Recertify(spread) = step {
+                tokio::time::sleep(spread * u32::from(dice()) / 255).await;
+            }
+            let channel = call(current, session).await?;
+            renew(current, channel).await.map_err(|error| error.to_string())?
+        }
+    };
+    renewed.save(data_root).map_err(|error| error.to_string())?;
+    Ok(Some(renewed))
+}
+
+/// A channel to the manager that the session is with.
+async fn call(current: &Identity, session: &watch::Receiver<SessionState>) -> Result<Channel, String> {
+    let manager = session.borrow().manager.clone();
+    let manager = manager.ok_or("no session with a manager")?;
+    current.connect(&manager).await.map_err(|error| error.to_string())
 }
 
 /// How long until renewal; `share` (0 to 255) says where between 50 % and 80 % of the life.
@@ -83,7 +156,10 @@ fn now() -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use model::Role;
+
     use super::*;
+    use crate::identity::fixture::Authority;
 
     #[test]
     fn a_certificate_is_renewed_between_half_and_four_fifths_of_its_life() {
@@ -94,5 +170,33 @@ mod tests {
         assert_eq!(due(life, 0, 1000), Duration::from_secs(500));
         assert_eq!(due(life, 255, 1000), Duration::from_secs(800));
         assert_eq!(due(life, 255, 1900), Duration::ZERO, "overdue is now");
+    }
+
+    #[test]
+    fn another_root_is_followed_step_by_step() {
+        let (old, new) = (Authority::new(), Authority::new());
+        let digest = |authority: &Authority| peer::digests(&authority.pem).unwrap().concat();
+        let both = format!("{}{}", old.pem, new.pem);
+        let trust = |issuer: &Authority, roots_pem: &str, confirmed| Trust {
+            roots_pem: roots_pem.to_owned(),
+            issuer: digest(issuer),
+            confirmed,
+            spread: Duration::ZERO,
+        };
+        // The middle of a certificate's life from 1975 to 4096, in seconds.
+        let step = |identity: &Identity, trust| step(identity, Some(&trust), 255, 1_000_000_000).unwrap();
+        let before = old.identity(1, Role::Worker);
+        assert!(matches!(step(&before, trust(&old, &old.pem, true)), Step::Wait(_)));
+        assert_eq!(step(&before, trust(&old, &old.pem, false)), Step::Confirm);
+        assert_eq!(
+            step(&before, trust(&new, &both, false)),
+            Step::Recertify(Duration::ZERO)
+        );
+        let mut after = new.identity(1, Role::Worker);
+        after.ca_pem.clone_from(&both);
+        assert_eq!(step(&after, trust(&new, &both, false)), Step::Confirm);
+        assert_eq!(step(&after, trust(&new, &new.pem, false)), Step::Adopt(new.pem.clone()));
+        after.ca_pem.clone_from(&new.pem);
+        assert!(matches!(step(&after, trust(&new, &new.pem, true)), Step::Wait(_)));
     }
 }

@@ -9,7 +9,7 @@ use tokio::{
 };
 use wire::pb::{self, session_down, session_up::Message};
 
-use super::{Down, Ended, Manager, Ports, Up, WELCOME, checked, course::Pulse, follower::Follower, message};
+use super::{Down, Ended, Manager, Ports, Trust, Up, WELCOME, checked, course::Pulse, follower::Follower, message};
 use crate::{
     probe,
     worker::{CurrentView, Statuses},
@@ -126,6 +126,12 @@ impl<'a> Line<'a> {
             }
             Some(session_down::Message::Managers(list)) => self.take_managers(list),
             Some(session_down::Message::Probe(request)) => self.probe(request.round),
+            Some(session_down::Message::Trust(trust)) => drop(self.ports.trust.send_replace(Some(Trust {
+                roots_pem: trust.roots_pem,
+                issuer: trust.issuer,
+                confirmed: trust.confirmed,
+                spread: Duration::from_millis(trust.spread_ms.into()),
+            }))),
             // The latter from a newer manager.
             Some(session_down::Message::Beat(_)) | None => {}
         }

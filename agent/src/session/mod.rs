@@ -52,6 +52,19 @@ impl Manager {
     }
 }
 
+/// What the managers want this node to have of the cluster's authority.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trust {
+    /// Roots to trust, PEM.
+    pub roots_pem: String,
+    /// Digest of the root that should have signed the node's certificate: SHA-256 of its DER bytes, hex.
+    pub issuer: String,
+    /// The managers know that it is so.
+    pub confirmed: bool,
+    /// A renewal begins anywhere within this.
+    pub spread: Duration,
+}
+
 /// How the session is, for `status`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SessionState {
@@ -69,6 +82,8 @@ pub struct SessionState {
 pub struct Ports {
     /// Who this node is; changes when its certificate is renewed.
     pub identity: watch::Receiver<Identity>,
+    /// What it should have of the cluster's authority, as the managers say.
+    pub trust: watch::Sender<Option<Trust>>,
     /// What it is; changes are sent.
     pub description: watch::Receiver<Option<NodeDescription>>,
     /// Statuses of its tasks.

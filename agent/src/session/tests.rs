@@ -75,6 +75,13 @@ impl Dispatcher for Fake {
         }))
     }
 
+    async fn confirm_trust(
+        &self,
+        _request: Request<pb::ConfirmTrustRequest>,
+    ) -> Result<Response<pb::ConfirmTrustResponse>, Status> {
+        Ok(Response::new(pb::ConfirmTrustResponse {}))
+    }
+
     async fn leave(
         &self,
         _request: Request<pb::LeaveClusterRequest>,
@@ -124,6 +131,7 @@ async fn bench() -> Bench {
     let (state, going) = watch::channel(SessionState::default());
     let ports = Ports {
         identity: watch::channel(authority.identity(1, Role::Worker)).1,
+        trust: watch::Sender::default(),
         description: described,
         statuses: reported,
         applied: have,
@@ -319,7 +327,12 @@ async fn a_certificate_that_is_due_is_replaced_on_disk_and_in_use() {
         ..SessionState::default()
     };
     let mut renewed = identity.subscribe();
-    let renewal = crate::identity::keep_fresh(identity, watch::channel(state).1, folder.path().to_owned());
+    let renewal = crate::identity::keep_fresh(
+        identity,
+        watch::channel(state).1,
+        watch::channel(None).1,
+        folder.path().to_owned(),
+    );
     let patience = Duration::from_secs(10);
     tokio::time::timeout(patience, renewed.changed())
         .await

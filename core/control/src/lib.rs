@@ -15,6 +15,7 @@ mod orchestrator;
 mod pass;
 mod reaper;
 mod request;
+mod rotation;
 mod scheduler;
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::{
     dirty::{Dirty, Scope},
     draft::{Draft, Ids},
     orchestrator::{self, tasks_of},
-    reaper, scheduler,
+    reaper, rotation, scheduler,
 };
 
 /// Decides what has to change, as commands to propose in this order. They fit `view`: if something else is applied in
@@ -33,7 +33,9 @@ pub fn pass(view: &View, dirty: &Dirty, now: Timestamp, ids: &mut dyn Ids) -> Ve
     for (service, tasks) in &waiting {
         scheduler::place(&mut draft, *service, tasks);
     }
-    draft.finish()
+    let mut commands = draft.finish();
+    commands.extend(rotation::finish(view));
+    commands
 }
 
 /// The tasks without a node that are to be looked at, by service, in the order of their slots.

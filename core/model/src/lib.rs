@@ -13,6 +13,7 @@ mod service;
 mod task;
 mod time;
 mod token;
+mod trust;
 mod view;
 
 pub use cluster::{Cluster, ClusterSecrets, ClusterSettings};
@@ -29,4 +30,5 @@ pub use service::{
 pub use task::{DesiredState, Slot, Task, TaskState, TaskStatus};
 pub use time::Timestamp;
 pub use token::JoinToken;
+pub use trust::{NodeTrust, RootRotation, RootSecrets};
 pub use view::{Changes, EndpointView, NetworkView, NodeView, PeerView, Row, ServiceView, Unfit, ViewDelta};

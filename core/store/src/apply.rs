@@ -8,6 +8,7 @@ mod network;
 mod node;
 mod service;
 mod task;
+mod trust;
 
 use crate::{Command, Entry, Event, Refused, State, TaskOp};
 
@@ -71,6 +72,11 @@ impl State {
                 manager,
             } => self.update_tokens(index, version, worker, manager, events),
             Command::UpdateSettings { version, settings } => self.update_settings(index, version, *settings, events),
+            Command::StartRootRotation { version, rotation } => {
+                self.start_root_rotation(index, version, *rotation, events)
+            }
+            Command::FinishRootRotation { digest } => self.finish_root_rotation(index, &digest, events),
+            Command::NodeTrust { id, trust } => self.set_node_trust(id, *trust, events),
             Command::CreateNetwork(new) => self.create_network(index, *new, events),
             Command::RemoveNetwork { id } => self.remove_network(id, events),
             Command::CreateService(new) => self.create_service(index, *new, events),

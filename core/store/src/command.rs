@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use model::{
     Attachment, Availability, Cluster, ClusterSettings, DesiredState, NetworkId, NetworkSpec, Node, NodeDescription,
-    NodeId, NodeSpec, NodeState, PublishedPort, RequestId, ServiceId, ServiceSpec, Task, TaskId, TaskStatus, Timestamp,
-    VirtualIp, Vni,
+    NodeId, NodeSpec, NodeState, NodeTrust, PublishedPort, RequestId, RootRotation, ServiceId, ServiceSpec, Task,
+    TaskId, TaskStatus, Timestamp, VirtualIp, Vni,
 };
 
 /// One log entry: a command and the request that asked for it. Its bytes begin with a format number, see
@@ -44,6 +44,25 @@ pub enum Command {
         version: u64,
         /// The new ones.
         settings: Box<ClusterSettings>,
+    },
+    /// A new root sets out to replace the cluster's, or the one that was on its way; compare-and-set.
+    StartRootRotation {
+        /// Version of the cluster that was read.
+        version: u64,
+        /// The new root.
+        rotation: Box<RootRotation>,
+    },
+    /// The new root takes the old one's place. Refused while there is a node that it has not reached.
+    FinishRootRotation {
+        /// Digest of the new root.
+        digest: String,
+    },
+    /// What a node says that it has of the cluster's authority.
+    NodeTrust {
+        /// Which.
+        id: NodeId,
+        /// What it has.
+        trust: Box<NodeTrust>,
     },
     /// A network with what the allocator gave it.
     CreateNetwork(Box<NewNetwork>),

@@ -59,6 +59,10 @@ pub enum Refused {
     NoCluster,
     #[error("{0}")]
     Invalid(String),
+    #[error("no rotation to the root certificate {0} is under way")]
+    NoRotation(String),
+    #[error("the new root certificate has not reached node {0}: bring it back, or remove it with \"netctl node rm\"")]
+    RotationUnfinished(String),
     #[error("{kind} {what} not found")]
     NotFound { kind: Kind, what: String },
     #[error("name conflicts with an existing object: {kind} {name} already exists")]

@@ -3,8 +3,8 @@
 use std::{iter, net::IpAddr, ops::Bound, sync::Arc};
 
 use model::{
-    Cluster, Name, Network, NetworkId, Node, NodeId, Protocol, PublishMode, RequestId, Service, ServiceId, Slot, Task,
-    TaskId, Vni,
+    Cluster, Name, Network, NetworkId, Node, NodeId, NodeTrust, Protocol, PublishMode, RequestId, RootRotation,
+    Service, ServiceId, Slot, Task, TaskId, Vni,
 };
 
 use crate::{
@@ -35,6 +35,16 @@ impl State {
     /// The cluster, once it has been made.
     pub fn cluster(&self) -> Option<&Cluster> {
         self.tables.cluster.as_deref()
+    }
+
+    /// The root that is to replace the cluster's, while it does.
+    pub fn root_rotation(&self) -> Option<&RootRotation> {
+        self.tables.rotation.as_deref()
+    }
+
+    /// What a node has of the cluster's authority, as it said last.
+    pub fn node_trust(&self, id: NodeId) -> Option<&NodeTrust> {
+        self.tables.trust.get(&id).map(AsRef::as_ref)
     }
 
     /// A node by id.
@@ -245,6 +255,7 @@ impl State {
     pub(crate) fn drop_node(&mut self, id: NodeId) {
         self.indexes.loads.unlink_node(id);
         self.tables.nodes.remove(&id);
+        self.tables.trust.remove(&id);
     }
 
     pub(crate) fn put_network(&mut self, network: Network) {

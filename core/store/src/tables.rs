@@ -6,7 +6,10 @@
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use imbl::{OrdMap, Vector};
-use model::{Cluster, ContainerSpec, Network, NetworkId, Node, NodeId, RequestId, Service, ServiceId, Task, TaskId};
+use model::{
+    Cluster, ContainerSpec, Network, NetworkId, Node, NodeId, NodeTrust, RequestId, RootRotation, Service, ServiceId,
+    Task, TaskId,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{Refused, rest::Resting};
@@ -17,6 +20,12 @@ pub(crate) struct Tables {
     /// Index of the last applied entry.
     pub applied: u64,
     pub cluster: Option<Arc<Cluster>>,
+    /// The root that is to replace the cluster's, while it does.
+    #[serde(default)]
+    pub rotation: Option<Arc<RootRotation>>,
+    /// What the nodes have of the cluster's authority, as they say.
+    #[serde(default)]
+    pub trust: OrdMap<NodeId, Arc<NodeTrust>>,
     pub nodes: OrdMap<NodeId, Arc<Node>>,
     pub services: OrdMap<ServiceId, Arc<Service>>,
     pub networks: OrdMap<NetworkId, Arc<Network>>,

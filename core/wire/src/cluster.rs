@@ -45,6 +45,7 @@ impl TryFrom<pb::ClusterSettings> for ClusterSettings {
     }
 }
 
+/// Without what is known of the nodes.
 impl From<Cluster> for pb::Cluster {
     fn from(cluster: Cluster) -> Self {
         Self {
@@ -53,6 +54,7 @@ impl From<Cluster> for pb::Cluster {
             created_at: cluster.created_at.0,
             settings: Some(cluster.settings.into()),
             root_ca: cluster.root_ca,
+            ..Self::default()
         }
     }
 }

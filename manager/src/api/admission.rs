@@ -14,7 +14,7 @@ use crate::{access::Caller, ca::CaError, mint, token};
 
 pub(super) fn uncertified(why: &CaError) -> Status {
     match why {
-        CaError::Request(_) => Status::invalid_argument(why.to_string()),
+        CaError::Request(_) | CaError::Given(_) => Status::invalid_argument(why.to_string()),
         _ => Status::internal(why.to_string()),
     }
 }
@@ -39,9 +39,8 @@ impl Admission for Api {
         _: Request<pb::RootCertificateRequest>,
     ) -> Result<Response<pb::RootCertificateResponse>, Status> {
         let view = self.proposer.view();
-        let (root, _) = Self::root(&view)?;
         Ok(Response::new(pb::RootCertificateResponse {
-            pem: root.certificate_pem,
+            pem: Self::authority(&view)?.pinned,
             data_port: view.cluster().map_or(0, |cluster| cluster.settings.data_port.into()),
         }))
     }
@@ -53,7 +52,7 @@ impl Admission for Api {
         let caller = request.extensions().get::<Caller>().copied();
         let request = request.into_inner();
         let view = self.read().await?;
-        let (root, cluster) = Self::root(&view)?;
+        let authority = Self::authority(&view)?;
         let role = view.cluster().map(|cluster| token::role_of(cluster, &request.token));
         let role = role.transpose().map_err(|why| uncertified(&why))?.flatten();
         let role = role.ok_or_else(|| Status::permission_denied("invalid join token"))?;
@@ -65,10 +64,10 @@ impl Admission for Api {
         let subject = Subject {
             node: NodeId::from_bits(mint::bits()),
             role,
-            cluster,
+            cluster: authority.cluster,
         };
         let now = mint::now();
-        let certificate_pem = root
+        let certificate_pem = authority
             .sign(&request.csr_pem, subject, now)
             .map_err(|why| uncertified(&why))?;
         let addr = node_addr(&request.addr, caller.as_ref())?;
@@ -79,7 +78,7 @@ impl Admission for Api {
         let joined = self.proposer.propose(join).await;
         joined.map_err(|why| refusal::unproposed(&why))?;
         tracing::info!(node = %subject.node, role = role.word(), %addr, "admitted");
-        Ok(Response::new(issued(certificate_pem, subject)))
+        Ok(Response::new(issued(certificate_pem, subject, authority.bundle)))
     }
 }
 
@@ -91,12 +90,13 @@ fn availability(number: i32) -> Availability {
     }
 }
 
-pub(super) fn issued(certificate_pem: String, subject: Subject) -> pb::IssueCertificateResponse {
+pub(super) fn issued(certificate_pem: String, subject: Subject, roots_pem: String) -> pb::IssueCertificateResponse {
     pb::IssueCertificateResponse {
         certificate_pem,
         node: subject.node.to_string(),
         role: pb::Role::from(subject.role).into(),
         cluster: subject.cluster.to_string(),
+        roots_pem,
     }
 }
 

@@ -33,4 +33,5 @@ control! {
     get_join_token(GetJoinTokenRequest) -> GetJoinTokenResponse;
     get_cluster(GetClusterRequest) -> Cluster;
     update_cluster(UpdateClusterRequest) -> Cluster;
+    rotate_root(RotateRootRequest) -> Cluster;
 }

@@ -1,6 +1,6 @@
 //! What nodes call: sessions, renewals, leaving. The node is the one in the certificate, whatever the message says.
 
-use model::{NodeState, Role};
+use model::{NodeState, NodeTrust, Role};
 use store::Command;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming, async_trait};
@@ -40,14 +40,46 @@ impl dispatcher_server::Dispatcher for Api {
     ) -> Result<Response<pb::IssueCertificateResponse>, Status> {
         let (_, subject) = caller(&request)?;
         let view = self.read().await?;
-        let (root, cluster) = Self::root(&view)?;
+        let authority = Self::authority(&view)?;
         // The role of the state: a demoted manager does not renew itself back.
         let role = view.node(subject.node).map_or(Role::Worker, |node| node.spec.role);
-        let node = subject.node;
-        let subject = Subject { node, role, cluster };
-        let signed = root.sign(&request.into_inner().csr_pem, subject, mint::now());
+        let subject = Subject {
+            node: subject.node,
+            role,
+            cluster: authority.cluster,
+        };
+        let signed = authority.sign(&request.into_inner().csr_pem, subject, mint::now());
         let certificate_pem = signed.map_err(|why| admission::uncertified(&why))?;
-        Ok(Response::new(admission::issued(certificate_pem, subject)))
+        Ok(Response::new(admission::issued(
+            certificate_pem,
+            subject,
+            authority.bundle,
+        )))
+    }
+
+    async fn confirm_trust(
+        &self,
+        request: Request<pb::ConfirmTrustRequest>,
+    ) -> Result<Response<pb::ConfirmTrustResponse>, Status> {
+        let (_, subject) = caller(&request)?;
+        let request = request.into_inner();
+        let unfit = |why: peer::PeerError| Status::invalid_argument(why.to_string());
+        let certified = Subject::of_pem(&request.certificate_pem).map_err(unfit)?;
+        if certified.node != subject.node {
+            return Err(Status::permission_denied("a node confirms its own certificate only"));
+        }
+        let authority = Self::authority(&self.proposer.view())?;
+        let issuer = peer::issuer(&request.certificate_pem, &authority.bundle).map_err(unfit)?;
+        let trust = NodeTrust {
+            issuer: issuer.unwrap_or_default(),
+            roots: request.roots,
+        };
+        let confirmed = self.proposer.propose(Command::NodeTrust {
+            id: subject.node,
+            trust: Box::new(trust),
+        });
+        confirmed.await.map_err(|why| refusal::unproposed(&why))?;
+        Ok(Response::new(pb::ConfirmTrustResponse {}))
     }
 
     async fn leave(

@@ -21,7 +21,7 @@ use wire::pb::{
     raft_transport_server::RaftTransportServer,
 };
 
-use crate::{ca::Root, dispatcher::Dispatcher, mint, peers::Peers, proposer::Proposer, raft::ProposeError};
+use crate::{ca::Authority, dispatcher::Dispatcher, mint, peers::Peers, proposer::Proposer, raft::ProposeError};
 
 /// Bytes of one message to or from a manager; a node's status batch or a service's spec stays far below.
 const MAX_MESSAGE_BYTES: usize = 64 << 20;
@@ -94,14 +94,9 @@ impl Api {
         ))
     }
 
-    /// The root with its key, and the cluster's id.
-    fn root(view: &View) -> Result<(Root, model::ClusterId), Status> {
-        let cluster = view.cluster().ok_or_else(|| refusal::refused(&Refused::NoCluster))?;
-        let root = Root {
-            certificate_pem: cluster.root_ca.clone(),
-            key_pem: cluster.secrets.root_ca_key.clone(),
-        };
-        Ok((root, cluster.id))
+    /// Who signs, and what nodes are to trust.
+    fn authority(view: &View) -> Result<Authority, Status> {
+        Authority::of(view).ok_or_else(|| refusal::refused(&Refused::NoCluster))
     }
 }
 

@@ -7,6 +7,7 @@ use model::{ClusterId, NodeId, Role};
 use super::*;
 
 const NOW: Timestamp = Timestamp(1_790_000_000_000_000_000);
+const LIFE: std::time::Duration = std::time::Duration::from_secs(90 * 86_400);
 
 fn subject(role: Role) -> Subject {
     Subject {
@@ -20,7 +21,7 @@ fn subject(role: Role) -> Subject {
 fn certificates_name_node_role_and_cluster_for_90_days() {
     let root = Root::create(NOW).unwrap();
     let (_, csr) = fresh_request().unwrap();
-    let pem = root.sign(&csr, subject(Role::Worker), NOW).unwrap();
+    let pem = root.sign(&csr, subject(Role::Worker), NOW, LIFE).unwrap();
     let der = CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
     assert_eq!(Subject::of_der(&der).ok(), Some(subject(Role::Worker)));
     let (_, certificate) = X509Certificate::from_der(&der).unwrap();
@@ -39,7 +40,7 @@ fn names_that_a_request_asks_for_are_ignored() {
     let mut wish = CertificateParams::new(vec!["manager.example".to_owned()]).unwrap();
     wish.distinguished_name.push(DnType::OrganizationalUnitName, "manager");
     let csr = wish.serialize_request(&key).unwrap().pem().unwrap();
-    let pem = root.sign(&csr, subject(Role::Worker), NOW).unwrap();
+    let pem = root.sign(&csr, subject(Role::Worker), NOW, LIFE).unwrap();
     let der = CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
     assert_eq!(Subject::of_der(&der).ok(), Some(subject(Role::Worker)));
     assert!(!String::from_utf8_lossy(&der).contains("manager.example"));
@@ -56,7 +57,7 @@ fn a_request_not_signed_by_its_own_key_is_refused() {
     let forged = CertificateSigningRequestParams::from_der(&bytes.into());
     assert!(forged.is_err());
     assert!(matches!(
-        root.sign("no request", subject(Role::Worker), NOW),
+        root.sign("no request", subject(Role::Worker), NOW, LIFE),
         Err(CaError::Request(_))
     ));
 }
@@ -66,6 +67,6 @@ fn a_key_of_another_kind_is_refused() {
     let root = Root::create(NOW).unwrap();
     let key = KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
     let csr = CertificateParams::default().serialize_request(&key).unwrap();
-    let refused = root.sign(&csr.pem().unwrap(), subject(Role::Worker), NOW);
+    let refused = root.sign(&csr.pem().unwrap(), subject(Role::Worker), NOW, LIFE);
     assert!(matches!(refused, Err(CaError::Request(_))));
 }

@@ -12,6 +12,7 @@ use std::{
 
 use control::{Board, Feed, Touched, Update};
 use model::NodeId;
+use store::Event;
 use tokio::{
     sync::{Notify, broadcast, watch},
     time::timeout,
@@ -165,7 +166,7 @@ impl Drop for Bell {
 #[derive(Default)]
 struct Batch {
     last: Option<News>,
-    events: Vec<store::Event>,
+    events: Vec<Event>,
     /// Some were lost, or say that anything may have changed.
     everything: bool,
 }
@@ -175,6 +176,18 @@ impl Batch {
         self.everything |= news.everything;
         self.events.extend_from_slice(&news.events);
         self.last = Some(news);
+    }
+
+    /// What nodes are told besides their views: settings and roots concern all of them, what one has of the roots itself.
+    fn touch(&self, touched: &mut Touched) {
+        touched.everyone |= self.everything;
+        for event in &self.events {
+            match event {
+                Event::Cluster => touched.everyone = true,
+                Event::Node(id) => drop(touched.nodes.insert(*id)),
+                _ => {}
+            }
+        }
     }
 
     /// Takes what else is there. False: nothing will come any more.
@@ -215,7 +228,8 @@ async fn write(
         let now = published.borrow().clone();
         standing = now.standing;
         if batch.last.is_some() || batch.everything {
-            let touched = shared.update(&batch, &now);
+            let mut touched = shared.update(&batch, &now);
+            batch.touch(&mut touched);
             seq.send_replace(
                 batch
                     .last

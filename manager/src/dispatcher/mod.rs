@@ -8,6 +8,7 @@ mod presence;
 mod probe;
 mod report;
 mod session;
+mod trust;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -22,7 +22,7 @@ use super::{
     heard::{Heard, Listener},
     presence::Presence,
     probe::Probes,
-    report,
+    report, trust,
 };
 use crate::{mint, proposer::Proposer};
 
@@ -171,7 +171,7 @@ impl Session {
     async fn tell(&self, session: u128, mut teller: Teller) -> Result<(), Status> {
         let bell = self.board.bell(self.node, session);
         let mut bearings = self.board.bearings();
-        let mut told = None;
+        let (mut told, mut trust) = (None, trust::Told::default());
         let mut next = Instant::now();
         loop {
             let now = bearings.borrow_and_update().clone();
@@ -183,6 +183,9 @@ impl Session {
             if self.proposer.view().node(self.node).is_none() {
                 let words = format!("node {} is not part of this swarm (any more)", self.node);
                 return Err(Status::permission_denied(words));
+            }
+            if let Some(trust) = trust.news(&self.proposer.view(), self.node) {
+                self.send(session_down::Message::Trust(trust)).await?;
             }
             if Instant::now() >= next
                 && let Some(update) = self.board.next(&mut teller.feed, teller.whole)

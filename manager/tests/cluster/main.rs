@@ -6,6 +6,7 @@ mod admission;
 mod matrix;
 mod node;
 mod rights;
+mod rotation;
 mod secrecy;
 mod services;
 mod sessions;

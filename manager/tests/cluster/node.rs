@@ -109,7 +109,8 @@ pub async fn channel(addr: SocketAddr, shown: Option<(&str, &str)>) -> Result<Ch
     let mut config = match shown {
         None => builder.with_no_client_auth(),
         Some((certificate, key)) => {
-            let chain = vec![CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()];
+            let chain = CertificateDer::pem_slice_iter(certificate.as_bytes());
+            let chain = chain.collect::<Result<_, _>>().unwrap();
             let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
             builder.with_client_auth_cert(chain, key).unwrap()
         }

@@ -1,5 +1,7 @@
 //! `netctl swarm ...`
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::AvailabilityArg;
@@ -17,6 +19,31 @@ pub enum SwarmCommand {
     Leave(LeaveArgs),
     /// Update the swarm
     Update(UpdateArgs),
+    /// Display and rotate the root CA
+    Ca(CaArgs),
+}
+
+/// `swarm ca`
+#[derive(Debug, Args)]
+pub struct CaArgs {
+    /// Rotate the swarm CA - if no certificate or key are provided, new ones will be generated
+    #[arg(long)]
+    pub rotate: bool,
+    /// Path to the PEM-formatted root CA certificate to use for the new cluster
+    #[arg(long, value_name = "FILE", requires = "rotate", requires = "ca_key")]
+    pub ca_cert: Option<PathBuf>,
+    /// Path to the PEM-formatted root CA key to use for the new cluster
+    #[arg(long, value_name = "FILE", requires = "rotate", requires = "ca_cert")]
+    pub ca_key: Option<PathBuf>,
+    /// Validity period for node certificates (ns|us|ms|s|m|h) [default: 2160h0m0s]
+    #[arg(long, value_name = "DURATION", requires = "rotate")]
+    pub cert_expiry: Option<String>,
+    /// Exit immediately instead of waiting for the root rotation to converge
+    #[arg(short, long)]
+    pub detach: bool,
+    /// Suppress progress output
+    #[arg(short, long)]
+    pub quiet: bool,
 }
 
 /// Settings that `swarm init` and `swarm update` have in common.

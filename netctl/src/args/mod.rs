@@ -10,7 +10,9 @@ use std::{ffi::OsString, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand, error::ErrorKind};
 
-pub use cluster::{InitArgs, JoinArgs, JoinTokenArgs, LeaveArgs, SettingsArgs, SwarmCommand, TokenRole, UpdateArgs};
+pub use cluster::{
+    CaArgs, InitArgs, JoinArgs, JoinTokenArgs, LeaveArgs, SettingsArgs, SwarmCommand, TokenRole, UpdateArgs,
+};
 pub use network::{NetworkCommand, NetworkCreateArgs};
 pub use node::{AvailabilityArg, NodeCommand, NodePsArgs, NodeUpdateArgs};
 pub use service::{

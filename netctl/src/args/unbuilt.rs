@@ -8,7 +8,7 @@ use crate::terminal;
 
 /// Shown below the list of commands.
 pub const HELP: &str = "Not built yet: secret, config, stack, service logs, service rollback, node promote, \
-node demote, swarm ca, swarm unlock, swarm unlock-key.";
+node demote, swarm unlock, swarm unlock-key.";
 
 /// Words by their group; the empty group holds first words.
 const WORDS: &[(&str, &[&str])] = &[
@@ -18,7 +18,7 @@ const WORDS: &[(&str, &[&str])] = &[
             "secret", "config", "stack", "plan", "why", "observe", "ports", "top", "test", "events",
         ],
     ),
-    ("swarm", &["ca", "unlock", "unlock-key"]),
+    ("swarm", &["unlock", "unlock-key"]),
     ("node", &["promote", "demote"]),
     ("service", &["logs", "rollback"]),
     ("network", &["connect", "disconnect", "prune"]),

@@ -12,7 +12,7 @@ use model::{Mode, Service, Task, TaskState};
 
 use crate::{client::Client, failure::Failure, terminal};
 
-use super::fetch;
+use super::{fetch, screen::Screen};
 
 const POLL: Duration = Duration::from_millis(200);
 /// How long all tasks must stay up before the service counts as converged: docker's default monitor period.
@@ -127,55 +127,6 @@ fn state_of(task: &Task, fault: Option<&Task>) -> String {
             format!("{state} (before: {})", fault.status.err.replace('\n', " "))
         }
         _ => state,
-    }
-}
-
-/// Where the lines go.
-struct Screen {
-    quiet: bool,
-    redraw: bool,
-    last: Vec<String>,
-}
-
-impl Screen {
-    fn new(quiet: bool) -> Self {
-        Self {
-            quiet,
-            redraw: terminal::is_interactive(),
-            last: Vec::new(),
-        }
-    }
-
-    fn draw(&mut self, lines: &[String]) {
-        if self.quiet {
-            return;
-        }
-        let mut text = String::new();
-        if self.redraw && !self.last.is_empty() {
-            // Cursor up to the first line, then each line erased before it is written.
-            text.push_str(&format!("\x1b[{}A", self.last.len()));
-        }
-        for (i, line) in lines.iter().enumerate() {
-            match self.redraw {
-                true => text.push_str(&format!("\x1b[2K{line}\n")),
-                false if self.is_news(i, line) => text.push_str(&format!("{line}\n")),
-                false => {}
-            }
-        }
-        if self.redraw {
-            text.push_str("\x1b[J");
-        }
-        terminal::show(&text);
-        self.last = lines.to_vec();
-    }
-
-    /// Without a terminal, the countdown is told once.
-    fn is_news(&self, i: usize, line: &str) -> bool {
-        let countdown = |line: &str| line.starts_with("verify: Waiting");
-        match self.last.get(i) {
-            Some(before) => before != line && !(countdown(before) && countdown(line)),
-            None => true,
-        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! One function per command: from arguments to what is printed.
 
+mod ca;
 mod cluster;
 mod converge;
 mod fetch;
@@ -8,6 +9,7 @@ mod inspect;
 mod network;
 mod node;
 mod remove;
+mod screen;
 mod service;
 mod status;
 
@@ -40,6 +42,7 @@ async fn connected(command: Command, client: &mut Client) -> Result<(), Failure>
             SwarmCommand::Join(args) => cluster::join(client, &args).await,
             SwarmCommand::JoinToken(args) => cluster::join_token(client, &args).await,
             SwarmCommand::Leave(args) => cluster::leave(client, &args).await,
+            SwarmCommand::Ca(args) => ca::ca(client, &args).await,
             SwarmCommand::Update(args) => cluster::update(client, &args).await,
         },
         Command::Node(command) => match command {

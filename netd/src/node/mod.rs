@@ -145,7 +145,8 @@ impl Node {
             return pending().await;
         };
         let mut identity = member.agent.identity();
-        let other = |new: &Identity| new.certificate_pem != member.identity.certificate_pem;
+        let has = |of: &Identity| (of.certificate_pem.clone(), of.ca_pem.clone());
+        let other = |new: &Identity| has(new) != has(&member.identity);
         let new = identity.wait_for(other).await.map(|new| new.clone());
         match new {
             Ok(new) => new,

@@ -22,7 +22,7 @@ impl State {
         Ok(())
     }
 
-    fn cluster_at(&mut self, version: u64) -> Result<&mut Cluster, Refused> {
+    pub(super) fn cluster_at(&mut self, version: u64) -> Result<&mut Cluster, Refused> {
         let cluster = Arc::make_mut(self.tables.cluster.as_mut().ok_or(Refused::NoCluster)?);
         #[cfg(feature = "planted")]
         let version = planted::instead(planted::Bug::LostUpdate, version, || Some(cluster.version));
