@@ -11,7 +11,12 @@
 mod handle;
 mod wiring;
 
-use std::{io, net::IpAddr, path::PathBuf, sync::Arc};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use thiserror::Error;
 
@@ -44,6 +49,8 @@ pub struct AgentConfig {
     pub identity: Identity,
     /// Managers to call, `HOST:PORT`; those that are learned later are kept on disk and called too.
     pub managers: Vec<String>,
+    /// Where others reach this node; the port is that of its manager, should it have one.
+    pub addr: SocketAddr,
     /// This node's tunnel endpoint.
     pub vtep: IpAddr,
 }

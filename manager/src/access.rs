@@ -41,20 +41,42 @@ pub(crate) fn check(path: &str, caller: &Caller, view: &View) -> Result<(), Stat
             let words = format!("{path} is served on the local socket only");
             return Err(Status::permission_denied(words));
         }
-        Access::Node | Access::Itself | Access::Manager => {}
+        Access::Node | Access::Itself | Access::Manager | Access::Peer => {}
     }
     let subject = caller
         .subject
         .ok_or_else(|| Status::unauthenticated("a certificate of this cluster is needed: join first"))?;
+    if access == Access::Peer {
+        return check_peer(&subject, view);
+    }
+    if view.cluster().is_none() {
+        return Err(Status::unavailable(
+            "this manager does not know the swarm yet: try another",
+        ));
+    }
     let of_cluster = view.cluster().is_some_and(|cluster| cluster.id == subject.cluster);
-    let node = view.node(subject.node).filter(|_| of_cluster).ok_or_else(|| {
-        Status::permission_denied(format!("node {} is not part of this swarm (any more)", subject.node))
-    })?;
+    let node = view.node(subject.node).filter(|_| of_cluster);
+    let node = node.ok_or_else(|| not_part(&subject))?;
     let is_manager = subject.role == Role::Manager && node.spec.role == Role::Manager;
     if access == Access::Manager && !is_manager {
         return Err(Status::permission_denied(NOT_A_MANAGER));
     }
     Ok(())
+}
+
+fn not_part(subject: &Subject) -> Status {
+    Status::permission_denied(format!("node {} is not part of this swarm (any more)", subject.node))
+}
+
+/// A certificate says enough here: what follows depends on raft's members.
+fn check_peer(subject: &Subject, view: &View) -> Result<(), Status> {
+    if view.cluster().is_some_and(|cluster| cluster.id != subject.cluster) {
+        return Err(not_part(subject));
+    }
+    match subject.role {
+        Role::Manager => Ok(()),
+        Role::Worker => Err(Status::permission_denied(NOT_A_MANAGER)),
+    }
 }
 
 #[cfg(test)]

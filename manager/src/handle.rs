@@ -9,10 +9,13 @@ use store::View;
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
 use tonic::service::Routes;
 
-use crate::{api::Api, config::NodeCredentials, proposer::Proposer, tls, token};
+use crate::{api::Api, config::NodeCredentials, peers::KnownManager, proposer::Proposer, raft::Published, tls, token};
 
 /// Open connections get this long to end at shutdown.
 const GOODBYE: Duration = Duration::from_secs(2);
+
+/// A manager that leaves waits this long for the others to let it go.
+const RETIREMENT: Duration = Duration::from_secs(5);
 
 /// A running manager. Dropping it does not stop it properly: call [`ManagerHandle::shutdown`].
 pub struct ManagerHandle {
@@ -22,6 +25,7 @@ pub struct ManagerHandle {
     pub(crate) credentials: watch::Sender<NodeCredentials>,
     pub(crate) unlock: watch::Receiver<Option<UnlockKey>>,
     pub(crate) key_file: KeyFile,
+    pub(crate) told: watch::Sender<Vec<KnownManager>>,
     pub(crate) stop: watch::Sender<bool>,
     pub(crate) tasks: Vec<JoinHandle<()>>,
     pub(crate) server: JoinHandle<()>,
@@ -80,6 +84,44 @@ impl ManagerHandle {
         self.tls.send_replace(tls::server_config(&credentials)?);
         self.credentials.send_replace(credentials);
         Ok(())
+    }
+
+    /// Raft id of this manager.
+    pub fn member(&self) -> u64 {
+        self.api.proposer.published().borrow().members.own
+    }
+
+    /// The managers as another manager named them in this node's session: how a manager that has no state yet, or an
+    /// old one, knows its peers.
+    pub fn tell_managers(&self, managers: Vec<KnownManager>) {
+        self.told.send_replace(managers);
+    }
+
+    /// Waits until raft has let this manager go: its state says so, or another member does. Pending as long as it is one.
+    pub fn removed(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut published = self.api.proposer.published();
+        let mut said = self.api.peers.removed();
+        async move {
+            let gone =
+                |p: &Published| p.view.highest_raft_id() >= p.members.own && p.view.member(p.members.own).is_none();
+            let ended = tokio::select! {
+                seen = published.wait_for(gone) => seen.is_err(),
+                said = said.wait_for(|said| *said) => said.is_err(),
+            };
+            if ended {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// Demotes this node and waits until raft has let it go. Refused where raft could not survive that.
+    pub fn retire(&self) -> impl Future<Output = Result<(), tonic::Status>> + Send + use<> {
+        let (api, removed) = (self.api.clone(), self.removed());
+        async move {
+            api.demote_itself().await?;
+            let gone = timeout(RETIREMENT, removed).await;
+            gone.map_err(|_| tonic::Status::deadline_exceeded("the other managers have not let this one go yet"))
+        }
     }
 
     /// Waits until the manager cannot go on (its disk failed), and says why. Pending as long as all is well.

@@ -1,60 +1,180 @@
-//! Connections of this manager to the others, for raft messages: found by raft id in the state, verified by node id.
+//! This manager's peers: which node a raft id belongs to, where that node's control port is, and connections to it for
+//! raft messages. Peers are verified by node id; an address is only where to try.
+//!
+//! Three sources, none of which is enough alone: the state (a member that joins has none yet, one that lags has an old
+//! one), what this node's own session was told by another manager, and for addresses what peers say when they call, which
+//! is how managers that moved find each other before they can agree on anything.
 
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use model::NodeId;
+use store::View;
 use tokio::sync::watch;
 use tonic::transport::Channel;
+use wire::pb::raft_ack::Verdict;
 
 use crate::{
     config::NodeCredentials,
-    raft::{Driver, Outbound},
+    raft::{Driver, Introduction, Outbound},
     tls,
 };
 
-/// Dials managers. The driver is set once it runs: it needs its transport first.
+/// A member of raft as a session was told of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KnownManager {
+    /// Raft id.
+    pub member: u64,
+    /// Its node.
+    pub node: NodeId,
+    /// Its control port.
+    pub addr: SocketAddr,
+}
+
+/// Finds, verifies and dials managers. The driver is set once it runs: it needs its transport first.
 #[derive(Clone, Debug)]
-pub(crate) struct Peers {
+pub(crate) struct Peers(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    own: Introduction,
     credentials: watch::Receiver<NodeCredentials>,
-    driver: Arc<OnceLock<Driver>>,
+    driver: OnceLock<Driver>,
+    told: watch::Receiver<Vec<KnownManager>>,
+    /// Where each member said that it is, when it called last.
+    heard: Mutex<BTreeMap<u64, SocketAddr>>,
+    /// How often each member was dialled: addresses are tried in turn.
+    attempts: Mutex<BTreeMap<u64, usize>>,
+    removed: watch::Sender<bool>,
+}
+
+/// What raft's member `member` is to `node`, as far as `view` and `told` know.
+fn verdict(view: &View, told: &[KnownManager], member: u64, node: NodeId) -> Verdict {
+    match view.member(member) {
+        Some(known) if known.id == node => Verdict::Taken,
+        Some(_) => Verdict::Stranger,
+        None if member <= view.highest_raft_id() => Verdict::Removed,
+        // Younger than the state here.
+        None if told.iter().any(|k| (k.member, k.node) == (member, node)) => Verdict::Taken,
+        None => Verdict::Stranger,
+    }
 }
 
 impl Peers {
-    pub(crate) fn new(credentials: watch::Receiver<NodeCredentials>) -> Self {
-        Self {
+    pub(crate) fn new(
+        own: Introduction,
+        credentials: watch::Receiver<NodeCredentials>,
+        told: watch::Receiver<Vec<KnownManager>>,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            own,
             credentials,
-            driver: Arc::default(),
-        }
+            driver: OnceLock::new(),
+            told,
+            heard: Mutex::default(),
+            attempts: Mutex::default(),
+            removed: watch::Sender::new(false),
+        }))
     }
 
     /// Where to look managers up and to report losses.
     pub(crate) fn set_driver(&self, driver: Driver) {
-        let _ = self.driver.set(driver);
+        let _ = self.0.driver.set(driver);
     }
 
-    fn find(&self, member: u64) -> Option<(NodeId, SocketAddr)> {
-        let published = self.driver.get()?.published();
-        let published = published.borrow();
-        let mut nodes = published.view.nodes();
-        let node = nodes.find(|node| node.raft_id == Some(member))?;
-        Some((node.id, node.manager_addr?))
+    /// Becomes true when a member says that raft has let this one go.
+    pub(crate) fn removed(&self) -> watch::Receiver<bool> {
+        self.0.removed.subscribe()
+    }
+
+    fn view(&self) -> View {
+        let driver = self.0.driver.get();
+        driver.map_or_else(View::default, |driver| driver.published().borrow().view.clone())
+    }
+
+    /// Whether `node` may speak as raft's member `member`. From one that may, the address is kept.
+    pub(crate) fn judge(&self, node: NodeId, member: u64, addr: &str) -> Verdict {
+        let verdict = verdict(&self.view(), &self.0.told.borrow(), member, node);
+        if let (Verdict::Taken, Ok(addr)) = (verdict, addr.parse()) {
+            let mut heard = self.0.heard.lock().unwrap_or_else(PoisonError::into_inner);
+            heard.insert(member, addr);
+        }
+        verdict
+    }
+
+    /// The member's node, and the addresses at which it may be, the likeliest first.
+    fn find(&self, member: u64) -> Option<(NodeId, Vec<SocketAddr>)> {
+        let view = self.view();
+        let node = view.member(member);
+        let told = self.0.told.borrow().iter().find(|k| k.member == member).copied();
+        let heard = self.0.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let id = node.map(|node| node.id).or_else(|| Some(told?.node))?;
+        let known = [
+            heard.get(&member).copied(),
+            node.and_then(|node| node.manager_addr),
+            told.filter(|k| k.node == id).map(|k| k.addr),
+        ];
+        let mut addrs = Vec::new();
+        for addr in known.into_iter().flatten() {
+            if !addrs.contains(&addr) {
+                addrs.push(addr);
+            }
+        }
+        Some((id, addrs))
+    }
+
+    fn attempt(&self, member: u64) -> usize {
+        let mut attempts = self.0.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = attempts.entry(member).or_default();
+        *count += 1;
+        *count - 1
+    }
+
+    fn dialled(&self, member: u64) {
+        let mut attempts = self.0.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        attempts.remove(&member);
+    }
+
+    /// A channel to the member, or why not. Repeated, it tries one address after the other.
+    pub(crate) async fn dial(&self, to: u64) -> Result<Channel, String> {
+        let (node, addrs) = self.find(to).ok_or_else(|| format!("manager {to} is not known"))?;
+        let turn = self.attempt(to) % addrs.len().max(1);
+        let addr = addrs
+            .get(turn)
+            .ok_or_else(|| format!("nobody knows where manager {node} is"))?;
+        let config = tls::client_config(&self.0.credentials.borrow(), node).map_err(|why| why.to_string())?;
+        let channel = peer::connect(&addr.to_string(), config).await;
+        let channel = channel.map_err(|why| format!("manager {node}: {why}"))?;
+        self.dialled(to);
+        Ok(channel)
     }
 }
 
 impl Outbound for Peers {
+    fn introduction(&self) -> Introduction {
+        self.0.own.clone()
+    }
+
     async fn connect(&self, to: u64) -> Result<Channel, String> {
-        let (node, addr) = self.find(to).ok_or_else(|| format!("manager {to} is not known"))?;
-        let config = tls::client_config(&self.credentials.borrow(), node).map_err(|why| why.to_string())?;
-        let channel = peer::connect(&addr.to_string(), config).await;
-        channel.map_err(|why| format!("manager {node}: {why}"))
+        self.dial(to).await
     }
 
     fn lost(&self, to: u64) {
-        if let Some(driver) = self.driver.get() {
+        if let Some(driver) = self.0.driver.get() {
             driver.unreachable(to);
         }
+    }
+
+    fn snapshot_ended(&self, to: u64, arrived: bool) {
+        if let Some(driver) = self.0.driver.get() {
+            driver.snapshot_ended(to, arrived);
+        }
+    }
+
+    fn removed(&self) {
+        self.0.removed.send_replace(true);
     }
 }

@@ -2,7 +2,7 @@
 //! dispatcher; cheap to clone.
 
 use model::{NodeId, RequestId};
-use store::{Command, Entry, View};
+use store::{Command, Entry, MemberChange, View};
 use tokio::sync::{broadcast, watch};
 
 use crate::{
@@ -33,6 +33,14 @@ impl Proposer {
         self.driver.propose(request, entry).await
     }
 
+    /// Takes a step into or out of raft, as the leader of `term` decided.
+    pub(crate) async fn change_members(&self, term: u64, change: MemberChange) -> Result<Applied, ProposeError> {
+        let request = mint::request();
+        let command = Command::Member(change);
+        let entry = Entry { request, command }.encode()?;
+        self.driver.change_members(request, term, change, entry).await
+    }
+
     /// A view with everything that was acknowledged before the call, by whichever manager.
     pub async fn read(&self) -> Result<View, ReadError> {
         self.driver.read(mint::request()).await
@@ -58,8 +66,7 @@ impl Proposer {
         let published = self.driver.published();
         let published = published.borrow();
         let leader = published.standing.leader?;
-        let mut nodes = published.view.nodes();
-        nodes.find(|node| node.raft_id == Some(leader)).map(|node| node.id)
+        published.view.member(leader).map(|node| node.id)
     }
 
     pub(crate) fn driver(&self) -> &Driver {

@@ -10,6 +10,7 @@ use tokio::{
     net::TcpListener,
     runtime::Handle,
     sync::{mpsc, watch},
+    time::sleep,
 };
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Server;
@@ -26,14 +27,17 @@ use crate::{
     leader, listener, mint,
     peers::Peers,
     proposer::Proposer,
-    raft::{DiskError, Driver, PeerChannels, ProposeError, RedbDisk, Replica, ReplicaError},
-    tls,
+    raft::{Disk as _, DiskError, Driver, Introduction, PeerChannels, ProposeError, RedbDisk, Replica, ReplicaError},
+    roles, tls,
 };
 
 /// Connections that wait for the server to take them.
 const BACKLOG: usize = 64;
 /// After this long in silence the server asks whether the other end still lives.
 const KEEPALIVE: Duration = Duration::from_secs(2);
+
+/// Until a manager that has moved tries again to say so.
+const ANNOUNCE_AGAIN: Duration = Duration::from_secs(1);
 
 /// A manager that cannot start.
 #[derive(Debug, Error)]
@@ -59,6 +63,9 @@ pub enum StartError {
     /// The settings make no cluster.
     #[error(transparent)]
     Refused(#[from] Refused),
+    /// What an earlier membership left could not be removed.
+    #[error("cannot remove the state of an earlier membership: {0}")]
+    Sweep(io::Error),
     /// The first entries could not be written.
     #[error(transparent)]
     Propose(#[from] ProposeError),
@@ -112,20 +119,51 @@ impl Manager {
     /// Starts the manager that was here before, from its disk. `unlock` opens it if autolock was on; without it the
     /// answer is [`KeyFileError::Locked`] then.
     pub async fn start(
-        mut config: ManagerConfig,
+        config: ManagerConfig,
         credentials: NodeCredentials,
         unlock: Option<UnlockKey>,
     ) -> Result<ManagerHandle, StartError> {
         let autolock = Autolock::open(config.key_file(), unlock)?;
         let disk = RedbDisk::open(&config.raft_file(), autolock.keyring())?;
+        Self::resume(config, disk, autolock, credentials).await
+    }
+
+    /// Starts a manager that the others take in as raft's member: with an empty log, which they fill, or with what an
+    /// attempt before has got already. State of another member, which this node was before, is swept away.
+    ///
+    /// Only for a member that is new: one that has lost its log must not come back with an empty one under the same id.
+    pub async fn join(
+        config: ManagerConfig,
+        credentials: NodeCredentials,
+        member: u64,
+    ) -> Result<ManagerHandle, StartError> {
+        if Self::exists(&config) {
+            let autolock = Autolock::open(config.key_file(), None)?;
+            let mut disk = RedbDisk::open(&config.raft_file(), autolock.keyring())?;
+            if disk.load()?.member() == member {
+                return Self::resume(config, disk, autolock, credentials).await;
+            }
+        }
+        Self::forget(&config).map_err(StartError::Sweep)?;
+        let autolock = Autolock::create(config.key_file(), None)?;
+        let first = Replica::<RedbDisk>::new_member(member);
+        let disk = RedbDisk::create(&config.raft_file(), &first, autolock.keyring())?;
+        Self::resume(config, disk, autolock, credentials).await
+    }
+
+    async fn resume(
+        mut config: ManagerConfig,
+        disk: RedbDisk,
+        autolock: Autolock,
+        credentials: NodeCredentials,
+    ) -> Result<ManagerHandle, StartError> {
         let listener = listener::bind(config.listen_addr).await.map_err(StartError::Listen)?;
         fill_port(&mut config, &listener)?;
-        let handle = run(&config, disk, autolock, listener, credentials.clone())?;
-        tokio::spawn(announce(
-            handle.proposer().clone(),
-            credentials.node,
-            config.advertise_addr,
-        ));
+        let mut handle = run(&config, disk, autolock, listener, credentials.clone())?;
+        let (proposer, addr) = (handle.proposer().clone(), config.advertise_addr);
+        handle
+            .tasks
+            .push(tokio::spawn(announce(proposer, credentials.node, addr)));
         Ok(handle)
     }
 
@@ -152,18 +190,21 @@ fn fill_port(config: &mut ManagerConfig, listener: &TcpListener) -> Result<(), S
     Ok(())
 }
 
-/// Tells the others where this manager is now, if that has changed since it last ran.
+/// Tells the others where this manager is now, if that has changed since it last ran. Goes on until they have heard.
 async fn announce(proposer: Proposer, id: NodeId, addr: SocketAddr) {
-    let Ok(view) = proposer.read().await else { return };
-    let Some(node) = view.node(id).filter(|node| node.manager_addr != Some(addr)) else {
-        return;
-    };
-    let mut moved = node.clone();
-    moved.manager_addr = Some(addr);
-    moved.status.addr = addr.ip();
-    moved.updated_at = mint::now();
-    if let Err(why) = proposer.propose(Command::UpsertNode(Box::new(moved))).await {
-        tracing::warn!(%why, "the new address of this manager is not taken");
+    loop {
+        if let Ok(view) = proposer.read().await {
+            let moved = |node: &model::Node| node.raft_id.is_some() && node.manager_addr != Some(addr);
+            if !view.node(id).is_some_and(moved) {
+                return;
+            }
+            let at = mint::now();
+            match proposer.propose(Command::MoveManager { id, at, addr }).await {
+                Ok(_) => return,
+                Err(why) => tracing::warn!(%why, "the new address of this manager is not taken"),
+            }
+        }
+        sleep(ANNOUNCE_AGAIN).await;
     }
 }
 
@@ -178,25 +219,32 @@ fn run(
     let node = credentials.node;
     let (tls, shown) = watch::channel(tls::server_config(&credentials)?);
     let (credentials, current) = watch::channel(credentials);
-    let peers = Peers::new(current);
+    let (told, known) = watch::channel(Vec::new());
+    let replica = Replica::start(disk)?;
+    let own = Introduction {
+        member: replica.member(),
+        addr: config.advertise_addr.to_string(),
+    };
+    let peers = Peers::new(own, current, known);
     let transport = PeerChannels::new(peers.clone(), Handle::current());
-    let driver = Driver::start(Replica::start(disk)?, transport);
+    let driver = Driver::start(replica, transport);
     peers.set_driver(driver.clone());
     let proposer = Proposer::new(driver);
 
     let (stop, stopping) = watch::channel(false);
     let api = Api {
         dispatcher: Dispatcher::start(proposer.clone(), stopping.clone()),
-        peers,
         proposer: proposer.clone(),
         node,
         advertise_addr: config.advertise_addr,
+        peers,
     };
     let (connections, incoming) = mpsc::channel(BACKLOG);
     let unlock = autolock.unlock();
     let tasks = vec![
         tokio::spawn(autolock.follow(proposer.published())),
         tokio::spawn(leader::run(proposer.clone())),
+        tokio::spawn(roles::run(proposer.clone())),
         tokio::spawn(listener::accept(listener, shown, connections)),
     ];
     let server = tokio::spawn(serve(api.clone(), incoming, stopping));
@@ -207,6 +255,7 @@ fn run(
         credentials,
         unlock,
         key_file: config.key_file(),
+        told,
         stop,
         tasks,
         server,

@@ -66,6 +66,8 @@ fn member_info(info: &mut pb::InfoResponse, member: &Member) {
     info.cut_off_since = status.cut_off.map_or(0, |since| since.0);
     info.manager_addrs = status.managers;
     info.warnings.extend(status.warnings);
+    info.warnings
+        .extend(Some(member.role_error.clone()).filter(|why| !why.is_empty()));
     if let Some(manager) = &member.manager {
         let summary = manager.summary();
         info.manager = true;

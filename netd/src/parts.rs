@@ -6,6 +6,7 @@ use std::sync::Arc;
 use agent::{
     identity::{Identity, JoinRequest},
     runtime::EngineFacts,
+    session::{Calling, Manager as KnownManager},
 };
 use anyhow::Result;
 use futures::future::BoxFuture;
@@ -40,6 +41,14 @@ pub trait ManagerPart: Send + Sync {
     fn worker_token(&self) -> Option<String>;
     /// Shows a renewed certificate from now on.
     fn identify(&self, identity: &Identity) -> Result<()>;
+    /// Raft id.
+    fn member(&self) -> u64;
+    /// The managers as this node's session names them.
+    fn tell(&self, managers: &[KnownManager]);
+    /// Waits until raft has let it go; pending as long as it is a member.
+    fn removed(&self) -> BoxFuture<'static, ()>;
+    /// Demotes its own node and waits until raft has let it go.
+    fn retire(&self) -> BoxFuture<'_, Result<()>>;
     /// Waits until it cannot go on, and says why; pending as long as all is well.
     fn failed(&self) -> BoxFuture<'static, String>;
     /// Stops it; its state stays on the disk.
@@ -67,6 +76,10 @@ pub trait AgentPart: Send + Sync {
     fn status(&self) -> AgentStatus;
     /// Who the node is; changes when its certificate is renewed.
     fn identity(&self) -> watch::Receiver<Identity>;
+    /// What the managers want this node to be; `None` until one has said so.
+    fn calling(&self) -> watch::Receiver<Option<Calling>>;
+    /// The managers as last told.
+    fn managers(&self) -> watch::Receiver<Vec<KnownManager>>;
     /// What the kernel has of ours, by name.
     fn counts(&self) -> BoxFuture<'_, Result<Vec<(String, u64)>>>;
     /// Leaves the cluster and ends: tells the managers, removes the node's containers and everything of ours in the
@@ -105,6 +118,15 @@ pub trait Parts: Send + Sync + 'static {
         place: &'a NodeState,
         identity: &'a Identity,
     ) -> BoxFuture<'a, Result<Arc<dyn ManagerPart>>>;
+    /// Starts the manager of a node that raft takes in as this member.
+    fn new_manager<'a>(
+        &'a self,
+        place: &'a NodeState,
+        identity: &'a Identity,
+        member: u64,
+    ) -> BoxFuture<'a, Result<Arc<dyn ManagerPart>>>;
+    /// Removes the state of a manager that has been stopped.
+    fn forget_manager(&self, place: &NodeState) -> Result<()>;
     /// Starts the agent; an error leaves nothing of it on this host.
     fn agent<'a>(&'a self, place: &'a NodeState, identity: &'a Identity) -> BoxFuture<'a, Result<Arc<dyn AgentPart>>>;
 }

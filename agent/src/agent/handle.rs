@@ -14,7 +14,7 @@ use crate::{
     plugin::Plugin,
     reconcile::Report,
     runtime::{Runtime, RuntimeError},
-    session::{Manager, SessionState},
+    session::{Calling, Manager, SessionState},
     worker::CurrentView,
 };
 
@@ -53,6 +53,7 @@ pub struct AgentHandle {
     parts: Parts,
     identity: watch::Receiver<Identity>,
     session: watch::Receiver<SessionState>,
+    calling: watch::Receiver<Option<Calling>>,
     managers: watch::Receiver<Vec<Manager>>,
     applied: watch::Receiver<u64>,
     views: watch::Receiver<Option<CurrentView>>,
@@ -67,6 +68,7 @@ impl AgentHandle {
             parts,
             identity: wires.identity.subscribe(),
             session: wires.session.subscribe(),
+            calling: wires.calling.subscribe(),
             managers: wires.managers.subscribe(),
             applied: wires.applied.subscribe(),
             views: wires.views.subscribe(),
@@ -78,6 +80,16 @@ impl AgentHandle {
     /// Who this node is; changes when its certificate is renewed (it is on disk by then).
     pub fn identity(&self) -> watch::Receiver<Identity> {
         self.identity.clone()
+    }
+
+    /// What the managers want this node to be; `None` until one has said so.
+    pub fn calling(&self) -> watch::Receiver<Option<Calling>> {
+        self.calling.clone()
+    }
+
+    /// The managers as last told.
+    pub fn managers(&self) -> watch::Receiver<Vec<Manager>> {
+        self.managers.clone()
     }
 
     /// How it is.

@@ -11,7 +11,7 @@ use crate::{
     identity::{self, Identity},
     network::Network,
     runtime::Runtime,
-    session::{self, Manager, SessionState, Trust, describe, saved},
+    session::{self, Calling, Manager, SessionState, Trust, describe, saved},
     worker::{self, CurrentView},
 };
 
@@ -28,6 +28,7 @@ pub struct Wires {
     pub managers: watch::Sender<Vec<Manager>>,
     pub session: watch::Sender<SessionState>,
     pub trust: watch::Sender<Option<Trust>>,
+    pub calling: watch::Sender<Option<Calling>>,
     pub description: watch::Sender<Option<NodeDescription>>,
 }
 
@@ -39,7 +40,7 @@ impl Wires {
         let mut known: Vec<Manager> = Vec::new();
         for addr in managers {
             if known.iter().all(|m| m.addr != addr) {
-                known.push(Manager { addr, leader: false });
+                known.push(Manager::at(addr));
             }
         }
         let view = found.map(|s| CurrentView {
@@ -58,6 +59,7 @@ impl Wires {
                 ..SessionState::default()
             }),
             trust: watch::Sender::default(),
+            calling: watch::Sender::default(),
             description: watch::Sender::new(None),
         }
     }
@@ -78,6 +80,8 @@ impl Wires {
             session: self.session.subscribe(),
         };
         let session = session::Ports {
+            addr: config.addr,
+            calling: self.calling.clone(),
             identity: self.identity.subscribe(),
             trust: self.trust.clone(),
             description: self.description.subscribe(),
@@ -99,6 +103,7 @@ impl Wires {
                 self.identity.clone(),
                 self.session.subscribe(),
                 self.trust.subscribe(),
+                self.calling.subscribe(),
                 config.data_root.clone(),
             ),
             dns::serve(resolver),

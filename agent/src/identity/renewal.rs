@@ -1,6 +1,6 @@
 //! Keeps the node's certificate fresh: a new key and certificate somewhere between half and four fifths of its life.
 //!
-//! At once, give or take, when the managers sign with another root. Otherwise spread, as in Swarm, so that nodes that joined together do not renew together. The new identity is on disk before
+//! At once when the managers want another role of the node than the certificate has, and, give or take, when they sign with another root. Otherwise spread, as in Swarm, so that nodes that joined together do not renew together. The new identity is on disk before
 //! anybody uses it; running sessions keep the old one until they end.
 
 use std::{
@@ -14,10 +14,12 @@ use tonic::transport::Channel;
 use peer::{PeerError, Subject, Validity};
 
 use super::{Identity, confirm, renew};
-use crate::session::{SessionState, Trust};
+use crate::session::{Calling, SessionState, Trust};
 
 /// Longest sleep: the wall clock may be set meanwhile.
 const LOOK: Duration = Duration::from_secs(3600);
+/// Until the next attempt to get a certificate for another role.
+const ROLE_RETRY: Duration = Duration::from_secs(1);
 /// Between two renewals, also where clocks disagree so much that a new certificate is due at once.
 const RETRY: Duration = Duration::from_secs(60);
 /// Between two steps after the cluster's root.
@@ -30,6 +32,8 @@ enum Step {
     Wait(Duration),
     /// Get a new certificate: the old one's time has come.
     Renew,
+    /// Get one for the role that it is called to.
+    ChangeRole,
     /// Get one under another root, anywhere within this span.
     Recertify(Duration),
     /// Trust these roots.
@@ -40,7 +44,16 @@ enum Step {
 
 /// `share` (0 to 255) says where between 50 % and 80 % of its life a certificate is renewed; `now` is in seconds since
 /// the epoch.
-fn step(identity: &Identity, trust: Option<&Trust>, share: u8, now: i64) -> Result<Step, PeerError> {
+fn step(
+    identity: &Identity,
+    trust: Option<&Trust>,
+    calling: Option<Calling>,
+    share: u8,
+    now: i64,
+) -> Result<Step, PeerError> {
+    if calling.is_some_and(|called| called.role != identity.role) {
+        return Ok(Step::ChangeRole);
+    }
     let wait = due(Subject::validity(&identity.certificate_pem)?, share, now);
     if wait.is_zero() {
         return Ok(Step::Renew);
@@ -58,11 +71,12 @@ fn step(identity: &Identity, trust: Option<&Trust>, share: u8, now: i64) -> Resu
     })
 }
 
-/// Renews `identity` when it is due, and follows the cluster's root, until the handle is aborted.
+/// Renews `identity` when it is due, and follows the cluster's root and the node's role, until the handle is aborted.
 pub(crate) fn keep_fresh(
     identity: watch::Sender<Identity>,
     session: watch::Receiver<SessionState>,
     mut trust: watch::Receiver<Option<Trust>>,
+    mut calling: watch::Receiver<Option<Calling>>,
     data_root: PathBuf,
 ) -> JoinHandle<()> {
     tokio::spawn(async move {
@@ -70,13 +84,15 @@ pub(crate) fn keep_fresh(
         loop {
             let current = identity.borrow().clone();
             let told = trust.borrow_and_update().clone();
-            let step = step(&current, told.as_ref(), share, now()).unwrap_or_else(|error| {
+            let called = *calling.borrow_and_update();
+            let step = step(&current, told.as_ref(), called, share, now()).unwrap_or_else(|error| {
                 tracing::error!(%error, "the certificate cannot be read");
                 Step::Renew
             });
             let pause = match &step {
                 Step::Wait(wait) => (*wait).min(LOOK),
                 Step::Renew => RETRY,
+                Step::ChangeRole => ROLE_RETRY,
                 Step::Recertify(_) | Step::Adopt(_) | Step::Confirm => FOLLOW,
             };
             match carry_out(step, &current, &session, &data_root).await {
@@ -84,15 +100,25 @@ pub(crate) fn keep_fresh(
                 Ok(None) => {}
                 Err(reason) => tracing::warn!(%reason, "the certificate is not as it should be, trying again"),
             }
-            sleep_unless_told(pause, &mut trust).await;
+            sleep_unless_told(pause, (&mut trust, &mut calling)).await;
         }
     })
 }
 
 /// Ends early when the managers say something else.
-async fn sleep_unless_told(span: Duration, trust: &mut watch::Receiver<Option<Trust>>) {
+async fn sleep_unless_told(
+    span: Duration,
+    (trust, calling): (
+        &mut watch::Receiver<Option<Trust>>,
+        &mut watch::Receiver<Option<Calling>>,
+    ),
+) {
     let told = async {
-        if trust.changed().await.is_err() {
+        let ended = tokio::select! {
+            changed = trust.changed() => changed.is_err(),
+            changed = calling.changed() => changed.is_err(),
+        };
+        if ended {
             std::future::pending::<()>().await;
         }
     };
@@ -117,7 +143,7 @@ async fn carry_out(
             confirm(current, channel).await.map_err(|error| error.to_string())?;
             return Ok(None);
         }
-        Step::Renew | Step::Recertify(_) => {
+        Step::Renew | Step::ChangeRole | Step::Recertify(_) => {
             if let Step::Recertify(spread) = step {
                 tokio::time::sleep(spread * u32::from(dice()) / 255).await;
             }
@@ -184,7 +210,7 @@ mod tests {
             spread: Duration::ZERO,
         };
         // The middle of a certificate's life from 1975 to 4096, in seconds.
-        let step = |identity: &Identity, trust| step(identity, Some(&trust), 255, 1_000_000_000).unwrap();
+        let step = |identity: &Identity, trust| step(identity, Some(&trust), None, 255, 1_000_000_000).unwrap();
         let before = old.identity(1, Role::Worker);
         assert!(matches!(step(&before, trust(&old, &old.pem, true)), Step::Wait(_)));
         assert_eq!(step(&before, trust(&old, &old.pem, false)), Step::Confirm);

@@ -2,14 +2,16 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use model::{NodeView, ViewDelta};
+use model::{NodeView, Role, ViewDelta};
 use tokio::{
     sync::watch,
     time::{Instant, Interval, MissedTickBehavior, interval_at},
 };
 use wire::pb::{self, session_down, session_up::Message};
 
-use super::{Down, Ended, Manager, Ports, Trust, Up, WELCOME, checked, course::Pulse, follower::Follower, message};
+use super::{
+    Calling, Down, Ended, Manager, Ports, Trust, Up, WELCOME, checked, course::Pulse, follower::Follower, message,
+};
 use crate::{
     probe,
     worker::{CurrentView, Statuses},
@@ -132,6 +134,7 @@ impl<'a> Line<'a> {
                 confirmed: trust.confirmed,
                 spread: Duration::from_millis(trust.spread_ms.into()),
             }))),
+            Some(session_down::Message::Identity(identity)) => self.take_identity(identity),
             // The latter from a newer manager.
             Some(session_down::Message::Beat(_)) | None => {}
         }
@@ -180,6 +183,7 @@ impl<'a> Line<'a> {
             .managers
             .into_iter()
             .map(|m| Manager {
+                member: m.node.parse().ok().map(|node| (m.raft_id, node)),
                 addr: m.addr,
                 leader: m.leader,
             })
@@ -188,6 +192,19 @@ impl<'a> Line<'a> {
         if !managers.is_empty() {
             self.ports.managers.send_replace(managers);
         }
+    }
+
+    fn take_identity(&self, identity: pb::NodeIdentity) {
+        let calling = Calling {
+            role: match identity.role() {
+                pb::Role::Manager => Role::Manager,
+                _ => Role::Worker,
+            },
+            member: (identity.raft_id > 0).then_some(identity.raft_id),
+        };
+        self.ports
+            .calling
+            .send_if_modified(|now| now.replace(calling) != Some(calling));
     }
 
     async fn report(&mut self, now: Statuses) -> Result<(), String> {

@@ -10,9 +10,9 @@ mod follower;
 mod line;
 pub mod saved;
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
-use model::{NodeDescription, NodeView, Timestamp};
+use model::{NodeDescription, NodeId, NodeView, Role, Timestamp};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
@@ -43,12 +43,18 @@ pub struct Manager {
     pub addr: String,
     /// Leads, as far as is known.
     pub leader: bool,
+    /// Its raft id and node, as a manager said; `None` for an address that is known otherwise.
+    pub member: Option<(u64, NodeId)>,
 }
 
 impl Manager {
     /// One of which no more than the address is known.
     pub fn at(addr: String) -> Self {
-        Self { addr, leader: false }
+        Self {
+            addr,
+            leader: false,
+            member: None,
+        }
     }
 }
 
@@ -63,6 +69,15 @@ pub struct Trust {
     pub confirmed: bool,
     /// A renewal begins anywhere within this.
     pub spread: Duration,
+}
+
+/// What the managers want this node to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Calling {
+    /// The role that its certificate should have.
+    pub role: Role,
+    /// Raft id of its manager, if it shall run one.
+    pub member: Option<u64>,
 }
 
 /// How the session is, for `status`.
@@ -80,6 +95,10 @@ pub struct SessionState {
 
 /// Where the session gets what it sends and leaves what it receives.
 pub struct Ports {
+    /// Where others reach this node.
+    pub addr: SocketAddr,
+    /// What the managers want it to be.
+    pub calling: watch::Sender<Option<Calling>>,
     /// Who this node is; changes when its certificate is renewed.
     pub identity: watch::Receiver<Identity>,
     /// What it should have of the cluster's authority, as the managers say.
@@ -150,7 +169,7 @@ async fn once(ports: &Ports, addr: &str) -> Result<std::convert::Infallible, End
         .map_err(Ended::early)?;
     let view = ports.views.borrow().as_ref().map(|current| current.view.clone());
     let follower = Follower::starting(view);
-    let (up, down) = open(channel, described, &follower)
+    let (up, down) = open(channel, described, ports.addr, &follower)
         .await
         .map_err(|s| Ended::early(s.message()))?;
     Line::new(ports, addr, (up, down), follower).run().await
@@ -162,6 +181,7 @@ type Down = Streaming<pb::SessionDown>;
 async fn open(
     channel: Channel,
     description: Option<NodeDescription>,
+    addr: SocketAddr,
     follower: &Follower,
 ) -> Result<(Up, Down), tonic::Status> {
     let (up, stream) = mpsc::channel(16);
@@ -171,6 +191,7 @@ async fn open(
         description: description.map(Into::into),
         seq,
         checksum,
+        addr: addr.to_string(),
         ..pb::Hello::default()
     };
     // The channel is empty and open: its receiver is the next line's.

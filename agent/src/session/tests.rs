@@ -21,8 +21,8 @@ use crate::{
 
 fn manager(addr: &str, leader: bool) -> Manager {
     Manager {
-        addr: addr.to_owned(),
         leader,
+        ..Manager::at(addr.to_owned())
     }
 }
 
@@ -130,6 +130,8 @@ async fn bench() -> Bench {
     let (managers, known) = watch::channel(vec![manager(&addr, false)]);
     let (state, going) = watch::channel(SessionState::default());
     let ports = Ports {
+        addr: "192.0.2.1:2377".parse().unwrap(),
+        calling: watch::Sender::default(),
         identity: watch::channel(authority.identity(1, Role::Worker)).1,
         trust: watch::Sender::default(),
         description: described,
@@ -331,6 +333,7 @@ async fn a_certificate_that_is_due_is_replaced_on_disk_and_in_use() {
         identity,
         watch::channel(state).1,
         watch::channel(None).1,
+        watch::channel(None).1,
         folder.path().to_owned(),
     );
     let patience = Duration::from_secs(10);
@@ -354,6 +357,7 @@ async fn an_empty_list_of_managers_is_not_taken() {
         node: String::new(),
         addr: "192.0.2.9:2377".to_owned(),
         leader: true,
+        raft_id: 0,
     };
     bench.say(list(vec![leader])).await;
     bench.managers.changed().await.unwrap();

@@ -154,9 +154,10 @@ pub struct Node {
     pub description: Option<NodeDescription>,
     /// How it is.
     pub status: NodeStatus,
-    /// Where its manager listens (control port), if it is one.
+    /// Where its control port is while it is a manager, or would be if it became one; `None` until it has said so.
     pub manager_addr: Option<SocketAddr>,
-    /// Raft member id, if it is a manager. Never used again for another node.
+    /// Raft id, as long as it is a member of raft: from the step at which raft takes it in to the one at which raft
+    /// lets it go. Never used again, not even for the same node.
     pub raft_id: Option<u64>,
 }
 

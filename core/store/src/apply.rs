@@ -4,6 +4,7 @@
 //! state before is a clone away. Also called by `control` on a scratch clone, so that deciders see their own commands.
 
 mod cluster;
+mod member;
 mod network;
 mod node;
 mod service;
@@ -87,8 +88,11 @@ impl State {
                 id,
                 at,
                 addr,
+                control,
                 description,
-            } => self.describe_node(index, id, at, addr, *description, events),
+            } => self.describe_node(index, id, at, addr, control, *description, events),
+            Command::MoveManager { id, at, addr } => self.move_manager(index, id, at, addr, events),
+            Command::Member(change) => self.member_step(index, change, events),
             Command::NodeStatus { id, at, state, message } => self.node_status(index, id, at, state, message, events),
             Command::UpdateNodeSpec { id, version, at, spec } => {
                 self.update_node_spec(index, id, version, at, spec, events)

@@ -2,7 +2,7 @@
 //!
 //! Nothing in here is decided while it is applied: ids, times, addresses, ports are all part of the command.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -92,9 +92,24 @@ pub enum Command {
         at: Timestamp,
         /// Address that it gave, or that its connection came from.
         addr: IpAddr,
+        /// Where its control port is or would be; `None`: as before.
+        #[serde(default)]
+        control: Option<SocketAddr>,
         /// Its machine.
         description: Box<NodeDescription>,
     },
+    /// A manager is reached elsewhere from now on.
+    MoveManager {
+        /// Which.
+        id: NodeId,
+        /// When.
+        at: Timestamp,
+        /// Its control port.
+        addr: SocketAddr,
+    },
+    /// A node's way into or out of raft. Goes into the log as a change of raft's membership, never as a plain entry: raft
+    /// makes the change at the same index, and only if this command is not refused.
+    Member(MemberChange),
     /// A node is heard from, or not any more.
     NodeStatus {
         /// Which.
@@ -130,6 +145,30 @@ pub enum Command {
     Tasks(Vec<TaskOp>),
     /// All of them in order, or none.
     Batch(Vec<Command>),
+}
+
+/// One step of a node into or out of raft.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberChange {
+    /// Which node.
+    pub node: NodeId,
+    /// Its raft id; a new one for [`MemberStep::Learn`].
+    pub raft_id: u64,
+    /// When.
+    pub at: Timestamp,
+    /// Which way.
+    pub step: MemberStep,
+}
+
+/// The steps, in the order in which a manager takes them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MemberStep {
+    /// It gets a raft id and the log, and has no vote.
+    Learn,
+    /// It votes from now on.
+    Vote,
+    /// It is no member any more; its raft id is gone for good.
+    Leave,
 }
 
 /// A network to be made.

@@ -8,7 +8,7 @@ mod task;
 use std::net::IpAddr;
 
 use imbl::{OrdMap, OrdSet};
-use model::{Name, NetworkId, NodeId, Protocol, PublishMode, ServiceId, Slot, TaskId, Vni};
+use model::{Name, NetworkId, Node, NodeId, Protocol, PublishMode, Role, ServiceId, Slot, TaskId, Vni};
 
 use crate::tables::Tables;
 use loads::Loads;
@@ -30,6 +30,7 @@ pub(crate) type PortKey = (u16, Protocol, PublishMode, ServiceId);
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Indexes {
+    pub managers: OrdSet<NodeId>,
     pub service_names: OrdMap<Name, ServiceId>,
     pub network_names: OrdMap<Name, NetworkId>,
     pub vnis: OrdMap<Vni, NetworkId>,
@@ -50,8 +51,8 @@ impl Indexes {
     /// The indexes of `tables`.
     pub fn of(tables: &Tables) -> Self {
         let mut indexes = Self::default();
-        for node in tables.nodes.keys() {
-            indexes.loads.link_node(*node);
+        for node in tables.nodes.values() {
+            indexes.link_node(node);
         }
         for network in tables.networks.values() {
             indexes.link_network(network);
@@ -76,6 +77,21 @@ impl Indexes {
     fn disown(&mut self, network: NetworkId, addr: IpAddr) {
         self.addresses.remove(&(network, addr));
         self.taken.remove(network, addr);
+    }
+
+    /// Managers are those that are, that shall be, and that raft still has.
+    pub fn link_node(&mut self, node: &Node) {
+        self.loads.link_node(node.id);
+        if node.spec.role == Role::Manager || node.raft_id.is_some() {
+            self.managers.insert(node.id);
+        } else {
+            self.managers.remove(&node.id);
+        }
+    }
+
+    pub fn unlink_node(&mut self, id: NodeId) {
+        self.loads.unlink_node(id);
+        self.managers.remove(&id);
     }
 
     pub fn link_network(&mut self, network: &model::Network) {

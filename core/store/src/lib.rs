@@ -17,7 +17,9 @@ mod state;
 mod tables;
 
 pub use codec::{CodecError, ENTRY_FORMAT, SNAPSHOT_FORMAT};
-pub use command::{Command, Entry, NewNetwork, NewService, ServiceChange, StatusReport, TaskOp};
+pub use command::{
+    Command, Entry, MemberChange, MemberStep, NewNetwork, NewService, ServiceChange, StatusReport, TaskOp,
+};
 pub use event::Event;
 pub use index::AddressOwner;
 pub use refused::{Kind, Refused};

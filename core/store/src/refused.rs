@@ -127,8 +127,16 @@ pub enum Refused {
     NoAddress { network: String, subnet: IpNet },
     #[error("node {0} is not down and can't be removed")]
     NodeNotDown(String),
-    #[error("node {0} is a manager: it must be demoted to worker before removal")]
+    #[error(
+        "node {0} is a cluster manager and is a member of the raft cluster. It must be demoted to worker before removal"
+    )]
     NodeIsManager(String),
+    #[error("attempting to demote the last manager of the swarm")]
+    LastManager,
+    #[error("can't remove member from the raft: this would result in a loss of quorum")]
+    QuorumAtRisk,
+    #[error("node {node} cannot take this step as raft member {raft_id} (any more)")]
+    NoSuchMember { node: NodeId, raft_id: u64 },
     #[error("raft id {raft_id} has been used before: nodes get ids above {highest}")]
     RaftIdUsed { raft_id: u64, highest: u64 },
     #[error("node {node} reports task {task}, which is not its own")]

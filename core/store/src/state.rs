@@ -57,6 +57,16 @@ impl State {
         self.tables.nodes.values().map(AsRef::as_ref)
     }
 
+    /// The nodes that are managers, that shall be, or that raft still has as members, in the order of their ids.
+    pub fn managers(&self) -> impl Iterator<Item = &Node> {
+        self.indexes.managers.iter().filter_map(|id| self.node(*id))
+    }
+
+    /// The node that is raft's member with this id.
+    pub fn member(&self, raft_id: u64) -> Option<&Node> {
+        self.managers().find(|node| node.raft_id == Some(raft_id))
+    }
+
     /// Highest raft id that any node ever had; the next manager gets one more.
     pub fn highest_raft_id(&self) -> u64 {
         self.tables.highest_raft_id
@@ -248,12 +258,12 @@ impl State {
     }
 
     pub(crate) fn put_node(&mut self, node: Node) {
-        self.indexes.loads.link_node(node.id);
+        self.indexes.link_node(&node);
         self.tables.nodes.insert(node.id, Arc::new(node));
     }
 
     pub(crate) fn drop_node(&mut self, id: NodeId) {
-        self.indexes.loads.unlink_node(id);
+        self.indexes.unlink_node(id);
         self.tables.nodes.remove(&id);
         self.tables.trust.remove(&id);
     }

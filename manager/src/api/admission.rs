@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use model::{Availability, NodeId, Role};
+use model::{Availability, NodeId};
 use store::Command;
 use tonic::{Request, Response, Status, async_trait};
 use wire::pb::{self, admission_server::Admission};
@@ -56,11 +56,6 @@ impl Admission for Api {
         let role = view.cluster().map(|cluster| token::role_of(cluster, &request.token));
         let role = role.transpose().map_err(|why| uncertified(&why))?.flatten();
         let role = role.ok_or_else(|| Status::permission_denied("invalid join token"))?;
-        if role == Role::Manager {
-            return Err(Status::unimplemented(
-                "joining as a manager is not built yet: use the token of \"netctl swarm join-token worker\"",
-            ));
-        }
         let subject = Subject {
             node: NodeId::from_bits(mint::bits()),
             role,
@@ -74,6 +69,7 @@ impl Admission for Api {
         let mut join = Command::join(subject.node, now, role, addr);
         if let Command::UpsertNode(node) = &mut join {
             node.spec.availability = availability(request.availability);
+            node.manager_addr = request.addr.parse().ok();
         }
         let joined = self.proposer.propose(join).await;
         joined.map_err(|why| refusal::unproposed(&why))?;

@@ -4,6 +4,7 @@ mod admission;
 mod cluster;
 mod control;
 mod dispatch;
+mod members;
 mod network;
 mod node;
 mod raft;

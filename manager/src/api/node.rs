@@ -8,7 +8,11 @@ use tonic::Status;
 use wire::pb::{self, control_client::ControlClient};
 
 use super::{Api, refusal, request_id};
-use crate::{mint, raft::Outbound, token};
+use crate::{
+    mint,
+    raft::{Outbound, ReadError},
+    token,
+};
 
 impl Api {
     /// A node by what users call it; "self" is the one that answers.
@@ -25,7 +29,9 @@ impl Api {
             let found = request.refs.iter().map(|what| self.find_node(&view, what).cloned());
             found.collect::<Result<_, _>>().map_err(|why| refusal::refused(&why))?
         };
+        let unreachable = self.unreachable(&view).await;
         Ok(pb::ListNodesResponse {
+            unreachable,
             nodes: nodes.into_iter().map(Into::into).collect(),
             self_: self.node.to_string(),
             leader: self.proposer.leader().map(|node| node.to_string()).unwrap_or_default(),
@@ -72,12 +78,10 @@ impl Api {
             .find_node(&view, &request.r#ref)
             .map_err(|why| refusal::refused(&why))?;
         let spec = NodeSpec::try_from(request.spec.unwrap_or_default()).map_err(|why| refusal::invalid(&why))?;
-        if spec.role != node.spec.role {
-            return Err(Status::unimplemented(
-                "promoting and demoting nodes is not built yet: the node that ran \"swarm init\" is the only manager",
-            ));
-        }
         let (id, version, at) = (node.id, request.version, mint::now());
+        if spec.role == Role::Worker && node.spec.role == Role::Manager {
+            self.check_demotion(&view, id).await?;
+        }
         let plan = |_: &View| {
             let spec = spec.clone();
             Ok(Command::UpdateNodeSpec { id, version, at, spec })
@@ -87,6 +91,32 @@ impl Api {
         found
             .map(Into::into)
             .ok_or_else(|| Status::aborted("the node was removed at the same time"))
+    }
+
+    /// As `node demote self`.
+    pub(crate) async fn demote_itself(&self) -> Result<(), Status> {
+        let view = self.read().await?;
+        let node = self.find_node(&view, "self").map_err(|why| refusal::refused(&why))?;
+        let mut spec = node.spec.clone();
+        spec.role = Role::Worker;
+        let request = pb::UpdateNodeRequest {
+            request: String::new(),
+            r#ref: node.id.to_string(),
+            version: node.version,
+            spec: Some(spec.into()),
+        };
+        self.update_node(request).await.map(|_| ())
+    }
+
+    /// Refuses what raft could not survive. The last manager is refused by the state itself.
+    async fn check_demotion(&self, view: &View, node: NodeId) -> Result<(), Status> {
+        let managers = view.managers().filter(|node| node.spec.role == Role::Manager);
+        if managers.count() == 1 {
+            return Err(refusal::refused(&Refused::LastManager));
+        }
+        let members = self.members().await;
+        let members = members.ok_or_else(|| Status::unavailable(ReadError::NoLeader.to_string()))?;
+        control::check_demotion(view, &members, node).map_err(|why| refusal::refused(&why))
     }
 
     pub(super) async fn remove_node(&self, request: pb::RemoveRequest) -> Result<pb::RemoveResponse, Status> {

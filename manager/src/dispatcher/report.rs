@@ -72,14 +72,30 @@ async fn one_by_one(proposer: &Proposer, reports: Vec<StatusReport>) -> Result<(
 
 /// The managers of the cluster, as nodes are told.
 pub(super) fn managers(published: &Published) -> pb::Managers {
-    let managers = published.view.nodes().filter_map(|node| {
+    let managers = published.view.managers().filter_map(|node| {
+        let member = node.raft_id?;
         Some(pb::ManagerAddr {
             node: node.id.to_string(),
             addr: node.manager_addr?.to_string(),
-            leader: node.raft_id.is_some() && node.raft_id == published.standing.leader,
+            leader: Some(member) == published.standing.leader,
+            raft_id: member,
         })
     });
     pb::Managers {
         managers: managers.collect(),
     }
+}
+
+/// What a node shall be. It is a manager exactly as long as raft has it as a member: a demoted one is told when it is out.
+pub(super) fn identity(view: &View, node: NodeId) -> Option<pb::NodeIdentity> {
+    let member = view.node(node)?.raft_id;
+    let role = if member.is_some() {
+        pb::Role::Manager
+    } else {
+        pb::Role::Worker
+    };
+    Some(pb::NodeIdentity {
+        role: role.into(),
+        raft_id: member.unwrap_or_default(),
+    })
 }

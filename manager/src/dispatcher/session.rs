@@ -5,7 +5,10 @@
 //! for what it has not been told is computed when it can be sent; sequence numbers are log indexes, which grow through
 //! every change of leader, so that a node goes on where another manager has left off.
 
-use std::{net::IpAddr, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use control::{Feed, Known, Update};
 use model::{NodeDescription, NodeId, RequestId};
@@ -79,11 +82,12 @@ impl Session {
         }
         let hello = hello(&mut up).await?;
         let ended = self.presence.opened(self.node, session);
-        self.describe(hello.description).await?;
+        self.describe(hello.description, hello.control).await?;
         let (says, heard) = watch::channel(Heard::default());
         let teller = Teller {
             whole: hello.format == WHOLE_VIEWS,
             feed: Feed::starting(self.node, hello.known),
+            identity: None,
             listener: Listener::new(self.node, heard),
         };
         if let Some(known) = hello.known {
@@ -106,13 +110,15 @@ impl Session {
     }
 
     /// Writes what the node says of its machine into the state, which makes it Ready.
-    async fn describe(&self, description: NodeDescription) -> Result<(), Status> {
+    async fn describe(&self, description: NodeDescription, control: Option<SocketAddr>) -> Result<(), Status> {
         let known = self.proposer.view().node(self.node).map(|node| node.status.addr);
-        let addr = known.filter(|addr| !addr.is_unspecified()).unwrap_or(self.from);
+        let known = known.filter(|addr| !addr.is_unspecified()).unwrap_or(self.from);
+        let addr = control.map_or(known, |control| control.ip());
         let described = self.proposer.propose(Command::DescribeNode {
             id: self.node,
             at: mint::now(),
             addr,
+            control,
             description: Box::new(description),
         });
         described
@@ -155,7 +161,7 @@ impl Session {
                         }
                     }
                 }
-                Some(session_up::Message::Description(given)) => self.describe(parse(given)?).await?,
+                Some(session_up::Message::Description(given)) => self.describe(parse(given)?, None).await?,
                 Some(session_up::Message::Probe(found)) => self.probes.report(self.node, found),
                 Some(session_up::Message::Hello(_)) => return Err(Status::invalid_argument("a second hello")),
                 Some(session_up::Message::Heartbeat(beat)) => says.send_modify(|heard| heard.beat(&beat)),
@@ -177,6 +183,7 @@ impl Session {
             let now = bearings.borrow_and_update().clone();
             self.orient(session, &now, told.as_ref()).await?;
             told = Some(now);
+            self.call(&mut teller.identity).await?;
             if teller.listener.take(&mut teller.feed) && !teller.whole {
                 self.send(session_down::Message::Beat(pb::Beat::default())).await?;
             }
@@ -207,6 +214,16 @@ impl Session {
         }
     }
 
+    /// Tells the node what it shall be, if that is not what it was told last. It changes with the list of managers only.
+    async fn call(&self, told: &mut Option<pb::NodeIdentity>) -> Result<(), Status> {
+        let identity = report::identity(&self.proposer.view(), self.node);
+        if let Some(identity) = identity.filter(|identity| told.as_ref() != Some(identity)) {
+            *told = Some(identity);
+            self.send(session_down::Message::Identity(identity)).await?;
+        }
+        Ok(())
+    }
+
     /// Tells what changed about the managers; an error if this one leads no more.
     async fn orient(&self, session: u128, now: &Bearings, told: Option<&Bearings>) -> Result<(), Status> {
         if told.is_none_or(|told| told.heartbeat_ms != now.heartbeat_ms) {
@@ -232,6 +249,8 @@ struct Teller {
     /// The node takes whole views only.
     whole: bool,
     feed: Feed,
+    /// What it was told to be.
+    identity: Option<pb::NodeIdentity>,
     listener: Listener,
 }
 
@@ -250,6 +269,8 @@ fn parse(description: pb::NodeDescription) -> Result<NodeDescription, Status> {
 struct Hello {
     format: u32,
     description: NodeDescription,
+    /// Where its control port is or would be.
+    control: Option<SocketAddr>,
     /// The view that the node has.
     known: Option<Known>,
 }
@@ -271,6 +292,7 @@ async fn hello(up: &mut Streaming<pb::SessionUp>) -> Result<Hello, Status> {
     Ok(Hello {
         format,
         description: parse(hello.description.unwrap_or_default())?,
+        control: hello.addr.parse().ok(),
         known: (format > WHOLE_VIEWS && seq > 0).then_some(Known { seq, checksum }),
     })
 }

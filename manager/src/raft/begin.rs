@@ -18,7 +18,11 @@ const MAX_MESSAGE_BYTES: u64 = 1 << 20;
 
 /// Raft's part and the state as of the snapshot that was saved.
 pub(super) fn member_of(saved: Saved) -> Result<(RawNode<Log>, State), ReplicaError> {
-    let state = State::decode(&saved.snapshot.data)?;
+    let state = match saved.snapshot.get_metadata().index {
+        // One that joins and has not heard of its leader yet.
+        0 => State::default(),
+        _ => State::decode(&saved.snapshot.data)?,
+    };
     let config = Config {
         id: saved.member,
         election_tick: ELECTION_TICKS,

@@ -66,6 +66,13 @@ pub struct Saved {
     pub(crate) entries: Vec<Entry>,
 }
 
+impl Saved {
+    /// Raft id of the member whose disk it is.
+    pub fn member(&self) -> u64 {
+        self.member
+    }
+}
+
 /// One step's changes, written whole or not at all.
 #[derive(Debug, Default)]
 pub struct DiskWrite<'a> {

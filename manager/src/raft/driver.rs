@@ -13,13 +13,14 @@ use std::{
     thread,
 };
 
+use control::Members;
 use model::RequestId;
-use store::{Event, View};
+use store::{Event, MemberChange, View};
 use tokio::sync::{broadcast, oneshot, watch};
 
 use super::{
     disk::Disk,
-    effect::Standing,
+    effect::{Incoming, Standing},
     replica::Replica,
     request::{Applied, ProposeError, ReadError},
     transport::Transport,
@@ -36,6 +37,8 @@ pub struct Published {
     pub view: View,
     /// Who leads.
     pub standing: Standing,
+    /// Raft's members as of then; who is reachable only a leader knows.
+    pub members: Arc<Members>,
 }
 
 /// What was applied in one go.
@@ -65,6 +68,7 @@ impl Driver {
         let first = Published {
             view: replica.view(),
             standing: replica.standing(),
+            members: Arc::new(replica.members()),
         };
         let (publish, published) = watch::channel(first);
         let (events, _) = broadcast::channel(EVENT_BACKLOG);
@@ -113,6 +117,31 @@ impl Driver {
         answer.await.unwrap_or(Err(ProposeError::Stopped))
     }
 
+    /// Changes raft's members as the leader of `term` decided. `entry` is the same as an encoded command.
+    pub async fn change_members(
+        &self,
+        id: RequestId,
+        term: u64,
+        change: MemberChange,
+        entry: Vec<u8>,
+    ) -> Result<Applied, ProposeError> {
+        let (reply, answer) = oneshot::channel();
+        let request = Request::Change {
+            id,
+            term,
+            change,
+            entry,
+            reply,
+        };
+        self.requests.send(request).map_err(|_| ProposeError::Stopped)?;
+        answer.await.unwrap_or(Err(ProposeError::Stopped))
+    }
+
+    /// Asks a voter to lead instead of this member.
+    pub fn hand_over(&self, to: u64) {
+        let _ = self.requests.send(Request::HandOver(to));
+    }
+
     /// A view that reflects everything acknowledged by any manager before the call (raft's ReadIndex).
     pub async fn read(&self, id: RequestId) -> Result<View, ReadError> {
         let (reply, answer) = oneshot::channel();
@@ -121,14 +150,19 @@ impl Driver {
         answer.await.unwrap_or(Err(ReadError::Stopped))
     }
 
-    /// Messages that came from other members.
-    pub fn step(&self, messages: Vec<Vec<u8>>) {
+    /// Messages that came from other members, each from the one that it says.
+    pub fn step(&self, messages: Vec<Incoming>) {
         let _ = self.requests.send(Request::Step(messages));
     }
 
     /// A message to this member could not be delivered.
     pub fn unreachable(&self, member: u64) {
         let _ = self.requests.send(Request::Unreachable(member));
+    }
+
+    /// A snapshot's way to this member has ended.
+    pub fn snapshot_ended(&self, member: u64, arrived: bool) {
+        let _ = self.requests.send(Request::SnapshotEnded { member, arrived });
     }
 
     /// Waits until the thread has ended and its files are closed.

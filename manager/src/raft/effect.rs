@@ -1,6 +1,8 @@
 //! What a replica answers with.
 
 use model::RequestId;
+use protobuf::Message as _;
+use raft::eraftpb::Message;
 use store::{CodecError, Event, Refused};
 use thiserror::Error;
 
@@ -35,6 +37,24 @@ pub struct Standing {
     pub leads: bool,
 }
 
+/// A message of another member, parsed but not believed: whoever takes it checks that the sender may speak for
+/// [`Incoming::from`].
+#[derive(Debug)]
+pub struct Incoming(pub(super) Message);
+
+impl Incoming {
+    /// `None`: these bytes are no message.
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let mut message = Message::default();
+        message.merge_from_bytes(bytes).ok().map(|()| Self(message))
+    }
+
+    /// Raft id of the member that it says it comes from.
+    pub fn from(&self) -> u64 {
+        self.0.from
+    }
+}
+
 /// What one [`Replica::advance`] did, in order.
 #[derive(Debug)]
 pub enum Effect {
@@ -44,6 +64,9 @@ pub enum Effect {
         to: u64,
         /// An encoded raft message.
         message: Vec<u8>,
+        /// It carries the whole state: it may be large, and the replica must hear how it went
+        /// ([`Replica::snapshot_ended`](super::Replica::snapshot_ended)).
+        snapshot: bool,
     },
     /// A log entry was applied.
     Applied {

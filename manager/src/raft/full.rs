@@ -66,14 +66,8 @@ impl<D: Disk, T: Transport> Worker<D, T> {
                 ..published.standing
             };
         });
-        for (_, proposal) in std::mem::take(&mut self.proposals) {
-            for reply in proposal.replies {
-                let _ = reply.send(Err(self.full_proposal()));
-            }
-        }
-        for (_, read) in std::mem::take(&mut self.reads) {
-            let _ = read.reply.send(self.read_while_full());
-        }
+        let waiting = std::mem::take(&mut self.waiting);
+        waiting.end(|| Err(self.full_proposal()), || self.read_while_full());
     }
 
     fn full_proposal(&self) -> ProposeError {
@@ -101,7 +95,9 @@ impl<D: Disk, T: Transport> Worker<D, T> {
     /// Refuses what came in. A message that is dropped counts as lost.
     pub(super) fn refuse(&self, request: Request) {
         match request {
-            Request::Propose { reply, .. } => drop(reply.send(Err(self.full_proposal()))),
+            Request::Propose { reply, .. } | Request::Change { reply, .. } => {
+                drop(reply.send(Err(self.full_proposal())))
+            }
             Request::Read { reply, .. } => drop(reply.send(self.read_while_full())),
             _ => {}
         }

@@ -1,7 +1,7 @@
 //! The log in memory, as the raft crate reads it: a mirror of what `disk` holds. Changed by the replica only, and only
 //! after the disk has the same. Bounded by compaction.
 
-use std::collections::VecDeque;
+use std::{cell::Cell, collections::VecDeque};
 
 use raft::{
     GetEntriesContext, RaftState, Storage, StorageError,
@@ -17,6 +17,8 @@ pub(super) struct Log {
     pub(super) hard_state: HardState,
     pub(super) snapshot: Snapshot,
     entries: VecDeque<Entry>,
+    /// Raft asked for a snapshot that does not exist yet: one in which the member that needs it is a member.
+    wanted: Cell<bool>,
 }
 
 impl Log {
@@ -25,7 +27,13 @@ impl Log {
             hard_state: saved.hard_state,
             snapshot: saved.snapshot,
             entries: saved.entries.into(),
+            wanted: Cell::new(false),
         }
+    }
+
+    /// Whether raft waits for a newer snapshot.
+    pub(super) fn is_snapshot_wanted(&self) -> bool {
+        self.wanted.get()
     }
 
     pub(super) fn snapshot_index(&self) -> u64 {
@@ -60,6 +68,7 @@ impl Log {
     /// An own snapshot; entries before `keep_from` go.
     pub(super) fn compact(&mut self, snapshot: Snapshot, keep_from: u64) {
         self.snapshot = snapshot;
+        self.wanted.set(false);
         while self.entries.front().is_some_and(|entry| entry.index < keep_from) {
             self.entries.pop_front();
         }
@@ -126,11 +135,13 @@ impl Storage for Log {
         Ok(self.last())
     }
 
-    fn snapshot(&self, request_index: u64, _to: u64) -> raft::Result<Snapshot> {
-        if self.snapshot_index() >= request_index {
-            Ok(self.snapshot.clone())
-        } else {
-            Err(StorageError::SnapshotTemporarilyUnavailable.into())
+    /// A member drops a snapshot of a membership without it, so one from before it joined is of no use.
+    fn snapshot(&self, request_index: u64, to: u64) -> raft::Result<Snapshot> {
+        let members = self.snapshot.get_metadata().get_conf_state();
+        if self.snapshot_index() >= request_index && (members.voters.contains(&to) || members.learners.contains(&to)) {
+            return Ok(self.snapshot.clone());
         }
+        self.wanted.set(true);
+        Err(StorageError::SnapshotTemporarilyUnavailable.into())
     }
 }

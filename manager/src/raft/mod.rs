@@ -3,7 +3,9 @@
 //! - `disk`: what must survive a cut at any byte; `redb`: in one file, every row sealed.
 //! - `log`: the same in memory, as the raft crate reads it.
 //! - `replica`: one member as a plain state machine without thread, clock or socket: persist, send, apply, in that order.
-//! - `driver`, `worker`: the thread that owns the replica; requests with ids and deadlines in, published views out.
+//! - `members`: changes of the membership, which go into the log with the command that writes them into the state.
+//! - `driver`, `worker`, `waiting`: the thread that owns the replica; requests with ids and deadlines in, published views
+//!   out.
 //! - `transport`: how messages get to other members.
 //!
 //! No type of the raft crate leaves this folder; messages and entries travel as bytes.
@@ -14,11 +16,13 @@ mod driver;
 mod effect;
 mod full;
 mod log;
+mod members;
 mod memory;
 mod redb;
 mod replica;
 mod request;
 mod transport;
+mod waiting;
 mod worker;
 
 #[cfg(test)]
@@ -26,9 +30,9 @@ mod tests;
 
 pub use disk::{Disk, DiskError, DiskWrite, Saved};
 pub use driver::{Driver, News, Published};
-pub use effect::{Effect, ReplicaError, Standing};
+pub use effect::{Effect, Incoming, ReplicaError, Standing};
 pub use memory::{DiskFault, MemoryDisk};
 pub use redb::RedbDisk;
 pub use replica::Replica;
 pub use request::{Applied, ProposeError, ReadError};
-pub use transport::{Outbound, PeerChannels, Transport};
+pub use transport::{Introduction, Outbound, PeerChannels, Transport};

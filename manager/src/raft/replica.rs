@@ -10,14 +10,14 @@ use model::{ClusterSettings, RequestId};
 use protobuf::Message as _;
 use raft::{
     RawNode, SnapshotStatus, StateRole,
-    eraftpb::{ConfChange, ConfChangeV2, Entry as LogEntry, EntryType, HardState, Message, Snapshot},
+    eraftpb::{Entry as LogEntry, EntryType, HardState, Message, MessageType, Snapshot},
 };
 use store::{Entry, State, View};
 
 use super::{
     begin::member_of,
     disk::{Disk, DiskWrite, Saved},
-    effect::{Effect, ReplicaError, Standing, raft_error},
+    effect::{Effect, Incoming, ReplicaError, Standing, raft_error},
     log::Log,
 };
 
@@ -26,9 +26,9 @@ const KEEP_BEFORE_SNAPSHOT: u64 = 1_000;
 
 /// A member.
 pub struct Replica<D> {
-    node: RawNode<Log>,
-    disk: D,
-    state: State,
+    pub(super) node: RawNode<Log>,
+    pub(super) disk: D,
+    pub(super) state: State,
     /// Reads that wait until their index is applied.
     reads: BTreeSet<(u64, RequestId)>,
     /// Entries behind the last snapshot after which the next is made, if it is not what the cluster's settings say.
@@ -65,6 +65,17 @@ impl<D: Disk> Replica<D> {
             snapshot,
             entries: Vec::new(),
         })
+    }
+
+    /// What the disk of a member that joins holds at the beginning: its raft id. The leader tells it everything else.
+    pub fn new_member(member: u64) -> Saved {
+        let mut saved = Saved {
+            member,
+            ..Saved::default()
+        };
+        // Written out, so that a disk on which the snapshot is missing is told from this one.
+        saved.snapshot.mut_metadata().index = 0;
+        saved
     }
 
     /// Starts from what `disk` holds. A lone voter campaigns at once; the next [`Replica::advance`] makes it leader.
@@ -169,17 +180,31 @@ impl<D: Disk> Replica<D> {
 
     /// Takes a message of another member. Bytes that are no message are ignored, as a lost message would be.
     pub fn step(&mut self, bytes: &[u8]) {
-        let mut message = Message::default();
-        if message.merge_from_bytes(bytes).is_ok() {
+        if let Some(message) = Incoming::parse(bytes) {
+            self.take(message);
+        }
+    }
+
+    /// Takes a message of another member. One for a raft id that this node had before is not for this member.
+    pub fn take(&mut self, Incoming(message): Incoming) {
+        if message.to == self.member() {
             let _ = self.node.step(message);
         }
     }
 
-    /// A message to this member could not be delivered. It may have been a snapshot, and raft sends a member that waits
-    /// for one nothing else until it hears how that went.
+    /// A message to this member could not be delivered.
     pub fn unreachable(&mut self, member: u64) {
         self.node.report_unreachable(member);
-        self.node.report_snapshot(member, SnapshotStatus::Failure);
+    }
+
+    /// How a snapshot's way to this member ended. Raft sends a member that waits for one nothing else until it hears that.
+    pub fn snapshot_ended(&mut self, member: u64, arrived: bool) {
+        let status = if arrived {
+            SnapshotStatus::Finish
+        } else {
+            SnapshotStatus::Failure
+        };
+        self.node.report_snapshot(member, status);
     }
 
     /// Persists, sends and applies all that is ready.
@@ -261,31 +286,11 @@ impl<D: Disk> Replica<D> {
                         outcome,
                     });
                 }
-                EntryType::EntryConfChange => {
-                    self.commit_members(entry.index)?;
-                    let change: ConfChange = parse(&entry)?;
-                    self.node.apply_conf_change(&change).map_err(raft_error)?;
-                }
-                EntryType::EntryConfChangeV2 => {
-                    self.commit_members(entry.index)?;
-                    let change: ConfChangeV2 = parse(&entry)?;
-                    self.node.apply_conf_change(&change).map_err(raft_error)?;
+                EntryType::EntryConfChange | EntryType::EntryConfChangeV2 => {
+                    effects.extend(self.apply_member_change(&entry)?);
                 }
             }
         }
-        Ok(())
-    }
-
-    /// Writes that a change of the membership is committed, before it is applied: a member that restarts must not count
-    /// votes by a membership that is no more.
-    fn commit_members(&mut self, index: u64) -> Result<(), ReplicaError> {
-        let mut hard_state = self.node.store().hard_state.clone();
-        hard_state.commit = hard_state.commit.max(index);
-        self.disk.write(&DiskWrite {
-            hard_state: Some(&hard_state),
-            ..DiskWrite::default()
-        })?;
-        self.state.apply_nothing(index);
         Ok(())
     }
 
@@ -302,7 +307,8 @@ impl<D: Disk> Replica<D> {
     fn compact(&mut self) -> Result<(), ReplicaError> {
         let (applied, last) = (self.state.applied(), self.node.store().snapshot_index());
         let every = self.snapshot_every.unwrap_or_else(|| snapshot_interval(&self.state));
-        if applied < last + every {
+        let wanted = self.node.store().is_snapshot_wanted() && applied > last;
+        if applied < last + every && !wanted {
             return Ok(());
         }
         let mut snapshot = Snapshot::default();
@@ -325,16 +331,11 @@ impl<D: Disk> Replica<D> {
     }
 }
 
-fn parse<M: protobuf::Message>(entry: &LogEntry) -> Result<M, ReplicaError> {
-    let mut message = M::new();
-    message.merge_from_bytes(&entry.data).map_err(raft_error)?;
-    Ok(message)
-}
-
 fn send(messages: Vec<Message>, effects: &mut Vec<Effect>) -> Result<(), ReplicaError> {
     for message in messages {
         effects.push(Effect::Send {
             to: message.to,
+            snapshot: message.get_msg_type() == MessageType::MsgSnapshot,
             message: message.write_to_bytes().map_err(raft_error)?,
         });
     }

@@ -42,6 +42,9 @@ pub enum ProposeError {
         /// What would have to grow.
         file: String,
     },
+    /// A change of raft's members that was decided under another leader, or while another change was under way.
+    #[error("the managers' membership or leader changed at the same time: try again")]
+    Superseded,
     /// Too many requests wait.
     #[error("this manager has {MAX_WAITING} requests waiting: try again")]
     Busy,

@@ -221,7 +221,7 @@ impl Group {
             for (from, replica) in &mut self.members {
                 for effect in replica.advance().unwrap() {
                     match effect {
-                        Effect::Send { to, message } => wire.push((*from, to, message)),
+                        Effect::Send { to, message, .. } => wire.push((*from, to, message)),
                         Effect::Readable(id) => self.readable.push(id.bits()),
                         _ => {}
                     }

@@ -1,33 +1,57 @@
 //! How raft messages get to other members: one bounded queue and one task per member, over mTLS to the member's control
-//! port. Raft repeats what is lost, so a full queue or a dead connection drops messages and says so.
+//! port. Raft repeats what is lost, so a full queue or a dead connection drops messages and says so. A snapshot goes in
+//! chunks, on a connection and in a task of its own, so that heartbeats do not wait behind it.
 
 use std::{collections::BTreeMap, time::Duration};
 
+use control::Members;
 use tokio::{runtime::Handle, sync::mpsc, time::timeout};
 use tonic::transport::Channel;
-use wire::pb::{self, raft_transport_client::RaftTransportClient};
+use wire::pb::{self, raft_ack::Verdict, raft_transport_client::RaftTransportClient};
 
 /// Messages that may wait per member.
 const QUEUE: usize = 1024;
-/// Messages per call.
-const PER_CALL: usize = 64;
+/// Messages per call; each is about a megabyte at most.
+const PER_CALL: usize = 32;
 /// Time for connecting, and for one call.
 const CALL_TIMEOUT: Duration = Duration::from_secs(2);
+/// Bytes of a snapshot per chunk.
+const CHUNK: usize = 1 << 20;
+/// Time for a whole snapshot.
+const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(300);
 /// Format of the calls.
 const FORMAT: u32 = 1;
 
 /// Takes messages for other members; never blocks. Called by the driver's thread.
 pub trait Transport: Send + 'static {
-    /// Sends an encoded raft message to the member with raft id `to`, or drops it.
-    fn send(&mut self, to: u64, message: Vec<u8>);
+    /// Sends an encoded raft message to the member with raft id `to`, or drops it. A `snapshot` may be large; how it went
+    /// is reported.
+    fn send(&mut self, to: u64, message: Vec<u8>, snapshot: bool);
+    /// There are no other members than these any more.
+    fn keep_only(&mut self, members: &Members);
 }
 
-/// Opens connections to members by raft id, and hears of failures.
+/// What a member says of itself in each call.
+#[derive(Clone, Debug)]
+pub struct Introduction {
+    /// Its raft id.
+    pub member: u64,
+    /// Its control port, `HOST:PORT`, as others reach it now.
+    pub addr: String,
+}
+
+/// Opens connections to members by raft id, and hears what became of messages.
 pub trait Outbound: Clone + Send + Sync + 'static {
+    /// Who calls.
+    fn introduction(&self) -> Introduction;
     /// A channel to the member, or why not.
     fn connect(&self, to: u64) -> impl Future<Output = Result<Channel, String>> + Send;
     /// Messages to the member were lost.
     fn lost(&self, to: u64);
+    /// A snapshot's way to the member has ended.
+    fn snapshot_ended(&self, to: u64, arrived: bool);
+    /// A member says that raft has let this one go.
+    fn removed(&self);
 }
 
 /// The real transport.
@@ -58,10 +82,17 @@ impl<O: Outbound> PeerChannels<O> {
 }
 
 impl<O: Outbound> Transport for PeerChannels<O> {
-    fn send(&mut self, to: u64, message: Vec<u8>) {
-        if self.queue(to).try_send(message).is_err() {
+    fn send(&mut self, to: u64, message: Vec<u8>, snapshot: bool) {
+        if snapshot {
+            self.runtime.spawn(carry_snapshot(self.outbound.clone(), to, message));
+        } else if self.queue(to).try_send(message).is_err() {
             self.outbound.lost(to);
         }
+    }
+
+    fn keep_only(&mut self, members: &Members) {
+        self.queues
+            .retain(|id, _| members.voters.contains(id) || members.learners.contains(id));
     }
 }
 
@@ -72,8 +103,10 @@ async fn carry<O: Outbound>(outbound: O, to: u64, mut inbox: mpsc::Receiver<Vec<
     while inbox.recv_many(&mut messages, PER_CALL).await > 0 {
         let batch = std::mem::take(&mut messages);
         let attempt = deliver(&outbound, to, &mut client, batch);
-        if let Ok(Ok(())) = timeout(CALL_TIMEOUT, attempt).await {
-            continue;
+        match timeout(CALL_TIMEOUT, attempt).await {
+            Ok(Ok(())) => continue,
+            Ok(Err(why)) => tracing::debug!(to, why, "raft messages are lost"),
+            Err(_) => tracing::debug!(to, "raft messages are lost: no answer"),
         }
         client = None;
         outbound.lost(to);
@@ -92,9 +125,50 @@ async fn deliver<O: Outbound>(
         Some(open) => open,
         None => client.insert(RaftTransportClient::new(outbound.connect(to).await?)),
     };
+    let Introduction { member, addr } = outbound.introduction();
     let call = pb::RaftMessages {
         format: FORMAT,
         messages,
+        member,
+        addr,
     };
-    open.send(call).await.map(|_| ()).map_err(|status| status.to_string())
+    let ack = open.send(call).await.map_err(|status| status.to_string())?;
+    judged(outbound, ack.into_inner().verdict())
+}
+
+fn judged<O: Outbound>(outbound: &O, verdict: Verdict) -> Result<(), String> {
+    match verdict {
+        Verdict::Taken => Ok(()),
+        Verdict::Stranger => Err("the other manager does not know this one as a member of raft".to_owned()),
+        Verdict::Removed => {
+            outbound.removed();
+            Err("this manager is no member of raft any more".to_owned())
+        }
+    }
+}
+
+async fn carry_snapshot<O: Outbound>(outbound: O, to: u64, message: Vec<u8>) {
+    let bytes = message.len();
+    let sent = timeout(SNAPSHOT_TIMEOUT, deliver_snapshot(&outbound, to, message)).await;
+    let outcome = sent.unwrap_or_else(|_| Err("it took too long".to_owned()));
+    match &outcome {
+        Ok(()) => tracing::info!(to, bytes, "snapshot sent"),
+        Err(why) => tracing::info!(to, bytes, why, "snapshot not sent"),
+    }
+    outbound.snapshot_ended(to, outcome.is_ok());
+}
+
+async fn deliver_snapshot<O: Outbound>(outbound: &O, to: u64, message: Vec<u8>) -> Result<(), String> {
+    let mut client = RaftTransportClient::new(outbound.connect(to).await?);
+    let Introduction { member, addr } = outbound.introduction();
+    let starts: Vec<usize> = (0..message.len()).step_by(CHUNK).collect();
+    let chunks = starts.into_iter().map(move |start| pb::RaftChunk {
+        format: FORMAT,
+        member,
+        addr: addr.clone(),
+        data: message[start..(start + CHUNK).min(message.len())].to_vec(),
+    });
+    let ack = client.snapshot(tokio_stream::iter(chunks)).await;
+    let ack = ack.map_err(|status| status.to_string())?.into_inner();
+    judged(outbound, ack.verdict())
 }

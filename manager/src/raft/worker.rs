@@ -1,5 +1,4 @@
-//! The thread that owns a replica: takes requests in batches, lets the replica advance, publishes, answers. Waiting
-//! requests are keyed by id; those that were lost are repeated, those whose time is over are answered with why.
+//! The thread that owns a replica: takes requests in batches, lets the replica advance, publishes, answers.
 
 use std::{
     collections::BTreeMap,
@@ -10,76 +9,54 @@ use std::{
     time::{Duration, Instant},
 };
 
+use control::Members;
 use model::RequestId;
-use store::{Event, Refused, View};
-use tokio::sync::{broadcast, oneshot, watch};
+use store::{Event, MemberChange};
+use tokio::sync::{broadcast, watch};
 
 use super::{
     disk::Disk,
     driver::{News, Published},
-    effect::{Effect, ReplicaError, Standing},
+    effect::{Effect, Incoming, ReplicaError, Standing},
     full::Resting,
     replica::Replica,
-    request::{Applied, MAX_WAITING, ProposeError, ReadError},
     transport::Transport,
+    waiting::{ProposeReply, ReadReply, Waiting},
 };
 
-/// Length of raft's unit of time. An election takes 10 to 20 of them.
-const TICK: Duration = Duration::from_millis(100);
+/// Length of raft's unit of time. A leader is heard every second one; an election takes place after 10 to 20 of them.
+const TICK: Duration = Duration::from_millis(50);
 /// Requests taken before the replica advances, so that they share one write to disk.
 const BATCH: usize = 256;
-/// After this long without a leader a request fails.
-const NO_LEADER_AFTER: Duration = Duration::from_millis(2_500);
-/// After this long a request that was given to another leader is repeated, and a read that got no answer.
-const RETRY_AFTER: Duration = Duration::from_millis(250);
-/// After this long a request fails in any case.
-const DEADLINE: Duration = Duration::from_secs(10);
+/// A member that a leader has not heard for this long counts as unreachable; it answers every heartbeat.
+const SILENT_AFTER: Duration = Duration::from_millis(1_500);
 
 /// What the handle asks for.
 pub(super) enum Request {
     Propose {
         id: RequestId,
         entry: Vec<u8>,
-        reply: oneshot::Sender<Result<Applied, ProposeError>>,
+        reply: ProposeReply,
     },
+    Change {
+        id: RequestId,
+        term: u64,
+        change: MemberChange,
+        entry: Vec<u8>,
+        reply: ProposeReply,
+    },
+    HandOver(u64),
     Read {
         id: RequestId,
-        reply: oneshot::Sender<Result<View, ReadError>>,
+        reply: ReadReply,
     },
-    Step(Vec<Vec<u8>>),
+    Step(Vec<Incoming>),
     Unreachable(u64),
+    SnapshotEnded {
+        member: u64,
+        arrived: bool,
+    },
     Stop,
-}
-
-/// When a request began and when it must have ended.
-#[derive(Clone, Copy, Debug)]
-struct RequestClock {
-    began: Instant,
-    asked: Instant,
-    deadline: Instant,
-}
-
-impl RequestClock {
-    fn starting(now: Instant) -> Self {
-        Self {
-            began: now,
-            asked: now,
-            deadline: now + DEADLINE,
-        }
-    }
-}
-
-pub(super) struct Proposal {
-    entry: Vec<u8>,
-    clock: RequestClock,
-    /// Term in which this member, leading, took it into its log: it need not be repeated while that lasts.
-    taken: Option<u64>,
-    pub(super) replies: Vec<oneshot::Sender<Result<Applied, ProposeError>>>,
-}
-
-pub(super) struct Read {
-    clock: RequestClock,
-    pub(super) reply: oneshot::Sender<Result<View, ReadError>>,
 }
 
 /// See the module.
@@ -88,8 +65,11 @@ pub(super) struct Worker<D, T> {
     transport: T,
     pub(super) publish: watch::Sender<Published>,
     events: broadcast::Sender<News>,
-    pub(super) proposals: BTreeMap<RequestId, Proposal>,
-    pub(super) reads: BTreeMap<RequestId, Read>,
+    pub(super) waiting: Waiting,
+    /// When each member was heard last.
+    heard: BTreeMap<u64, Instant>,
+    /// Who led when requests were looked at last.
+    looked: Standing,
     /// While the disk is full.
     pub(super) resting: Option<Resting>,
 }
@@ -102,12 +82,13 @@ impl<D: Disk, T: Transport> Worker<D, T> {
         events: broadcast::Sender<News>,
     ) -> Self {
         Self {
+            looked: replica.standing(),
             replica,
             transport,
             publish,
             events,
-            proposals: BTreeMap::new(),
-            reads: BTreeMap::new(),
+            waiting: Waiting::default(),
+            heard: BTreeMap::new(),
             resting: None,
         }
     }
@@ -136,7 +117,8 @@ impl<D: Disk, T: Transport> Worker<D, T> {
             if now >= next_tick {
                 if self.resting.is_none() {
                     self.replica.tick();
-                    self.repeat_and_expire(now);
+                    self.waiting.look(&mut self.replica, now);
+                    self.publish_members(now);
                 }
                 // After a pause (a suspended machine) time goes on from now; raft must not see a burst of ticks.
                 next_tick = (next_tick + TICK).max(now);
@@ -146,42 +128,29 @@ impl<D: Disk, T: Transport> Worker<D, T> {
 
     fn take(&mut self, request: Request) {
         match request {
-            Request::Propose { id, entry, reply } => self.take_proposal(id, entry, reply),
-            Request::Read { id, reply } => {
-                let clock = RequestClock::starting(Instant::now());
-                self.replica.read(id);
-                self.reads.insert(id, Read { clock, reply });
+            Request::Propose { id, entry, reply } => self.waiting.propose(&mut self.replica, id, entry, reply),
+            Request::Change {
+                id,
+                term,
+                change,
+                entry,
+                reply,
+            } => self
+                .waiting
+                .change(&mut self.replica, (id, term), (change, entry), reply),
+            Request::HandOver(to) => self.replica.hand_over(to),
+            Request::Read { id, reply } => self.waiting.read(&mut self.replica, id, reply),
+            Request::Step(messages) => {
+                let now = Instant::now();
+                for message in messages {
+                    self.heard.insert(message.from(), now);
+                    self.replica.take(message);
+                }
             }
-            Request::Step(messages) => messages.iter().for_each(|message| self.replica.step(message)),
             Request::Unreachable(member) => self.replica.unreachable(member),
+            Request::SnapshotEnded { member, arrived } => self.replica.snapshot_ended(member, arrived),
             Request::Stop => {}
         }
-    }
-
-    fn take_proposal(&mut self, id: RequestId, entry: Vec<u8>, reply: oneshot::Sender<Result<Applied, ProposeError>>) {
-        if let Some(waiting) = self.proposals.get_mut(&id) {
-            waiting.replies.push(reply);
-            return;
-        }
-        if self.proposals.len() >= MAX_WAITING {
-            let _ = reply.send(Err(ProposeError::Busy));
-            return;
-        }
-        let taken = self.hand_over(&entry);
-        let proposal = Proposal {
-            entry,
-            clock: RequestClock::starting(Instant::now()),
-            taken,
-            replies: vec![reply],
-        };
-        self.proposals.insert(id, proposal);
-    }
-
-    /// Gives an entry to raft. Answers with the term if this member leads and has it in its log now.
-    fn hand_over(&mut self, entry: &[u8]) -> Option<u64> {
-        let standing = self.replica.standing();
-        let accepted = self.replica.propose(entry.to_vec());
-        (accepted && standing.leads).then_some(standing.term)
     }
 
     pub(super) fn advance(&mut self) -> Result<(), ReplicaError> {
@@ -189,28 +158,37 @@ impl<D: Disk, T: Transport> Worker<D, T> {
         let published = self.publish_state(&effects);
         for effect in effects {
             match effect {
-                Effect::Send { to, message } => self.transport.send(to, message),
+                Effect::Send { to, message, snapshot } => self.transport.send(to, message, snapshot),
                 Effect::Installed => {}
                 Effect::Applied {
                     index,
                     request,
                     outcome,
-                } => self.answer(request, index, outcome, &published),
-                Effect::Readable(id) => {
-                    if let Some(read) = self.reads.remove(&id) {
-                        let _ = read.reply.send(Ok(published.view.clone()));
-                    }
-                }
+                } => self.waiting.applied(request, index, outcome, &published.view),
+                Effect::Readable(id) => self.waiting.readable(id, &published.view),
             }
+        }
+        if published.standing.leader.is_some() && self.looked != published.standing {
+            self.looked = published.standing;
+            self.waiting.look(&mut self.replica, Instant::now());
         }
         Ok(())
     }
 
     /// Publishes view, standing and events if they changed; before anybody is answered.
     fn publish_state(&mut self, effects: &[Effect]) -> Published {
+        let applied = effects
+            .iter()
+            .any(|e| matches!(e, Effect::Applied { .. } | Effect::Installed));
+        let members = if applied {
+            Arc::new(self.members(Instant::now()))
+        } else {
+            self.publish.borrow().members.clone()
+        };
         let mut published = Published {
             view: self.replica.view(),
             standing: self.replica.standing(),
+            members,
         };
         // A replica that started anew may know less for a while than it has shown: what was seen is never taken back.
         let seen = self.publish.borrow().view.clone();
@@ -235,79 +213,23 @@ impl<D: Disk, T: Transport> Worker<D, T> {
         published
     }
 
-    fn answer(&mut self, id: RequestId, index: u64, outcome: Result<Vec<Event>, Refused>, published: &Published) {
-        let Some(proposal) = self.proposals.remove(&id) else {
-            return;
-        };
-        let answer = match outcome {
-            Ok(_) => Ok(Applied {
-                index,
-                view: published.view.clone(),
-            }),
-            Err(refused) => Err(ProposeError::Refused(refused)),
-        };
-        for reply in proposal.replies {
-            let _ = reply.send(answer.clone());
-        }
+    fn members(&self, now: Instant) -> Members {
+        let mut members = self.replica.members();
+        let heard = self.heard.iter().filter(|(_, at)| now < **at + SILENT_AFTER);
+        members.reachable.extend(heard.map(|(id, _)| *id));
+        members
     }
 
-    fn repeat_and_expire(&mut self, now: Instant) {
-        let standing = self.replica.standing();
-        self.expire_proposals(now, standing);
-        self.expire_reads(now, standing);
-    }
-
-    fn expire_proposals(&mut self, now: Instant, standing: Standing) {
-        let mut repeat = Vec::new();
-        let mut over = Vec::new();
-        for (id, proposal) in &self.proposals {
-            let clock = proposal.clock;
-            let leaderless = standing.leader.is_none() && now >= clock.began + NO_LEADER_AFTER;
-            if leaderless || now >= clock.deadline {
-                over.push((*id, leaderless));
-            } else if proposal.taken != Some(standing.term) && now >= clock.asked + RETRY_AFTER {
-                repeat.push(*id);
+    fn publish_members(&mut self, now: Instant) {
+        let members = self.members(now);
+        self.publish.send_if_modified(|published| {
+            let changed = *published.members != members;
+            if changed {
+                self.transport.keep_only(&members);
+                published.members = Arc::new(members);
             }
-        }
-        for (id, leaderless) in over {
-            let Some(proposal) = self.proposals.remove(&id) else {
-                continue;
-            };
-            let error = if leaderless {
-                ProposeError::NoLeader
-            } else {
-                ProposeError::Deadline(DEADLINE)
-            };
-            for reply in proposal.replies {
-                let _ = reply.send(Err(error.clone()));
-            }
-        }
-        for id in repeat {
-            let Some(mut proposal) = self.proposals.remove(&id) else {
-                continue;
-            };
-            proposal.taken = self.hand_over(&proposal.entry);
-            proposal.clock.asked = now;
-            self.proposals.insert(id, proposal);
-        }
-    }
-
-    fn expire_reads(&mut self, now: Instant, standing: Standing) {
-        let mut over = Vec::new();
-        for (id, read) in &mut self.reads {
-            let leaderless = standing.leader.is_none() && now >= read.clock.began + NO_LEADER_AFTER;
-            if leaderless || now >= read.clock.deadline {
-                over.push(*id);
-            } else if now >= read.clock.asked + RETRY_AFTER {
-                self.replica.read(*id);
-                read.clock.asked = now;
-            }
-        }
-        for id in over {
-            if let Some(read) = self.reads.remove(&id) {
-                let _ = read.reply.send(Err(ReadError::NoLeader));
-            }
-        }
+            changed
+        });
     }
 }
 

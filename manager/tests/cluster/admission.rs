@@ -68,16 +68,6 @@ async fn wrong_old_and_foreign_tokens_are_refused() {
 }
 
 #[tokio::test]
-async fn joining_as_a_manager_says_that_it_is_not_built() {
-    let folder = tempfile::tempdir().unwrap();
-    let (manager, _) = bootstrap(folder.path()).await;
-    let token = manager.join_token(Role::Manager).unwrap();
-    let refused = join(manager.listen_addr(), &token).await.unwrap_err();
-    assert_eq!(refused.code(), Code::Unimplemented);
-    manager.shutdown().await;
-}
-
-#[tokio::test]
 async fn a_node_renews_its_own_certificate_and_no_other() {
     let folder = tempfile::tempdir().unwrap();
     let (manager, _) = bootstrap(folder.path()).await;

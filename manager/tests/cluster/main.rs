@@ -3,8 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails there")]
 
 mod admission;
+mod group;
 mod matrix;
+mod membership;
 mod node;
+mod quorum;
 mod rights;
 mod rotation;
 mod secrecy;

@@ -115,9 +115,12 @@ fn expected(kind: &str, access: Access) -> Ended {
     let nodes_only = |otherwise| match access {
         Access::Anyone => Ended::Served,
         Access::Operator | Access::Unspecified => Ended::LocalOnly,
-        Access::Node | Access::Itself | Access::Manager => otherwise,
+        Access::Node | Access::Itself | Access::Manager | Access::Peer => otherwise,
     };
     match kind {
+        // Raft's own check follows, which tells those that are no members so.
+        "unknown node" | "demoted manager" if access == Access::Peer => Ended::Served,
+        "removed node" | "worker" if access == Access::Peer => Ended::NotManager,
         "other authority" | "expired" => Ended::Handshake,
         "none" => nodes_only(Ended::NoCertificate),
         "removed node" | "another cluster's id" | "unknown node" => nodes_only(Ended::NotMember),

@@ -144,6 +144,8 @@ pub struct Member {
     pub certificate: String,
     pub key: String,
     pub manager: SocketAddr,
+    /// Where it says that it is.
+    pub addr: Option<SocketAddr>,
 }
 
 pub async fn join(manager: SocketAddr, token: &str) -> Result<Member, Status> {
@@ -161,6 +163,7 @@ pub async fn join(manager: SocketAddr, token: &str) -> Result<Member, Status> {
         certificate: issued.certificate_pem,
         key,
         manager,
+        addr: None,
     })
 }
 
@@ -172,34 +175,45 @@ impl Member {
             certificate: credentials.certificate_pem.clone(),
             key: credentials.key_pem.clone(),
             manager,
+            addr: None,
         }
     }
 
     pub async fn channel(&self) -> Channel {
+        self.try_channel().await.unwrap()
+    }
+
+    pub async fn try_channel(&self) -> Result<Channel, Status> {
         let shown = Some((self.certificate.as_str(), self.key.as_str()));
-        channel(self.manager, shown).await.unwrap()
+        let channel = channel(self.manager, shown).await;
+        channel.map_err(|why| Status::unavailable(why.to_string()))
     }
 
     /// A session that takes whole views only.
     pub async fn agent(&self, hostname: &str) -> Agent {
-        self.session(pb::Hello {
+        self.try_agent(hostname).await.unwrap()
+    }
+
+    pub async fn try_agent(&self, hostname: &str) -> Result<Agent, Status> {
+        self.try_session(pb::Hello {
             format: 1,
             description: Some(description(hostname)),
+            addr: self.addr.map(|addr| addr.to_string()).unwrap_or_default(),
             ..pb::Hello::default()
         })
         .await
     }
 
     pub async fn session(&self, hello: pb::Hello) -> Agent {
+        self.try_session(hello).await.unwrap()
+    }
+
+    pub async fn try_session(&self, hello: pb::Hello) -> Result<Agent, Status> {
         let (up, stream) = mpsc::channel(16);
         up.send(up_message(session_up::Message::Hello(hello))).await.unwrap();
-        let mut dispatcher = DispatcherClient::new(self.channel().await);
-        let down = dispatcher
-            .session(ReceiverStream::new(stream))
-            .await
-            .unwrap()
-            .into_inner();
-        Agent { up, down }
+        let mut dispatcher = DispatcherClient::new(self.try_channel().await?);
+        let down = dispatcher.session(ReceiverStream::new(stream)).await?.into_inner();
+        Ok(Agent { up, down })
     }
 }
 
@@ -230,7 +244,11 @@ pub struct Agent {
 impl Agent {
     /// The next message, or how the session ended.
     pub async fn next(&mut self) -> Result<session_down::Message, Status> {
-        let next = timeout(PATIENCE, self.down.message()).await;
+        self.next_for(PATIENCE).await
+    }
+
+    pub async fn next_for(&mut self, patience: Duration) -> Result<session_down::Message, Status> {
+        let next = timeout(patience, self.down.message()).await;
         let next = next.expect("a message or an end in time")?;
         next.and_then(|down| down.message)
             .ok_or_else(|| Status::aborted("ended"))

@@ -14,7 +14,7 @@ pub use cluster::{
     CaArgs, InitArgs, JoinArgs, JoinTokenArgs, LeaveArgs, SettingsArgs, SwarmCommand, TokenRole, UpdateArgs,
 };
 pub use network::{NetworkCommand, NetworkCreateArgs};
-pub use node::{AvailabilityArg, NodeCommand, NodePsArgs, NodeUpdateArgs};
+pub use node::{AvailabilityArg, NodeCommand, NodePsArgs, NodeRefs, NodeUpdateArgs};
 pub use service::{
     EndpointModeArg, PsArgs, RestartConditionArg, ScaleArgs, ServiceCommand, ServiceCreateArgs, ServiceUpdateArgs,
     WaitArgs,

@@ -17,8 +17,38 @@ pub enum NodeCommand {
     /// Remove one or more nodes from the swarm
     #[command(visible_alias = "remove")]
     Rm(RemoveArgs),
+    /// Promote one or more nodes to manager in the swarm
+    Promote(NodeRefs),
+    /// Demote one or more nodes from manager in the swarm
+    Demote(NodeRefs),
     /// Update a node
     Update(NodeUpdateArgs),
+}
+
+/// `node promote` and `node demote`
+#[derive(Debug, Args)]
+pub struct NodeRefs {
+    /// Nodes to change
+    #[arg(value_name = "NODE", required = true)]
+    pub nodes: Vec<String>,
+}
+
+/// What a node shall be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RoleArg {
+    /// Runs tasks
+    Worker,
+    /// Runs tasks and holds the cluster's state
+    Manager,
+}
+
+impl From<RoleArg> for model::Role {
+    fn from(arg: RoleArg) -> Self {
+        match arg {
+            RoleArg::Worker => Self::Worker,
+            RoleArg::Manager => Self::Manager,
+        }
+    }
 }
 
 /// `node ps`
@@ -64,6 +94,9 @@ pub struct NodeUpdateArgs {
     /// Availability of the node
     #[arg(long, value_enum)]
     pub availability: Option<AvailabilityArg>,
+    /// Role of the node
+    #[arg(long, value_enum)]
+    pub role: Option<RoleArg>,
     /// Add or update a node label (key=value)
     #[arg(long, value_name = "KEY=VALUE")]
     pub label_add: Vec<String>,

@@ -7,8 +7,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use crate::terminal;
 
 /// Shown below the list of commands.
-pub const HELP: &str = "Not built yet: secret, config, stack, service logs, service rollback, node promote, \
-node demote, swarm unlock, swarm unlock-key.";
+pub const HELP: &str = "Not built yet: secret, config, stack, service logs, service rollback, \
+swarm unlock, swarm unlock-key.";
 
 /// Words by their group; the empty group holds first words.
 const WORDS: &[(&str, &[&str])] = &[
@@ -19,14 +19,12 @@ const WORDS: &[(&str, &[&str])] = &[
         ],
     ),
     ("swarm", &["unlock", "unlock-key"]),
-    ("node", &["promote", "demote"]),
     ("service", &["logs", "rollback"]),
     ("network", &["connect", "disconnect", "prune"]),
 ];
 
 /// Docker's flags by command.
 const FLAGS: &[(&str, &[&str])] = &[
-    ("node update", &["role"]),
     (
         "network create",
         &[

@@ -83,6 +83,8 @@ pub struct Nodes {
     pub self_id: String,
     /// Id of the leader.
     pub leader: String,
+    /// Ids of the managers that the leader does not hear.
+    pub unreachable: Vec<String>,
 }
 
 /// All nodes, or the one that `name` refers to.
@@ -98,6 +100,7 @@ pub async fn nodes(client: &mut Client, name: Option<&str>) -> Result<Nodes, Fai
         nodes,
         self_id: answer.self_,
         leader: answer.leader,
+        unreachable: answer.unreachable,
     })
 }
 

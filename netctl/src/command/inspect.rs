@@ -77,7 +77,7 @@ pub async fn nodes(client: &mut Client, args: &InspectArgs) -> Result<(), Failur
         for node in &answer.nodes {
             match args.pretty {
                 true => show(&node_text(node, &answer.leader)),
-                false => found.push(node_json(node, &answer.leader)),
+                false => found.push(node_json(node, &answer.leader, &answer.unreachable)),
             }
         }
     }
@@ -135,7 +135,10 @@ async fn of_kind(client: &mut Client, kind: &str, name: &str) -> Result<Value, F
         "task" => fetch::task(client, name).await.map(|task| task_json(&task)),
         _ => {
             let answer = fetch::nodes(client, Some(name)).await?;
-            let node = answer.nodes.first().map(|node| node_json(node, &answer.leader));
+            let node = answer
+                .nodes
+                .first()
+                .map(|node| node_json(node, &answer.leader, &answer.unreachable));
             node.ok_or_else(|| Failure::Missing {
                 kind: "node",
                 name: name.to_owned(),

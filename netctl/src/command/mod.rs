@@ -50,6 +50,8 @@ async fn connected(command: Command, client: &mut Client) -> Result<(), Failure>
             NodeCommand::Inspect(args) => inspect::nodes(client, &args).await,
             NodeCommand::Ps(args) => node::tasks(client, &args).await,
             NodeCommand::Rm(args) => remove(client, Kind::Node, &args).await,
+            NodeCommand::Promote(args) => node::promote(client, &args).await,
+            NodeCommand::Demote(args) => node::demote(client, &args).await,
             NodeCommand::Update(args) => node::update(client, &args).await,
         },
         Command::Network(command) => match command {

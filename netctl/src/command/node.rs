@@ -1,14 +1,15 @@
-//! `node ls|ps|rm|update`
+//! `node ls|ps|promote|demote|update`
 
+use model::{NodeSpec, Role};
 use wire::pb;
 
 use crate::{
-    args::{ListArgs, NodePsArgs, NodeUpdateArgs},
+    args::{ListArgs, NodePsArgs, NodeRefs, NodeUpdateArgs},
     client::{Client, request_id},
     failure::{Failure, Failures},
     render::{NodeRows, node_rows},
     request::{Filter, has_label, labels},
-    terminal::{say, show},
+    terminal::{complain, say, show},
 };
 
 use super::{fetch, service::show_tasks};
@@ -18,6 +19,11 @@ pub async fn list(client: &mut Client, args: &ListArgs) -> Result<(), Failure> {
     let keys = ["id", "name", "role", "label", "node.label", "membership"];
     let filter = Filter::parse(&args.filter, &keys)?;
     let mut answer = fetch::nodes(client, None).await?;
+    let managers = answer
+        .nodes
+        .iter()
+        .filter(|node| node.spec.role == Role::Manager)
+        .count();
     answer.nodes.retain(|node| {
         filter.passes(|key, value| match key {
             "id" => node.id.to_string().starts_with(value),
@@ -34,10 +40,59 @@ pub async fn list(client: &mut Client, args: &ListArgs) -> Result<(), Failure> {
     let of = NodeRows {
         self_id: answer.self_id,
         leader: answer.leader,
+        unreachable: answer.unreachable,
     };
     let listing = node_rows(answer.nodes, &of);
     show(&listing.render(args.format.as_deref(), args.quiet)?);
+    if managers == 2 {
+        complain(TWO_MANAGERS);
+    }
     Ok(())
+}
+
+const TWO_MANAGERS: &str = "WARNING: this swarm has two managers, which is worse than one: it is lost as soon as either \
+    of them is. Promote a third, or demote one.";
+
+/// Makes nodes managers.
+pub async fn promote(client: &mut Client, args: &NodeRefs) -> Result<(), Failure> {
+    let mut failures = Failures::default();
+    for name in &args.nodes {
+        match failures.note(change_role(client, name, Role::Manager).await) {
+            Some(true) => say(&format!("Node {name} promoted to a manager in the swarm.")),
+            Some(false) => say(&format!("Node {name} is already a manager.")),
+            None => {}
+        }
+    }
+    failures.end()
+}
+
+/// Makes managers workers.
+pub async fn demote(client: &mut Client, args: &NodeRefs) -> Result<(), Failure> {
+    let mut failures = Failures::default();
+    for name in &args.nodes {
+        match failures.note(change_role(client, name, Role::Worker).await) {
+            Some(true) => say(&format!("Manager {name} demoted in the swarm.")),
+            Some(false) => say(&format!("Node {name} is already a worker.")),
+            None => {}
+        }
+    }
+    failures.end()
+}
+
+/// False: it has that role already.
+async fn change_role(client: &mut Client, name: &str, role: Role) -> Result<bool, Failure> {
+    let node = fetch::nodes(client, Some(name)).await?.nodes.into_iter().next();
+    let Some(node) = node.filter(|node| node.spec.role != role) else {
+        return Ok(false);
+    };
+    let request = pb::UpdateNodeRequest {
+        request: request_id(),
+        r#ref: node.id.to_string(),
+        version: node.version,
+        spec: Some(NodeSpec { role, ..node.spec }.into()),
+    };
+    client.control.update_node(request).await?;
+    Ok(true)
 }
 
 /// Lists the tasks of nodes.
@@ -67,6 +122,9 @@ pub async fn update(client: &mut Client, args: &NodeUpdateArgs) -> Result<(), Fa
     let mut spec = node.spec;
     if let Some(availability) = args.availability {
         spec.availability = availability.into();
+    }
+    if let Some(role) = args.role {
+        spec.role = role.into();
     }
     spec.labels.retain(|key, _| !args.label_rm.contains(key));
     spec.labels.extend(labels(&args.label_add)?);

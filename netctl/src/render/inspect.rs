@@ -179,8 +179,8 @@ pub fn task_json(task: &Task) -> Value {
     })
 }
 
-/// A node.
-pub fn node_json(node: &Node, leader: &str) -> Value {
+/// A node; `unreachable` are the managers that the leader does not hear.
+pub fn node_json(node: &Node, leader: &str, unreachable: &[String]) -> Value {
     let id = node.id.to_string();
     let mut value = json!({
         "ID": id,
@@ -200,7 +200,7 @@ pub fn node_json(node: &Node, leader: &str) -> Value {
         },
     });
     if node.spec.role == Role::Manager {
-        let reachable = node.status.state == model::NodeState::Ready;
+        let reachable = !unreachable.contains(&id);
         value["ManagerStatus"] = json!({
             "Leader": id == leader,
             "Reachability": if reachable { "reachable" } else { "unreachable" },
@@ -254,10 +254,10 @@ mod tests {
     #[test]
     fn only_managers_have_a_manager_status() {
         let manager = sample::node(1, Role::Manager);
-        let value = node_json(&manager, &manager.id.to_string());
+        let value = node_json(&manager, &manager.id.to_string(), &[]);
         assert_eq!(value["ManagerStatus"]["Leader"], true);
         assert_eq!(value["Spec"]["Role"], "manager");
-        let worker = node_json(&sample::node(2, Role::Worker), "");
+        let worker = node_json(&sample::node(2, Role::Worker), "", &[]);
         assert!(worker.get("ManagerStatus").is_none());
     }
 

@@ -1,6 +1,6 @@
 //! Rows of `node ls`, `network ls` and `service ls`.
 
-use model::{Mode, Network, Node, NodeState, PublishedPort, Role, Service};
+use model::{Mode, Network, Node, PublishedPort, Role, Service};
 use serde_json::json;
 
 use super::table::{Listing, Row};
@@ -11,6 +11,8 @@ pub struct NodeRows {
     pub self_id: String,
     /// The leader's node.
     pub leader: String,
+    /// The managers that the leader does not hear.
+    pub unreachable: Vec<String>,
 }
 
 impl NodeRows {
@@ -45,11 +47,11 @@ impl NodeRows {
     }
 
     fn manager_status(&self, node: &Node, id: &str) -> &'static str {
-        match (node.spec.role, node.status.state) {
-            (Role::Worker, _) => "",
-            (Role::Manager, _) if *id == self.leader => "Leader",
-            (Role::Manager, NodeState::Ready) => "Reachable",
-            (Role::Manager, _) => "Unreachable",
+        match node.spec.role {
+            Role::Worker => "",
+            Role::Manager if *id == self.leader => "Leader",
+            Role::Manager if self.unreachable.iter().any(|other| other == id) => "Unreachable",
+            Role::Manager => "Reachable",
         }
     }
 }
@@ -162,14 +164,18 @@ mod tests {
         let of = NodeRows {
             self_id: sample::node(1, Role::Manager).id.to_string(),
             leader: sample::node(1, Role::Manager).id.to_string(),
+            unreachable: vec![sample::node(4, Role::Manager).id.to_string()],
         };
-        let nodes = vec![sample::node(2, Role::Worker), sample::node(1, Role::Manager)];
+        let managers = [3, 4, 1].map(|id| sample::node(id, Role::Manager));
+        let nodes = [vec![sample::node(2, Role::Worker)], managers.to_vec()].concat();
         let text = node_rows(nodes, &of).render(None, false).unwrap();
         assert_eq!(
             text,
             "ID                            HOSTNAME   STATUS    AVAILABILITY   MANAGER STATUS   ENGINE VERSION\n\
              0000000000000000000000001 *   n1         Ready     Active         Leader           20.10.24\n\
-             0000000000000000000000002     n2         Ready     Active                          20.10.24\n"
+             0000000000000000000000002     n2         Ready     Active                          20.10.24\n\
+             0000000000000000000000003     n3         Ready     Active         Reachable        20.10.24\n\
+             0000000000000000000000004     n4         Ready     Active         Unreachable      20.10.24\n"
         );
     }
 

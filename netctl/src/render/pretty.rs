@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write};
 
-use model::{EndpointMode, Mode, NetworkId, Node, Service};
+use model::{EndpointMode, Mode, NetworkId, Node, Role, Service};
 
 use super::inspect::publish_mode;
 
@@ -85,7 +85,7 @@ pub fn node_text(node: &Node, leader: &str) -> String {
     }
     let _ = writeln!(text, " Availability:         \t{}", node.spec.availability.word());
     let _ = writeln!(text, " Address:\t\t{}", node.status.addr);
-    if let Some(addr) = node.manager_addr {
+    if let Some(addr) = node.manager_addr.filter(|_| node.spec.role == Role::Manager) {
         let leads = if node.id.to_string() == leader { "Yes" } else { "No" };
         let _ = writeln!(text, "Manager Status:\n Address:\t\t{addr}\n Leader:\t\t{leads}");
     }

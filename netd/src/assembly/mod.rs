@@ -44,6 +44,7 @@ impl Assembly {
             cgroup: self.config.cgroup.clone(),
             identity: identity.clone(),
             managers: place.managers.iter().map(ToString::to_string).collect(),
+            addr: place.advertise_addr,
             vtep: place.data_path_addr,
         };
         Ok(Arc::new(RunningAgent::new(Agent::start(config).await?)))
@@ -140,6 +141,23 @@ impl Parts for Assembly {
         identity: &'a Identity,
     ) -> BoxFuture<'a, Result<Arc<dyn ManagerPart>>> {
         Box::pin(self.old_manager(place, identity))
+    }
+
+    fn new_manager<'a>(
+        &'a self,
+        place: &'a NodeState,
+        identity: &'a Identity,
+        member: u64,
+    ) -> BoxFuture<'a, Result<Arc<dyn ManagerPart>>> {
+        Box::pin(async move {
+            let handle = Manager::join(self.manager_config(place), credentials(identity), member).await?;
+            let manager: Arc<dyn ManagerPart> = Arc::new(RunningManager::new(handle));
+            Ok(manager)
+        })
+    }
+
+    fn forget_manager(&self, place: &NodeState) -> Result<()> {
+        Manager::forget(&self.manager_config(place)).context("cannot remove the manager's state")
     }
 
     fn agent<'a>(&'a self, place: &'a NodeState, identity: &'a Identity) -> BoxFuture<'a, Result<Arc<dyn AgentPart>>> {

@@ -6,7 +6,12 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use agent::{AgentHandle, identity::Identity, network::Network};
+use agent::{
+    AgentHandle,
+    identity::Identity,
+    network::Network,
+    session::{Calling, Manager as KnownManager},
+};
 use anyhow::Result;
 use futures::future::BoxFuture;
 use manager::{ManagerHandle, NodeCredentials};
@@ -49,7 +54,7 @@ pub fn credentials(identity: &Identity) -> NodeCredentials {
 
 fn summary(handle: &ManagerHandle) -> Summary {
     let view = handle.view();
-    let managers = view.nodes().filter(|node| node.spec.role == Role::Manager);
+    let managers = view.managers().filter(|node| node.spec.role == Role::Manager);
     let addrs: Vec<_> = managers.map(|node| node.manager_addr).collect();
     let settings = view
         .cluster()
@@ -83,6 +88,36 @@ impl ManagerPart for RunningManager {
         Ok(())
     }
 
+    fn member(&self) -> u64 {
+        self.with(ManagerHandle::member).unwrap_or_default()
+    }
+
+    fn tell(&self, managers: &[KnownManager]) {
+        let known = managers.iter().filter_map(|known| {
+            let (member, node) = known.member?;
+            let addr = known.addr.parse().ok()?;
+            Some(manager::KnownManager { member, node, addr })
+        });
+        self.with(|handle| handle.tell_managers(known.collect()));
+    }
+
+    fn removed(&self) -> BoxFuture<'static, ()> {
+        match self.with(ManagerHandle::removed) {
+            Some(removed) => Box::pin(removed),
+            None => Box::pin(pending()),
+        }
+    }
+
+    fn retire(&self) -> BoxFuture<'_, Result<()>> {
+        let retired = self.with(ManagerHandle::retire);
+        Box::pin(async {
+            match retired {
+                Some(retired) => Ok(retired.await?),
+                None => Ok(()),
+            }
+        })
+    }
+
     fn failed(&self) -> BoxFuture<'static, String> {
         match self.with(ManagerHandle::failed) {
             Some(failed) => Box::pin(failed),
@@ -105,6 +140,8 @@ pub struct RunningAgent {
     handle: Mutex<Option<AgentHandle>>,
     network: Arc<dyn Network>,
     identity: watch::Receiver<Identity>,
+    calling: watch::Receiver<Option<Calling>>,
+    managers: watch::Receiver<Vec<KnownManager>>,
 }
 
 impl RunningAgent {
@@ -113,6 +150,8 @@ impl RunningAgent {
         Self {
             network: handle.network(),
             identity: handle.identity(),
+            calling: handle.calling(),
+            managers: handle.managers(),
             handle: Mutex::new(Some(handle)),
         }
     }
@@ -125,6 +164,14 @@ impl RunningAgent {
 impl AgentPart for RunningAgent {
     fn identity(&self) -> watch::Receiver<Identity> {
         self.identity.clone()
+    }
+
+    fn calling(&self) -> watch::Receiver<Option<Calling>> {
+        self.calling.clone()
+    }
+
+    fn managers(&self) -> watch::Receiver<Vec<KnownManager>> {
+        self.managers.clone()
     }
 
     fn status(&self) -> AgentStatus {

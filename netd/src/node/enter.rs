@@ -5,12 +5,12 @@
 use std::{sync::Arc, time::Duration};
 
 use agent::identity::{Identity, JoinRequest};
-use model::{Availability, ClusterSettings, JoinToken, Role};
+use model::{Availability, ClusterSettings, JoinToken};
 use tokio::time::{sleep, timeout};
 use wire::pb;
 
 use super::{
-    Member, Node, Standing,
+    Member, Node, Standing, role,
     words::{availability, remote, settings},
 };
 use crate::{
@@ -96,18 +96,21 @@ impl Node {
             remote: remote.to_string(),
             token,
             availability,
-            addr: place.advertise_addr.ip().to_string(),
+            addr: place.advertise_addr.to_string(),
         };
         place.managers = vec![remote];
         let joined = self.admit(place, &join).await;
         self.publish();
         let answer = joined?;
         self.session().await?;
+        if answer.role() == pb::Role::Manager {
+            self.promotion().await?;
+        }
         Ok(answer)
     }
 
     /// Waits until the managers know that this node is there.
-    async fn session(&self) -> Outcome<()> {
+    pub(super) async fn session(&self) -> Outcome<()> {
         let Some(member) = &self.member else { return Ok(()) };
         let connected = async {
             while !member.agent.status().connected {
@@ -122,11 +125,6 @@ impl Node {
     async fn admit(&mut self, place: NodeState, join: &JoinRequest) -> Outcome<pb::JoinResponse> {
         state::sweep(&self.data_root)?;
         let identity = self.parts.join(join).await?;
-        if identity.role == Role::Manager {
-            return Err(Refusal::not_built(
-                "joining as a manager (use the worker's token: netctl swarm join-token worker)",
-            ));
-        }
         let (node, role) = (identity.node.to_string(), identity.role);
         self.settle(place, identity, None).await?;
         Ok(pb::JoinResponse {
@@ -157,12 +155,17 @@ impl Node {
         };
         match started.await {
             Ok(agent) => {
-                self.member = Some(Member {
+                let member = Member {
                     place,
                     identity,
                     manager,
                     agent,
-                });
+                    role_error: String::new(),
+                };
+                if let Some(manager) = &member.manager {
+                    role::keep_told(&member, manager);
+                }
+                self.member = Some(member);
                 Ok(())
             }
             Err(error) => Err(self.undo(manager, error).await),

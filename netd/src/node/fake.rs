@@ -1,8 +1,11 @@
 //! Parts that do nothing but write down what they were asked.
 
-use std::sync::Mutex;
+use std::sync::{
+    Mutex,
+    atomic::{AtomicBool, Ordering},
+};
 
-use agent::{identity::JoinRequest, runtime::EngineFacts};
+use agent::{identity::JoinRequest, runtime::EngineFacts, session::Manager as KnownManager};
 use anyhow::{Result, bail};
 use futures::future::BoxFuture;
 use model::{Availability, ClusterId, ClusterSettings, NodeId, Role};
@@ -25,12 +28,19 @@ pub struct Fake {
     pub agent_fails: bool,
     pub in_swarm_mode: bool,
     pub leave_fails: bool,
+    /// What the managers want of the node, as its session says.
+    pub calling: watch::Sender<Option<Calling>>,
+    /// Role of the certificate that a join gives.
+    pub joins_as_manager: bool,
+    pub manager_fails: Arc<AtomicBool>,
 }
 
 struct Running {
     diary: Diary,
     leave_fails: bool,
     identity: watch::Sender<Identity>,
+    calling: watch::Receiver<Option<Calling>>,
+    member: u64,
 }
 
 impl Running {
@@ -46,6 +56,7 @@ impl ManagerPart for Running {
     fn summary(&self) -> Summary {
         Summary {
             managers: 1,
+            nodes: 1,
             ..Summary::default()
         }
     }
@@ -55,6 +66,19 @@ impl ManagerPart for Running {
     fn identify(&self, _: &Identity) -> Result<()> {
         self.note("manager shows the new certificate");
         Ok(())
+    }
+    fn member(&self) -> u64 {
+        self.member
+    }
+    fn tell(&self, _: &[KnownManager]) {}
+    fn removed(&self) -> BoxFuture<'static, ()> {
+        Box::pin(pending())
+    }
+    fn retire(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async {
+            self.note("manager retires");
+            Ok(())
+        })
     }
     fn failed(&self) -> BoxFuture<'static, String> {
         Box::pin(pending())
@@ -73,6 +97,12 @@ impl AgentPart for Running {
     }
     fn identity(&self) -> watch::Receiver<Identity> {
         self.identity.subscribe()
+    }
+    fn calling(&self) -> watch::Receiver<Option<Calling>> {
+        self.calling.clone()
+    }
+    fn managers(&self) -> watch::Receiver<Vec<KnownManager>> {
+        watch::channel(Vec::new()).1
     }
     fn counts(&self) -> BoxFuture<'_, Result<Vec<(String, u64)>>> {
         Box::pin(async { Ok(Vec::new()) })
@@ -103,12 +133,14 @@ fn identity(role: Role) -> Identity {
 }
 
 impl Fake {
-    fn running(&self, what: &'static str) -> Arc<Running> {
+    fn running(&self, what: &'static str, member: u64) -> Arc<Running> {
         self.diary.lock().unwrap().push(what);
         Arc::new(Running {
             diary: self.diary.clone(),
             leave_fails: self.leave_fails,
             identity: watch::Sender::new(identity(Role::Manager)),
+            calling: self.calling.subscribe(),
+            member,
         })
     }
 }
@@ -138,7 +170,7 @@ impl Parts for Fake {
         _: Availability,
     ) -> BoxFuture<'a, Result<(Arc<dyn ManagerPart>, Identity)>> {
         Box::pin(async {
-            let manager: Arc<dyn ManagerPart> = self.running("manager starts");
+            let manager: Arc<dyn ManagerPart> = self.running("manager starts", 1);
             Ok((manager, identity(Role::Manager)))
         })
     }
@@ -146,7 +178,13 @@ impl Parts for Fake {
         Box::pin(async { Ok(4790) })
     }
     fn join<'a>(&'a self, _: &'a JoinRequest) -> BoxFuture<'a, Result<Identity>> {
-        Box::pin(async { Ok(identity(Role::Worker)) })
+        Box::pin(async {
+            Ok(identity(if self.joins_as_manager {
+                Role::Manager
+            } else {
+                Role::Worker
+            }))
+        })
     }
     fn keep(&self, _: &Identity) -> Result<()> {
         Ok(())
@@ -156,16 +194,34 @@ impl Parts for Fake {
     }
     fn manager<'a>(&'a self, _: &'a NodeState, _: &'a Identity) -> BoxFuture<'a, Result<Arc<dyn ManagerPart>>> {
         Box::pin(async {
-            let manager: Arc<dyn ManagerPart> = self.running("manager starts");
+            let manager: Arc<dyn ManagerPart> = self.running("manager starts", 1);
             Ok(manager)
         })
+    }
+    fn new_manager<'a>(
+        &'a self,
+        _: &'a NodeState,
+        _: &'a Identity,
+        member: u64,
+    ) -> BoxFuture<'a, Result<Arc<dyn ManagerPart>>> {
+        Box::pin(async move {
+            if self.manager_fails.load(Ordering::Relaxed) {
+                bail!("the port is taken");
+            }
+            let manager: Arc<dyn ManagerPart> = self.running("manager joins raft", member);
+            Ok(manager)
+        })
+    }
+    fn forget_manager(&self, _: &NodeState) -> Result<()> {
+        self.diary.lock().unwrap().push("manager forgotten");
+        Ok(())
     }
     fn agent<'a>(&'a self, _: &'a NodeState, _: &'a Identity) -> BoxFuture<'a, Result<Arc<dyn AgentPart>>> {
         Box::pin(async {
             if self.agent_fails {
                 bail!("the kernel refuses");
             }
-            let agent: Arc<dyn AgentPart> = self.running("agent starts");
+            let agent: Arc<dyn AgentPart> = self.running("agent starts", 0);
             Ok(agent)
         })
     }

@@ -26,6 +26,13 @@ impl Node {
             return Err(Refusal::of_state(if last { LAST_MANAGER } else { MANAGER }));
         }
         self.standing.send_replace(Standing::Pending);
+        if let Some(manager) = &member.manager {
+            // The others go on without this one, if they can; by force it leaves in any case.
+            match manager.retire().await {
+                Ok(()) => drop(self.session().await),
+                Err(error) => tracing::warn!(error = format!("{error:#}"), "leaving as a manager"),
+            }
+        }
         if let Err(error) = member.agent.leave().await {
             if !request.force {
                 self.resume().await;

@@ -6,18 +6,19 @@ mod enter;
 mod fake;
 mod leave;
 mod resume;
+mod role;
 #[cfg(test)]
 mod tests;
 mod words;
 
 use std::{future::pending, path::PathBuf, sync::Arc, time::Duration};
 
-use agent::identity::Identity;
+use agent::{identity::Identity, session::Calling};
 use anyhow::{Result, bail};
 use futures::future::BoxFuture;
 use tokio::{
     sync::{mpsc, oneshot, watch},
-    time::sleep,
+    time::{Instant, sleep},
 };
 use wire::pb;
 
@@ -51,6 +52,10 @@ enum News {
     Retry,
     /// The node has a new certificate.
     Renewed(Identity),
+    /// The managers want something else of the node than it is.
+    Called(Calling),
+    /// Raft has let the manager go.
+    Dismissed,
     /// The manager cannot go on, and why.
     ManagerFailed(String),
 }
@@ -66,6 +71,8 @@ pub struct Member {
     pub manager: Option<Arc<dyn ManagerPart>>,
     /// Its agent.
     pub agent: Arc<dyn AgentPart>,
+    /// Why it is not what the managers want it to be; empty if it is.
+    pub role_error: String,
 }
 
 /// How the node is, for everybody to see.
@@ -89,6 +96,8 @@ pub struct Node {
     door: watch::Sender<Door>,
     standing: watch::Sender<Standing>,
     member: Option<Member>,
+    /// Not before then another attempt to become what the managers want.
+    next_role: Instant,
 }
 
 impl Node {
@@ -105,6 +114,7 @@ impl Node {
             door,
             standing,
             member: None,
+            next_role: Instant::now(),
         }
     }
 
@@ -122,6 +132,8 @@ impl Node {
                 }
                 News::Retry => self.resume().await,
                 News::Renewed(identity) => self.identify(identity),
+                News::Called(calling) => self.follow(calling).await,
+                News::Dismissed => self.step_down().await,
                 News::ManagerFailed(why) => bail!("this node's manager cannot go on: {why}"),
             }
         }
@@ -131,10 +143,13 @@ impl Node {
     async fn news(&self, orders: &mut mpsc::Receiver<Order>) -> News {
         let manager = self.member.as_ref().and_then(|member| member.manager.as_ref());
         let failed = manager.map_or_else(|| Box::pin(pending()) as BoxFuture<'static, String>, |m| m.failed());
+        let removed = manager.map_or_else(|| Box::pin(pending()) as BoxFuture<'static, ()>, |m| m.removed());
         tokio::select! {
             order = orders.recv() => News::Order(order.unwrap_or(Order::Stop)),
             () = sleep(RESUME), if self.has_failed() => News::Retry,
             identity = self.renewed() => News::Renewed(identity),
+            calling = self.called() => News::Called(calling),
+            () = removed => News::Dismissed,
             why = failed => News::ManagerFailed(why),
         }
     }

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 
-use super::{Member, Node, Standing};
+use super::{Member, Node, Standing, role};
 use crate::{gate, state::NodeState};
 
 impl Node {
@@ -41,11 +41,16 @@ impl Node {
                 return Err(error);
             }
         };
-        Ok(Some(Member {
+        let member = Member {
             place,
             identity,
             manager,
             agent,
-        }))
+            role_error: String::new(),
+        };
+        if let Some(manager) = &member.manager {
+            role::keep_told(&member, manager);
+        }
+        Ok(Some(member))
     }
 }

@@ -2,6 +2,8 @@
 
 use tempfile::TempDir;
 
+use model::Role;
+
 use super::{
     fake::{Diary, Fake},
     *,
@@ -88,7 +90,7 @@ async fn a_manager_leaves_only_by_force_and_forgets() {
     assert!(refusal.words.contains("--force"), "{}", refusal.words);
     bench.done();
     bench.node.leave(&FORCE).await.unwrap();
-    assert_eq!(bench.done(), ["agent leaves", "manager stops"]);
+    assert_eq!(bench.done(), ["manager retires", "agent leaves", "manager stops"]);
     assert!(bench.is_inactive());
     assert!(
         bench
@@ -204,4 +206,80 @@ async fn a_renewed_certificate_is_shown_by_the_manager_too() {
     bench.node.identify(renewed);
     assert_eq!(bench.done(), ["manager shows the new certificate"]);
     assert_eq!(bench.node.member.unwrap().identity.certificate_pem, "another");
+}
+
+fn calling(member: Option<u64>) -> Option<Calling> {
+    let role = if member.is_some() { Role::Manager } else { Role::Worker };
+    Some(Calling { role, member })
+}
+
+fn join_request() -> pb::JoinRequest {
+    let token = model::JoinToken {
+        digest: [1; 32],
+        secret: [2; 16],
+    };
+    pb::JoinRequest {
+        token: token.to_string(),
+        remote_addr: "192.0.2.9:2377".into(),
+        ..Default::default()
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_joins_as_a_manager_starts_one_and_a_demoted_one_forgets_it_but_keeps_its_agent() {
+    let fake = Fake {
+        joins_as_manager: true,
+        ..Fake::default()
+    };
+    let called = fake.calling.clone();
+    let mut bench = bench(fake);
+    called.send_replace(calling(Some(2)));
+    let joined = bench.node.join(&join_request()).await.unwrap();
+    assert_eq!(joined.role(), pb::Role::Manager);
+    assert_eq!(bench.done(), ["agent starts", "manager joins raft"]);
+    let place = || NodeState::load(bench.root.path()).unwrap().unwrap();
+    assert!(matches!(*bench.door.borrow(), Door::Open(_)) && place().manager);
+
+    called.send_replace(calling(None));
+    let wanted = bench.node.called().await;
+    bench.node.follow(wanted).await;
+    assert_eq!(bench.done(), ["manager stops", "manager forgotten"]);
+    assert!(matches!(&*bench.door.borrow(), Door::Closed(why) if why == WORKER));
+    assert!(!place().manager && bench.node.member.is_some());
+
+    // Promoted, demoted and promoted again while nobody looked: another member of raft.
+    called.send_replace(calling(Some(3)));
+    let wanted = bench.node.called().await;
+    bench.node.follow(wanted).await;
+    called.send_replace(calling(Some(4)));
+    let wanted = bench.node.called().await;
+    bench.node.follow(wanted).await;
+    let done = [
+        "manager joins raft",
+        "manager stops",
+        "manager forgotten",
+        "manager joins raft",
+    ];
+    assert_eq!(bench.done(), done);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_manager_that_cannot_start_is_tried_again_and_the_node_says_why() {
+    let fake = Fake::default();
+    let (called, fails) = (fake.calling.clone(), fake.manager_fails.clone());
+    let mut bench = bench(Fake {
+        joins_as_manager: true,
+        ..fake
+    });
+    called.send_replace(calling(Some(2)));
+    fails.store(true, std::sync::atomic::Ordering::Relaxed);
+    let late = bench.node.join(&join_request()).await.unwrap_err();
+    assert!(late.words.contains("continue in the background"), "{}", late.words);
+    let member = bench.node.member.clone().unwrap();
+    assert!(member.role_error.contains("the port is taken"), "{}", member.role_error);
+    fails.store(false, std::sync::atomic::Ordering::Relaxed);
+    let wanted = bench.node.called().await;
+    bench.node.follow(wanted).await;
+    let member = bench.node.member.clone().unwrap();
+    assert!(member.role_error.is_empty() && member.manager.is_some());
 }

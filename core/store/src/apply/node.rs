@@ -1,6 +1,6 @@
 //! Nodes: joining, what they say of themselves, what is wished of them, leaving.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use model::{Node, NodeDescription, NodeId, NodeSpec, NodeState, Role, TaskState, Timestamp};
 
@@ -27,7 +27,7 @@ impl State {
         Ok(())
     }
 
-    fn change_node(
+    pub(super) fn change_node(
         &mut self,
         index: u64,
         id: NodeId,
@@ -59,6 +59,7 @@ impl State {
         id: NodeId,
         at: Timestamp,
         addr: IpAddr,
+        control: Option<SocketAddr>,
         mut description: NodeDescription,
         events: &mut Vec<Event>,
     ) -> Result<(), Refused> {
@@ -75,6 +76,7 @@ impl State {
             }
             node.description = Some(description);
             node.status.addr = addr;
+            node.manager_addr = control.or(node.manager_addr);
         })
     }
 
@@ -111,10 +113,11 @@ impl State {
                 now,
             });
         }
+        self.check_role(id, spec.role)?;
         self.change_node(index, id, at, events, |node| node.spec = spec)
     }
 
-    /// Refused for managers, and for nodes that are not down unless forced. The node's tasks are orphaned at once:
+    /// Refused for managers and as long as raft has the node as a member, and for nodes that are not down unless forced. The node's tasks are orphaned at once:
     /// nobody is left to report on them.
     pub(super) fn remove_node(
         &mut self,
@@ -129,7 +132,7 @@ impl State {
             what: id.to_string(),
         };
         let node = self.node(id).ok_or_else(missing)?;
-        if node.spec.role == Role::Manager && node.raft_id.is_some() {
+        if node.spec.role == Role::Manager || node.raft_id.is_some() {
             return Err(Refused::NodeIsManager(node.hostname()));
         }
         if !force && node.status.state != NodeState::Down {

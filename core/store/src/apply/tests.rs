@@ -49,7 +49,7 @@ fn what_is_taken_is_refused_by_name() {
                 at: AT,
                 force: false,
             },
-            "node 000000000000 is not down and can't be removed",
+            "node 000000000000 is a cluster manager and is a member of the raft cluster. It must be demoted to worker before removal",
         ),
         (
             Command::RemoveNetwork {
@@ -289,6 +289,7 @@ fn what_an_engine_said_counts_while_it_does_not_answer() {
             id: NodeId::from_bits(1),
             at: AT,
             addr: ip("192.168.0.1"),
+            control: None,
             description: Box::new(description),
         };
         apply(&mut state, command).unwrap();

@@ -26,7 +26,8 @@ fn a_replica_whose_disk_was_full_forgets_what_it_could_not_write_and_goes_on() {
 struct Nowhere;
 
 impl Transport for Nowhere {
-    fn send(&mut self, _: u64, _: Vec<u8>) {}
+    fn send(&mut self, _: u64, _: Vec<u8>, _: bool) {}
+    fn keep_only(&mut self, _: &control::Members) {}
 }
 
 #[tokio::test]

@@ -63,6 +63,8 @@ impl World {
     pub(super) fn unreachable(&mut self, m: usize, member: u64) -> Checked {
         if let Some(replica) = &mut self.managers[m].replica {
             replica.unreachable(member);
+            // It may have been a snapshot.
+            replica.snapshot_ended(member, false);
         }
         self.advance(m)
     }
@@ -90,7 +92,7 @@ impl World {
         let (mut events, mut installed) = (Vec::new(), false);
         for effect in effects {
             match effect {
-                Effect::Send { to, message } => self.send_raft(m, to, message),
+                Effect::Send { to, message, .. } => self.send_raft(m, to, message),
                 Effect::Applied {
                     index,
                     request,

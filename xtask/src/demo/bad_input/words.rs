@@ -130,7 +130,10 @@ const UNBUILT: &[Refusal] = &[
     ),
     ("netctl service logs web", &["service logs", "not built yet"]),
     ("netctl secret ls", &["secret", "not built yet"]),
-    ("netctl node promote n1", &["node promote", "not built yet"]),
+    (
+        "netctl node demote n1",
+        &["attempting to demote the last manager of the swarm"],
+    ),
     ("netctl servise ls", &["servise"]),
 ];
 

@@ -1,0 +1,105 @@
+//! Who shall be a member of raft, one step at a time: the operator's wishes (`Node.spec.role`) against the members as
+//! raft has them. Run by the leader whenever either may have changed; its loop takes the step, and asks again once it
+//! has been applied. A step that must wait is left out: others go first.
+//!
+//! Managers enter as learners, so that one that is far behind costs no quorum, and leave raft before they are told. One
+//! member at a time (Ongaro, "Consensus: bridging theory and practice", 4.1), so that two majorities always overlap.
+
+use std::collections::BTreeSet;
+
+use model::{Node, NodeId, Role, Timestamp};
+use store::{MemberChange, MemberStep, Refused, View};
+
+/// Raft's members, as its leader sees them. A follower knows voters and learners only.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Members {
+    /// The member that says so.
+    pub own: u64,
+    /// Those that vote.
+    pub voters: BTreeSet<u64>,
+    /// Those that get the log and have no vote yet.
+    pub learners: BTreeSet<u64>,
+    /// Those that the leader has heard lately, itself included.
+    pub reachable: BTreeSet<u64>,
+    /// Those whose log is nearly the leader's.
+    pub caught_up: BTreeSet<u64>,
+}
+
+/// What the leader does next about raft's members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemberMove {
+    /// Change the membership.
+    Change(MemberChange),
+    /// It has to go itself: hand over to this member, which then sees to it.
+    HandOver {
+        /// Raft id.
+        to: u64,
+    },
+}
+
+impl Members {
+    /// Whether those that remain without `gone` have a majority that is reachable.
+    fn keep_quorum_without(&self, gone: &BTreeSet<u64>) -> bool {
+        let remaining: Vec<_> = self.voters.difference(gone).collect();
+        let reachable = remaining.iter().filter(|id| self.reachable.contains(id)).count();
+        reachable > remaining.len() / 2
+    }
+
+    /// A voter that can lead at once, other than this one and `gone`.
+    fn successor(&self, gone: &BTreeSet<u64>) -> Option<u64> {
+        let mut able = self.voters.difference(gone).copied();
+        able.find(|id| *id != self.own && self.reachable.contains(id) && self.caught_up.contains(id))
+    }
+}
+
+/// The next step, if there is one that can be taken now.
+pub fn next_member_move(view: &View, members: &Members, now: Timestamp) -> Option<MemberMove> {
+    let wished = |node: &&Node| node.spec.role == Role::Manager;
+    let step = |node: &Node, raft_id, step| {
+        MemberMove::Change(MemberChange {
+            node: node.id,
+            raft_id,
+            at: now,
+            step,
+        })
+    };
+    let ready = |id: &u64| members.reachable.contains(id) && members.caught_up.contains(id);
+    for node in view.managers().filter(wished) {
+        match node.raft_id {
+            None if node.manager_addr.is_some() => {
+                return Some(step(node, view.highest_raft_id() + 1, MemberStep::Learn));
+            }
+            Some(id) if members.learners.contains(&id) && ready(&id) => return Some(step(node, id, MemberStep::Vote)),
+            _ => {}
+        }
+    }
+    for node in view.managers().filter(|node| !wished(node)) {
+        let Some(id) = node.raft_id else { continue };
+        let gone = BTreeSet::from([id]);
+        if members.voters.contains(&id) && !members.keep_quorum_without(&gone) {
+            continue;
+        }
+        if id != members.own {
+            return Some(step(node, id, MemberStep::Leave));
+        }
+        if let Some(to) = members.successor(&gone) {
+            return Some(MemberMove::HandOver { to });
+        }
+    }
+    None
+}
+
+/// Whether `node` can be demoted: what remains of raft without it, and without those that are on their way out already,
+/// must have a majority that the leader reaches.
+pub fn check_demotion(view: &View, members: &Members, node: NodeId) -> Result<(), Refused> {
+    let leaving = view.managers().filter(|n| n.id == node || n.spec.role == Role::Worker);
+    let gone: BTreeSet<u64> = leaving.filter_map(|node| node.raft_id).collect();
+    let votes = members.voters.iter().any(|id| gone.contains(id));
+    match votes && !members.keep_quorum_without(&gone) {
+        true => Err(Refused::QuorumAtRisk),
+        false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

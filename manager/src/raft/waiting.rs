@@ -1,0 +1,243 @@
+//! Requests that wait for their answer, keyed by id. Those that were lost are repeated, those whose time is over are
+//! answered with why. Owned by the worker.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use model::RequestId;
+use store::{Event, MemberChange, Refused, View};
+use tokio::sync::oneshot;
+
+use super::{
+    disk::Disk,
+    effect::Standing,
+    replica::Replica,
+    request::{Applied, MAX_WAITING, ProposeError, ReadError},
+};
+
+/// After this long without a leader a request fails.
+const NO_LEADER_AFTER: Duration = Duration::from_millis(2_500);
+/// After this long a request that was given to another leader is repeated, and a read that got no answer.
+const RETRY_AFTER: Duration = Duration::from_millis(250);
+/// After this long a request fails in any case.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+pub(super) type ProposeReply = oneshot::Sender<Result<Applied, ProposeError>>;
+pub(super) type ReadReply = oneshot::Sender<Result<View, ReadError>>;
+
+/// When a request began, and when and of whom it was asked last.
+#[derive(Clone, Copy, Debug)]
+struct RequestClock {
+    began: Instant,
+    asked: Instant,
+    of: (u64, Option<u64>),
+}
+
+impl RequestClock {
+    fn starting(now: Instant, standing: Standing) -> Self {
+        Self {
+            began: now,
+            asked: now,
+            of: (standing.term, standing.leader),
+        }
+    }
+
+    /// How it has to end now, if it has: without a leader (`Some(true)`) or by its deadline.
+    fn over(&self, now: Instant, standing: Standing) -> Option<bool> {
+        let leaderless = standing.leader.is_none() && now >= self.began + NO_LEADER_AFTER;
+        (leaderless || now >= self.began + DEADLINE).then_some(leaderless)
+    }
+
+    /// A new leader is asked at once: the old one may have died with the request.
+    fn is_lost(&self, now: Instant, standing: Standing) -> bool {
+        let new_leader = standing.leader.is_some() && self.of != (standing.term, standing.leader);
+        new_leader || now >= self.asked + RETRY_AFTER
+    }
+
+    fn repeated(&mut self, now: Instant, standing: Standing) {
+        self.asked = now;
+        self.of = (standing.term, standing.leader);
+    }
+}
+
+struct Proposal {
+    entry: Vec<u8>,
+    clock: RequestClock,
+    /// Term in which this member, leading, took it into its log: it need not be repeated while that lasts.
+    taken: Option<u64>,
+    /// A change of raft's members; it belongs to the term in which it was decided and is never repeated.
+    once: bool,
+    replies: Vec<ProposeReply>,
+}
+
+struct Read {
+    clock: RequestClock,
+    reply: Option<ReadReply>,
+}
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Waiting {
+    proposals: BTreeMap<RequestId, Proposal>,
+    reads: BTreeMap<RequestId, Read>,
+}
+
+/// Gives an entry to raft. Answers with the term if this member leads and has it in its log now.
+fn hand_in<D: Disk>(replica: &mut Replica<D>, entry: &[u8]) -> Option<u64> {
+    let standing = replica.standing();
+    let accepted = replica.propose(entry.to_vec());
+    (accepted && standing.leads).then_some(standing.term)
+}
+
+impl Waiting {
+    /// A command to be put into the log.
+    pub(super) fn propose<D: Disk>(
+        &mut self,
+        replica: &mut Replica<D>,
+        id: RequestId,
+        entry: Vec<u8>,
+        reply: ProposeReply,
+    ) {
+        if let Some(waiting) = self.proposals.get_mut(&id) {
+            waiting.replies.push(reply);
+            return;
+        }
+        if self.proposals.len() >= MAX_WAITING {
+            let _ = reply.send(Err(ProposeError::Busy));
+            return;
+        }
+        let taken = hand_in(replica, &entry);
+        self.wait(replica.standing(), id, entry, taken, false, reply);
+    }
+
+    /// A change of raft's members, decided by the leader of `term`.
+    pub(super) fn change<D: Disk>(
+        &mut self,
+        replica: &mut Replica<D>,
+        (id, term): (RequestId, u64),
+        (change, entry): (MemberChange, Vec<u8>),
+        reply: ProposeReply,
+    ) {
+        if !replica.change_members(term, &change, entry) {
+            let _ = reply.send(Err(ProposeError::Superseded));
+            return;
+        }
+        self.wait(replica.standing(), id, Vec::new(), Some(term), true, reply);
+    }
+
+    fn wait(
+        &mut self,
+        standing: Standing,
+        id: RequestId,
+        entry: Vec<u8>,
+        taken: Option<u64>,
+        once: bool,
+        reply: ProposeReply,
+    ) {
+        let proposal = Proposal {
+            entry,
+            clock: RequestClock::starting(Instant::now(), standing),
+            taken,
+            once,
+            replies: vec![reply],
+        };
+        self.proposals.insert(id, proposal);
+    }
+
+    /// A read of everything that was acknowledged before now.
+    pub(super) fn read<D: Disk>(&mut self, replica: &mut Replica<D>, id: RequestId, reply: ReadReply) {
+        replica.read(id);
+        let clock = RequestClock::starting(Instant::now(), replica.standing());
+        let reply = Some(reply);
+        self.reads.insert(id, Read { clock, reply });
+    }
+
+    /// An entry was applied.
+    pub(super) fn applied(&mut self, id: RequestId, index: u64, outcome: Result<Vec<Event>, Refused>, view: &View) {
+        let Some(proposal) = self.proposals.remove(&id) else {
+            return;
+        };
+        let answer = match outcome {
+            Ok(_) => Ok(Applied {
+                index,
+                view: view.clone(),
+            }),
+            Err(refused) => Err(ProposeError::Refused(refused)),
+        };
+        for reply in proposal.replies {
+            let _ = reply.send(answer.clone());
+        }
+    }
+
+    /// A read may be answered.
+    pub(super) fn readable(&mut self, id: RequestId, view: &View) {
+        if let Some(reply) = self.reads.remove(&id).and_then(|read| read.reply) {
+            let _ = reply.send(Ok(view.clone()));
+        }
+    }
+
+    /// Answers everybody.
+    pub(super) fn end(
+        self,
+        proposal: impl Fn() -> Result<Applied, ProposeError>,
+        read: impl Fn() -> Result<View, ReadError>,
+    ) {
+        for reply in self.proposals.into_values().flat_map(|waiting| waiting.replies) {
+            let _ = reply.send(proposal());
+        }
+        for reply in self.reads.into_values().filter_map(|waiting| waiting.reply) {
+            let _ = reply.send(read());
+        }
+    }
+
+    /// Repeats what was lost and ends what is over.
+    pub(super) fn look<D: Disk>(&mut self, replica: &mut Replica<D>, now: Instant) {
+        self.proposals.retain(|_, proposal| proposal.look(replica, now));
+        self.reads.retain(|id, read| read.look(*id, replica, now));
+    }
+}
+
+impl Proposal {
+    /// Whether it goes on waiting.
+    fn look<D: Disk>(&mut self, replica: &mut Replica<D>, now: Instant) -> bool {
+        let standing = replica.standing();
+        let in_log = self.taken == Some(standing.term);
+        let error = match self.clock.over(now, standing) {
+            Some(true) => Some(ProposeError::NoLeader),
+            Some(false) => Some(ProposeError::Deadline(DEADLINE)),
+            None if self.once && !in_log => Some(ProposeError::Superseded),
+            None => None,
+        };
+        if let Some(error) = error {
+            for reply in self.replies.drain(..) {
+                let _ = reply.send(Err(error.clone()));
+            }
+            return false;
+        }
+        if !in_log && self.clock.is_lost(now, standing) {
+            self.taken = hand_in(replica, &self.entry);
+            self.clock.repeated(now, standing);
+        }
+        true
+    }
+}
+
+impl Read {
+    /// Whether it goes on waiting.
+    fn look<D: Disk>(&mut self, id: RequestId, replica: &mut Replica<D>, now: Instant) -> bool {
+        let standing = replica.standing();
+        if self.clock.over(now, standing).is_some() {
+            if let Some(reply) = self.reply.take() {
+                let _ = reply.send(Err(ReadError::NoLeader));
+            }
+            return false;
+        }
+        if self.clock.is_lost(now, standing) {
+            replica.read(id);
+            self.clock.repeated(now, standing);
+        }
+        true
+    }
+}

@@ -1,0 +1,154 @@
+//! The node becomes what the managers want it to be: its manager is started when raft takes it in, and stopped and
+//! forgotten when raft has let it go. Agent, containers and datapath take no notice.
+//!
+//! What holds across restarts: `node.json` says "manager" only while there is a raft file, and says so no more before that
+//! file goes. A node that was told in the meantime is told again in its next session.
+
+use std::{
+    future::pending,
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use agent::session::{Calling, Manager as KnownManager};
+use anyhow::Result;
+use model::Role;
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, sleep_until, timeout},
+};
+
+use super::{Member, Node};
+use crate::{
+    parts::ManagerPart,
+    refusal::{Outcome, Refusal},
+};
+
+/// Until the next attempt, after one that failed.
+const ROLE_RETRY: Duration = Duration::from_secs(5);
+/// How long a node that joins as a manager waits to be one, and how often it looks.
+const PROMOTION: Duration = Duration::from_secs(20);
+const PROMOTION_POLL: Duration = Duration::from_millis(20);
+const PROMOTION_LATE: &str = "Timeout was reached before node joined. The attempt to join the swarm as a manager will \
+    continue in the background. Use the \"netctl info\" command to see the current swarm status of your node.";
+
+impl Node {
+    /// Waits until the managers want something else of this node than it is.
+    pub(super) async fn called(&self) -> Calling {
+        let Some(member) = &self.member else {
+            return pending().await;
+        };
+        sleep_until(self.next_role).await;
+        let running = member.manager.as_ref().map(|manager| manager.member());
+        let certified = member.identity.role == Role::Manager;
+        let other = |calling: &Option<Calling>| match calling.map(|calling| calling.member) {
+            None => false,
+            Some(None) => running.is_some(),
+            Some(wanted) => certified && running != wanted,
+        };
+        let mut calling = member.agent.calling();
+        let called = calling.wait_for(other).await.map(|calling| *calling);
+        match called {
+            Ok(Some(calling)) => calling,
+            _ => pending().await,
+        }
+    }
+
+    /// Starts or stops the manager. What fails is tried again later, and shown until then.
+    pub(super) async fn follow(&mut self, calling: Calling) {
+        let done = match calling.member {
+            Some(id) => self.take_seat(id).await,
+            None => self.give_up_seat().await,
+        };
+        self.note_role(done);
+    }
+
+    /// Raft has let this node's manager go.
+    pub(super) async fn step_down(&mut self) {
+        let done = self.give_up_seat().await;
+        self.note_role(done);
+    }
+
+    fn note_role(&mut self, done: Result<()>) {
+        if let Some(member) = &mut self.member {
+            member.role_error = match &done {
+                Ok(()) => String::new(),
+                Err(error) => format!("this node cannot become what the managers want it to be: {error:#}"),
+            };
+        }
+        if let Err(error) = done {
+            tracing::error!(error = format!("{error:#}"), "role not taken");
+            self.next_role = Instant::now() + ROLE_RETRY;
+        }
+        self.publish();
+    }
+
+    async fn take_seat(&mut self, id: u64) -> Result<()> {
+        self.give_up_seat().await?;
+        let Some(member) = &mut self.member else { return Ok(()) };
+        let manager = self.parts.new_manager(&member.place, &member.identity, id).await?;
+        member.place.manager = true;
+        if let Err(error) = member.place.save(&self.data_root) {
+            member.place.manager = false;
+            manager.stop().await;
+            return Err(error);
+        }
+        tracing::info!(member = id, "this node is a manager from now on");
+        keep_told(member, &manager);
+        member.manager = Some(manager);
+        Ok(())
+    }
+
+    async fn give_up_seat(&mut self) -> Result<()> {
+        let Some(member) = &mut self.member else { return Ok(()) };
+        let Some(manager) = member.manager.take() else {
+            return Ok(());
+        };
+        tracing::info!("this node is no manager any more");
+        self.publish();
+        manager.stop().await;
+        let Some(member) = &mut self.member else { return Ok(()) };
+        member.place.manager = false;
+        member.place.save(&self.data_root)?;
+        self.parts.forget_manager(&member.place)
+    }
+
+    /// After a join as a manager: waits until this node is one and knows the cluster.
+    pub(super) async fn promotion(&mut self) -> Outcome<()> {
+        let deadline = Instant::now() + PROMOTION;
+        loop {
+            let manager = self.member.as_ref().and_then(|member| member.manager.clone());
+            if let Some(manager) = manager {
+                let knows = async {
+                    while manager.summary().nodes == 0 {
+                        sleep(PROMOTION_POLL).await;
+                    }
+                };
+                let known = timeout(deadline.saturating_duration_since(Instant::now()), knows).await;
+                return known.map_err(|_| Refusal::of_state(PROMOTION_LATE));
+            }
+            tokio::select! {
+                identity = self.renewed() => self.identify(identity),
+                calling = self.called() => self.follow(calling).await,
+                () = sleep_until(deadline) => return Err(Refusal::of_state(PROMOTION_LATE)),
+            }
+        }
+    }
+}
+
+/// As long as `manager` lives it hears who the managers are from its node's session.
+pub(super) fn keep_told(member: &Member, manager: &Arc<dyn ManagerPart>) {
+    tokio::spawn(tell(member.agent.managers(), Arc::downgrade(manager)));
+}
+
+async fn tell(mut managers: watch::Receiver<Vec<KnownManager>>, manager: Weak<dyn ManagerPart>) {
+    loop {
+        let known = managers.borrow_and_update().clone();
+        let Some(manager) = manager.upgrade() else { return };
+        manager.tell(&known);
+        drop(manager);
+        if managers.changed().await.is_err() {
+            return;
+        }
+    }
+}
