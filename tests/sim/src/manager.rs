@@ -49,6 +49,8 @@ pub struct Manager {
     pub paused: Option<Vec<Happening>>,
     /// What nodes can be told, kept while it follows too.
     board: Board,
+    /// Indexes at which the board was looked at; what was otherwise in between it may not know.
+    rested: BTreeSet<u64>,
     /// Set while it leads.
     pub leading: Option<Leading>,
     /// The read that will show that it may lead.
@@ -70,6 +72,7 @@ impl Manager {
             skew: 0,
             paused: None,
             board: Board::of(&View::default()),
+            rested: BTreeSet::new(),
             leading: None,
             reading: None,
             looking: false,
@@ -92,6 +95,7 @@ impl Manager {
             None => Replica::start(self.disk.clone())?.with_snapshot_every(SNAPSHOT_EVERY),
         });
         self.board = Board::of(&self.view());
+        self.rested = [self.board.seq()].into();
         self.run += 1;
         Ok(())
     }
@@ -205,6 +209,7 @@ impl Manager {
             Some(events) => self.board.update(&view, events),
             None => self.board.refresh(&view),
         };
+        self.rested.insert(view.applied());
     }
 
     /// A node says what it has. What it was told may have been lost: then it is told again from there.
@@ -228,8 +233,8 @@ impl Manager {
         Ok(())
     }
 
-    /// What nodes have to be told now.
-    pub fn updates(&mut self, now: Timestamp) -> Vec<(NodeId, Update)> {
+    /// What nodes have to be told now, and whether it changes a view that this manager's board leapt over.
+    pub fn updates(&mut self, now: Timestamp) -> Vec<(NodeId, Update, bool)> {
         let Some(leading) = &mut self.leading else {
             return Vec::new();
         };
@@ -237,7 +242,8 @@ impl Manager {
         for (node, (feed, told)) in &mut leading.sessions {
             if let Some(update) = feed.next(&self.board) {
                 *told = now;
-                news.push((*node, update));
+                let leapt = matches!(&update, Update::Delta(delta) if !self.rested.contains(&delta.base));
+                news.push((*node, update, leapt));
             }
         }
         news

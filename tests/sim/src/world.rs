@@ -184,7 +184,7 @@ impl World {
             Happening::Step(number) => self.step(number),
             Happening::Beat { node, run } => self.beat(node, run),
             Happening::Answered { node, leader } => self.answered(node, leader),
-            Happening::Told { node, update } => return self.told(node, *update),
+            Happening::Told { node, update, leapt } => return self.told(node, *update, leapt),
             Happening::Done {
                 node,
                 run,

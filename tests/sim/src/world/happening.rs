@@ -31,7 +31,11 @@ pub enum Happening {
     /// A manager's answer to it: who leads.
     Answered { node: NodeId, leader: Option<usize> },
     /// A view, or what changed in it, arrives at a node.
-    Told { node: NodeId, update: Box<Update> },
+    Told {
+        node: NodeId,
+        update: Box<Update>,
+        leapt: bool,
+    },
     /// An operation of an engine ends.
     Done {
         node: NodeId,

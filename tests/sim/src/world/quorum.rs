@@ -189,9 +189,9 @@ impl World {
         for command in self.managers[m].decide(clock, &mut self.dice) {
             self.command(m, command, true)?;
         }
-        for (node, update) in self.managers[m].updates(now) {
+        for (node, update, leapt) in self.managers[m].updates(now) {
             let update = Box::new(update);
-            self.tell(m, node, Happening::Told { node, update });
+            self.tell(m, node, Happening::Told { node, update, leapt });
         }
         let busy = self.managers[m]
             .leading
