@@ -98,7 +98,9 @@ fn put_hard_state(transaction: &WriteTransaction, keys: &Keys, hard_state: &Hard
 fn put_snapshot(transaction: &WriteTransaction, keys: &Keys, snapshot: &Snapshot) -> Result<(), RowError> {
     let bytes = snapshot.write_to_bytes()?;
     let metadata = snapshot.get_metadata();
-    let parts = bytes.chunks(PART_BYTES);
+    // That of a member that was told nothing yet has no bytes: one part that says so.
+    let parts = bytes.chunks(PART_BYTES).chain(bytes.is_empty().then_some(&[][..]));
+    let parts: Vec<&[u8]> = parts.collect();
     let count = u32::try_from(parts.len()).map_err(|_| "a snapshot of more than 4 PiB".to_owned())?;
     let mut table = transaction.open_table(SNAPSHOT)?;
     table.retain(|_, _| false)?;

@@ -80,6 +80,22 @@ fn nothing_is_in_clear_and_only_root_may_read() {
 }
 
 #[test]
+fn a_member_that_was_told_nothing_yet_opens() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, keyring) = (folder.path().join("raft/raft.redb"), Keyring::new(Keys::fresh()));
+    let nothing = Saved {
+        member: 7,
+        ..Saved::default()
+    };
+    drop(RedbDisk::create(&path, &nothing, keyring.clone()).unwrap());
+    let saved = RedbDisk::open(&path, keyring).unwrap().load().unwrap();
+    assert_eq!(
+        (saved.member, saved.snapshot, saved.entries.len()),
+        (7, nothing.snapshot, 0)
+    );
+}
+
+#[test]
 fn a_rotated_key_seals_everything_anew_at_the_next_write() {
     let (tape, keyring) = (Tape::default(), Keyring::new(Keys::fresh()));
     let mut disk = on(&tape, keyring.clone()).begin(&first()).unwrap();
