@@ -15,7 +15,6 @@ use crate::lab::state::Flavour;
 use crate::lab::{self, netd, wait};
 use crate::{binaries, interrupt};
 use anyhow::{Context, Result, bail};
-use nix::sys::signal::Signal;
 use std::time::{Duration, Instant, SystemTime};
 
 const ROUNDS: usize = 20;
@@ -71,15 +70,17 @@ fn leaders(cluster: &mut Cluster) -> Result<Vec<Figure>> {
 /// Milliseconds from the fault to the first write after it that succeeded.
 fn leader_lost(cluster: &Cluster, managers: &[Node], clients: &mut Clients, frozen: bool) -> Result<u64> {
     let leader = wait::until_ok(SETTLE, || roster::leader(cluster, managers))?;
-    clients.mark("fault")?;
     let gap = if frozen {
         netd::pause(leader)?;
+        clients.mark("fault")?;
         std::thread::sleep(FROZEN);
         netd::go_on(leader)?;
         clients.gap("fault", SETTLE)?
     } else {
-        netd::end(leader, Signal::SIGKILL)?;
+        netd::strike(leader)?;
+        clients.mark("fault")?;
         let gap = clients.gap("fault", SETTLE)?;
+        netd::await_end(leader)?;
         netd::start(&cluster.record, leader)?;
         gap
     };

@@ -95,8 +95,9 @@ impl Scenario {
             Self::Tutorial => tutorial::run(cluster, report),
             Self::Failures => failures::run(cluster, report),
             Self::Linearizability => {
-                join::form(cluster)?;
-                linearizability::claim(cluster, &[Node(1)], report)
+                let managers: Vec<Node> = cluster.nodes().collect();
+                join::form_with_managers(cluster, &managers[1..])?;
+                linearizability::claim(cluster, &managers, report)
             }
         }
     }

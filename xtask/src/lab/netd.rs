@@ -70,13 +70,28 @@ pub fn await_answer(record: &Record, node: Node) -> Result<()> {
     Ok(())
 }
 
-/// Ends the daemon with `signal` and waits until it has gone.
+/// Ends the daemon with the signal `word` and waits until it has gone.
 ///
 /// # Errors
 /// It does not run, or does not go within 15 s.
-pub fn end(node: Node, signal: Signal) -> Result<()> {
-    let pid = running(node).with_context(|| format!("netd of {} does not run", node.name()))?;
-    kill(pid, signal)?;
+pub fn end(node: Node, word: Signal) -> Result<()> {
+    signal(node, word)?;
+    await_end(node)
+}
+
+/// Kills the daemon (SIGKILL); does not wait.
+///
+/// # Errors
+/// It does not run.
+pub fn strike(node: Node) -> Result<()> {
+    signal(node, Signal::SIGKILL)
+}
+
+/// Waits until the daemon has gone.
+///
+/// # Errors
+/// Not within 15 s.
+pub fn await_end(node: Node) -> Result<()> {
     wait::until(STOP_DEADLINE, || running(node).is_none()).with_context(|| format!("netd of {}", node.name()))
 }
 
@@ -96,9 +111,9 @@ pub fn go_on(node: Node) -> Result<()> {
     signal(node, Signal::SIGCONT)
 }
 
-fn signal(node: Node, signal: Signal) -> Result<()> {
+fn signal(node: Node, word: Signal) -> Result<()> {
     let pid = running(node).with_context(|| format!("netd of {} does not run", node.name()))?;
-    Ok(kill(pid, signal)?)
+    Ok(kill(pid, word)?)
 }
 
 /// The running daemon's id. A zombie does not run: it has no executable.

@@ -5,7 +5,6 @@ use crate::lab::faults::wires::Wires;
 use crate::lab::layout::Node;
 use crate::lab::netd;
 use anyhow::{Result, bail};
-use nix::sys::signal::Signal;
 
 /// What happens to the managers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,20 +53,20 @@ impl Fault {
         }
     }
 
-    /// Brings it about.
+    /// Brings it about; does not wait for the killed to be gone.
     ///
     /// # Errors
     /// A daemon does not run, or a wire does not break.
     pub fn strike(self, wires: &mut Wires, managers: &[Node], leader: Node) -> Result<()> {
         let others: Vec<Node> = managers.iter().copied().filter(|node| *node != leader).collect();
         match self {
-            Self::LeaderKilled => netd::end(leader, Signal::SIGKILL),
+            Self::LeaderKilled => netd::strike(leader),
             Self::LeaderPaused => netd::pause(leader),
             Self::LeaderCutOff => wires.cut(leader, &others),
             Self::LeaderMute => others.iter().try_for_each(|other| wires.lose(leader, *other, 1.0)),
             Self::LeaderDeaf => others.iter().try_for_each(|other| wires.lose(*other, leader, 1.0)),
             Self::PairCut => wires.cut(leader, &others[..1.min(others.len())]),
-            Self::AllKilled => managers.iter().try_for_each(|node| netd::end(*node, Signal::SIGKILL)),
+            Self::AllKilled => managers.iter().try_for_each(|node| netd::strike(*node)),
         }
     }
 
@@ -77,7 +76,7 @@ impl Fault {
     /// A daemon does not come back, or no packet was lost on a wire that was cut.
     pub fn heal(self, cluster: &Cluster, wires: &mut Wires, managers: &[Node], leader: Node) -> Result<String> {
         match self {
-            Self::LeaderKilled => netd::start(&cluster.record, leader)?,
+            Self::LeaderKilled => start_all(cluster, &[leader])?,
             Self::LeaderPaused => netd::go_on(leader)?,
             Self::AllKilled => start_all(cluster, managers)?,
             Self::LeaderCutOff | Self::LeaderMute | Self::LeaderDeaf | Self::PairCut => return mended(wires),
@@ -89,6 +88,7 @@ impl Fault {
 /// At once: none of them is whole before a majority of them runs.
 fn start_all(cluster: &Cluster, managers: &[Node]) -> Result<()> {
     for node in managers {
+        netd::await_end(*node)?;
         netd::launch(&cluster.record, *node, &[])?;
     }
     managers

@@ -69,8 +69,9 @@ fn under(
     fault: Fault,
 ) -> Result<String> {
     let leader = wait::until_ok(SETTLE, || roster::leader(cluster, managers))?;
-    clients.mark("fault")?;
     fault.strike(wires, managers, leader)?;
+    // After it: a write that was called before may have been the old leader's last.
+    clients.mark("fault")?;
     std::thread::sleep(HOLD);
     let lost = fault.heal(cluster, wires, managers, leader)?;
     let gap = clients.gap("fault", SETTLE)?;
