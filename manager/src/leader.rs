@@ -6,9 +6,11 @@
 use std::time::Duration;
 
 use control::{Dirty, next_deadline, pass};
+use futures::future::join_all;
 use store::Command;
 use tokio::{
     sync::{broadcast, watch},
+    task::spawn_blocking,
     time::{Instant, sleep, sleep_until},
 };
 
@@ -49,7 +51,10 @@ async fn lead(proposer: &Proposer, published: &mut watch::Receiver<Published>, t
             }
             now.view.clone()
         };
-        let commands = pass(&view, &dirty, mint::now(), &mut mint::bits);
+        let base = view.clone();
+        // A pass over a large cluster takes longer than others on this thread should wait.
+        let deciding = spawn_blocking(move || pass(&base, &dirty, mint::now(), &mut mint::bits));
+        let Ok(commands) = deciding.await else { return };
         dirty = if propose_all(proposer, commands).await {
             Dirty::default()
         } else {
@@ -76,15 +81,17 @@ async fn lead(proposer: &Proposer, published: &mut watch::Receiver<Published>, t
     }
 }
 
-/// Proposes in order; false if one was not taken, after which the rest would be decisions on an old view.
+/// Proposes in order, all at once, so that they share writes to disk; false if one was not taken, after which the rest
+/// may be decisions on an old view. `apply` refuses those that do not hold any more, and the next pass decides anew.
 async fn propose_all(proposer: &Proposer, commands: Vec<Command>) -> bool {
-    for command in commands {
-        match proposer.propose(command).await {
+    let outcomes = join_all(commands.into_iter().map(|command| proposer.propose(command))).await;
+    let mut refused = false;
+    for outcome in outcomes {
+        match outcome {
             Ok(_) => {}
             Err(ProposeError::Refused(why)) => {
                 tracing::debug!(%why, "decided on an old view");
-                sleep(AFTER_REFUSAL).await;
-                return false;
+                refused = true;
             }
             Err(why) => {
                 tracing::warn!(%why, "the leader's decisions are not taken");
@@ -92,7 +99,10 @@ async fn propose_all(proposer: &Proposer, commands: Vec<Command>) -> bool {
             }
         }
     }
-    true
+    if refused {
+        sleep(AFTER_REFUSAL).await;
+    }
+    !refused
 }
 
 fn drain(events: &mut broadcast::Receiver<News>, dirty: &mut Dirty) {

@@ -7,7 +7,7 @@ use tokio::sync::{broadcast, watch};
 
 use crate::{
     mint,
-    raft::{Applied, Driver, News, ProposeError, Published, ReadError},
+    raft::{Applied, Driver, History, News, ProposeError, Published, ReadError},
 };
 
 /// See the module.
@@ -44,6 +44,11 @@ impl Proposer {
     /// A view with everything that was acknowledged before the call, by whichever manager.
     pub async fn read(&self) -> Result<View, ReadError> {
         self.driver.read(mint::request()).await
+    }
+
+    /// The latest changes that this manager applied.
+    pub fn history(&self) -> &History {
+        self.driver.history()
     }
 
     /// The view of this manager as of now; may be behind the leader's.

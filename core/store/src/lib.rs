@@ -5,6 +5,7 @@
 //! does not hold any more. Cloning a [`State`] is O(1) (persistent tables), so a clone is the read snapshot: [`View`].
 
 mod apply;
+mod change;
 mod codec;
 mod command;
 mod event;
@@ -16,6 +17,7 @@ mod rest;
 mod state;
 mod tables;
 
+pub use change::{Action, Change, Object, TaskFacts, changes};
 pub use codec::{CodecError, ENTRY_FORMAT, SNAPSHOT_FORMAT};
 pub use command::{
     Command, Entry, MemberChange, MemberStep, NewNetwork, NewService, ServiceChange, StatusReport, TaskOp,

@@ -10,6 +10,12 @@ macro_rules! control {
     ($($method:ident($request:ident) -> $response:ident;)*) => {
         #[async_trait]
         impl Control for Api {
+            type WatchStream = super::watch::WatchStream;
+
+            async fn watch(&self, request: Request<pb::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
+                Api::watch(self, request.into_inner()).await.map(Response::new)
+            }
+
             $(async fn $method(&self, request: Request<pb::$request>) -> Result<Response<pb::$response>, Status> {
                 Api::$method(self, request.into_inner()).await.map(Response::new)
             })*

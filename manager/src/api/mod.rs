@@ -11,6 +11,7 @@ mod raft;
 mod refusal;
 mod service;
 mod task;
+mod watch;
 
 use std::net::SocketAddr;
 

@@ -21,6 +21,7 @@ use tokio::sync::{broadcast, oneshot, watch};
 use super::{
     disk::Disk,
     effect::{Incoming, Standing},
+    history::History,
     replica::Replica,
     request::{Applied, ProposeError, ReadError},
     transport::Transport,
@@ -58,6 +59,7 @@ pub struct Driver {
     requests: Sender<Request>,
     published: watch::Receiver<Published>,
     events: broadcast::Sender<News>,
+    history: History,
     failure: watch::Receiver<Option<Arc<str>>>,
 }
 
@@ -65,6 +67,7 @@ impl Driver {
     /// Starts the thread. Returns once the replica has read its disk.
     pub fn start<D: Disk>(replica: Replica<D>, transport: impl Transport) -> Self {
         let (requests, inbox) = channel();
+        let history = replica.history();
         let first = Published {
             view: replica.view(),
             standing: replica.standing(),
@@ -89,6 +92,7 @@ impl Driver {
             requests,
             published,
             events,
+            history,
             failure,
         }
     }
@@ -101,6 +105,11 @@ impl Driver {
     /// Events of applied commands, from now on. A receiver that lags has to look at everything.
     pub fn events(&self) -> broadcast::Receiver<News> {
         self.events.subscribe()
+    }
+
+    /// The latest changes, for those who follow them.
+    pub fn history(&self) -> &History {
+        &self.history
     }
 
     /// Why the thread ended although nobody told it to; pending until then.

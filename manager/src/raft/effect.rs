@@ -2,7 +2,7 @@
 
 use model::RequestId;
 use protobuf::Message as _;
-use raft::eraftpb::Message;
+use raft::eraftpb::{Message, MessageType};
 use store::{CodecError, Event, Refused};
 use thiserror::Error;
 
@@ -81,4 +81,16 @@ pub enum Effect {
     Readable(RequestId),
     /// The whole state was replaced by a leader's snapshot.
     Installed,
+}
+
+/// Adds messages to the effects, encoded.
+pub(super) fn send(messages: Vec<Message>, effects: &mut Vec<Effect>) -> Result<(), ReplicaError> {
+    for message in messages {
+        effects.push(Effect::Send {
+            to: message.to,
+            snapshot: message.get_msg_type() == MessageType::MsgSnapshot,
+            message: message.write_to_bytes().map_err(raft_error)?,
+        });
+    }
+    Ok(())
 }

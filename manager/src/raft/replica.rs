@@ -7,17 +7,17 @@
 use std::collections::BTreeSet;
 
 use model::{ClusterSettings, RequestId};
-use protobuf::Message as _;
 use raft::{
     RawNode, SnapshotStatus, StateRole,
-    eraftpb::{Entry as LogEntry, EntryType, HardState, Message, MessageType, Snapshot},
+    eraftpb::{Entry as LogEntry, EntryType, HardState, Snapshot},
 };
 use store::{Entry, State, View};
 
 use super::{
     begin::member_of,
     disk::{Disk, DiskWrite, Saved},
-    effect::{Effect, Incoming, ReplicaError, Standing, raft_error},
+    effect::{Effect, Incoming, ReplicaError, Standing, raft_error, send},
+    history::History,
     log::Log,
 };
 
@@ -31,6 +31,7 @@ pub struct Replica<D> {
     pub(super) state: State,
     /// Reads that wait until their index is applied.
     reads: BTreeSet<(u64, RequestId)>,
+    history: History,
     /// Entries behind the last snapshot after which the next is made, if it is not what the cluster's settings say.
     snapshot_every: Option<u64>,
 }
@@ -82,6 +83,7 @@ impl<D: Disk> Replica<D> {
     pub fn start(mut disk: D) -> Result<Self, ReplicaError> {
         let (node, state) = member_of(disk.load()?)?;
         let mut replica = Self {
+            history: History::starting(state.applied()),
             node,
             disk,
             state,
@@ -138,6 +140,11 @@ impl<D: Disk> Replica<D> {
     /// The state as of the last applied entry; a clone is cheap.
     pub fn view(&self) -> View {
         self.state.clone()
+    }
+
+    /// The latest changes; the handle follows them.
+    pub fn history(&self) -> History {
+        self.history.clone()
     }
 
     /// Who leads. A member that has just been elected counts as leader once it has applied an entry of its own term:
@@ -262,6 +269,7 @@ impl<D: Disk> Replica<D> {
         if let Some(snapshot) = snapshot {
             log.install(snapshot.clone());
             self.state = State::decode(&snapshot.data)?;
+            self.history.forget(self.state.applied());
             effects.push(Effect::Installed);
         }
         self.node.mut_store().append(entries);
@@ -278,8 +286,11 @@ impl<D: Disk> Replica<D> {
                     if planted::is(planted::Bug::TwoApplyPaths) && !self.standing().leads {
                         continue;
                     }
-                    let outcome = self.state.apply(entry.index, Entry { request, command });
                     let index = entry.index;
+                    let before = self.state.clone();
+                    let outcome = self.state.apply(index, Entry { request, command });
+                    let events = outcome.as_deref().unwrap_or_default();
+                    self.history.record(index, store::changes(&before, &self.state, events));
                     effects.push(Effect::Applied {
                         index,
                         request,
@@ -329,15 +340,4 @@ impl<D: Disk> Replica<D> {
         self.node.mut_store().compact(snapshot, keep_from);
         Ok(())
     }
-}
-
-fn send(messages: Vec<Message>, effects: &mut Vec<Effect>) -> Result<(), ReplicaError> {
-    for message in messages {
-        effects.push(Effect::Send {
-            to: message.to,
-            snapshot: message.get_msg_type() == MessageType::MsgSnapshot,
-            message: message.write_to_bytes().map_err(raft_error)?,
-        });
-    }
-    Ok(())
 }
