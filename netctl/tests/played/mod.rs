@@ -79,6 +79,11 @@ impl local_server::Local for Played {
 
 #[async_trait]
 impl control_server::Control for Played {
+    type WatchStream = tokio_stream::Pending<Result<pb::WatchResponse, Status>>;
+
+    async fn watch(&self, _: Request<pb::WatchRequest>) -> Answer<Self::WatchStream> {
+        Ok(Response::new(tokio_stream::pending()))
+    }
     async fn create_network(&self, _: Request<pb::CreateNetworkRequest>) -> Answer<pb::Network> {
         Ok(Response::new(pb::Network {
             id: WEB.into(),

@@ -1,10 +1,13 @@
 //! `control-bench`: how fast the control plane is. Prints `name value unit` lines; `cargo xtask bench control` builds,
 //! runs and files them. Each part stands alone, so that one can be repeated while it is being worked on.
 
+mod cluster;
+mod commit;
 mod figure;
+mod million;
 mod passes;
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::Parser;
 
@@ -17,11 +20,28 @@ enum Part {
         #[arg(default_value = "")]
         only: String,
     },
+    /// Deciders and virtual agents: 10,000 nodes, 1,000,000 tasks from nothing to running
+    Million {
+        /// Nodes
+        #[arg(long, default_value_t = 10_000)]
+        nodes: u32,
+        /// Tasks of each of 1,000 services
+        #[arg(long, default_value_t = 1_000)]
+        replicas: u32,
+    },
+    /// One manager, Raft on disk: latency and rate of commits, a stack of 1,000 services
+    Commit {
+        /// Folder on the disk to measure; default: the folder for temporary files
+        #[arg(long)]
+        folder: Option<PathBuf>,
+    },
 }
 
 fn main() -> ExitCode {
     let outcome = match Part::parse() {
         Part::Passes { only } => passes::measure(&only),
+        Part::Million { nodes, replicas } => million::measure(nodes, replicas),
+        Part::Commit { folder } => commit::measure(&folder.unwrap_or_else(std::env::temp_dir)),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -4,25 +4,54 @@
 //! Prints `name value unit` lines and keeps them in `target/bench/control.json`,
 //! where the figures of parts that were not measured now stay as they were.
 
-use super::{Figure, Figures, failover};
+use super::{Figure, Figures, failover, parse};
+use crate::process::{command, output};
 use crate::{repo, setup};
 use anyhow::{Context, Result};
 
 /// What is measured together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Part {
+    /// Scheduler and whole passes alone, in the shapes of Swarmkit's benchmark
+    Passes,
+    /// 10,000 nodes and 1,000,000 tasks with virtual agents, in memory
+    Million,
+    /// Raft on disk: latency and rate of commits, a stack of 1,000 services
+    Commit,
     /// Leaders killed and frozen, nodes without power, in a lab
     Failover,
 }
 
-const ALL: [Part; 1] = [Part::Failover];
+const ALL: [Part; 4] = [Part::Passes, Part::Million, Part::Commit, Part::Failover];
 
 impl Part {
     fn measure(self) -> Result<Vec<Figure>> {
         match self {
+            Self::Passes => alone("passes"),
+            Self::Million => alone("million"),
+            Self::Commit => alone("commit"),
             Self::Failover => failover::measure(),
         }
     }
+}
+
+/// A part of the program `control-bench` (crate `scale`), which says what it measures.
+fn alone(part: &str) -> Result<Vec<Figure>> {
+    let program = [
+        "run",
+        "--quiet",
+        "--release",
+        "-p",
+        "scale",
+        "--bin",
+        "control-bench",
+        "--",
+        part,
+    ];
+    let text = output(command("cargo", &program).current_dir(repo::root()))?;
+    text.lines()
+        .map(|line| parse(line).with_context(|| format!("control-bench printed {line:?}")))
+        .collect()
 }
 
 /// Measures the parts, all when none is given.

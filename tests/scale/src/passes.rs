@@ -3,15 +3,13 @@
 //! allocator and scheduler). Both end when the state has the decisions. Time is the thread's time on a processor, so that
 //! other work on the machine does not count.
 
-mod cluster;
+use anyhow::{Result, ensure};
+use model::TaskState;
 
-use std::{fs, time::Duration};
-
-use anyhow::{Context, Result, ensure};
-use model::{TaskState, Timestamp};
-
-use crate::figure;
-use cluster::Cluster;
+use crate::{
+    cluster::Cluster,
+    figure::{self, processor_time},
+};
 
 /// One shape.
 struct Shape {
@@ -78,14 +76,4 @@ pub fn measure(only: &str) -> Result<()> {
         );
     }
     Ok(())
-}
-
-/// When everything happens.
-const NOW: Timestamp = Timestamp(1_000_000_000);
-
-/// How long this thread has run so far.
-fn processor_time() -> Result<Duration> {
-    let text = fs::read_to_string("/proc/thread-self/schedstat")?;
-    let first = text.split_whitespace().next().context("schedstat is empty")?;
-    Ok(Duration::from_nanos(first.parse()?))
 }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use control::{Dirty, pass, plan_create_network, plan_create_service, plan_init};
 use model::{
     Cluster as ClusterObject, ClusterId, ClusterSettings, Mode, NetworkAttachment, NetworkId, NetworkSpec, Node,
@@ -12,7 +12,8 @@ use serde_json::json;
 use store::{Command, Entry, Event, State, TaskOp};
 use wire::pb;
 
-use super::NOW;
+/// When everything happens.
+pub const NOW: Timestamp = Timestamp(1_000_000_000);
 
 /// The network of all tasks: it has room for a million.
 const NETWORK: NetworkId = NetworkId::from_bits(2);
@@ -93,21 +94,22 @@ impl Cluster {
 
     /// Passes until nothing is left to decide.
     pub fn settle(&mut self) -> Result<()> {
-        loop {
-            let dirty = std::mem::take(&mut self.dirty);
-            let ids = &mut self.ids;
-            let mut fresh = || {
-                *ids += 1;
-                scattered(*ids)
-            };
-            let commands = pass(&self.state, &dirty, NOW, &mut fresh);
-            if commands.is_empty() {
-                return Ok(());
-            }
-            for command in commands {
-                self.apply(command)?;
-            }
-        }
+        while self.pass()? {}
+        Ok(())
+    }
+
+    /// One pass over what has changed, carried out; whether it decided anything.
+    pub fn pass(&mut self) -> Result<bool> {
+        let dirty = std::mem::take(&mut self.dirty);
+        let ids = &mut self.ids;
+        let mut fresh = || {
+            *ids += 1;
+            scattered(*ids)
+        };
+        let commands = pass(&self.state, &dirty, NOW, &mut fresh);
+        let decided = !commands.is_empty();
+        commands.into_iter().try_for_each(|command| self.apply(command))?;
+        Ok(decided)
     }
 
     /// Makes the tasks of `placed`, as they were before they had a node.
@@ -118,6 +120,18 @@ impl Cluster {
             TaskOp::Create(Box::new(task))
         });
         self.apply(Command::Tasks(unplaced.collect()))
+    }
+
+    /// The first node is heard of no more; which it is.
+    pub fn lose_a_node(&mut self) -> Result<NodeId> {
+        let id = self.state.nodes().next().context("no node")?.id;
+        self.apply(Command::NodeStatus {
+            id,
+            at: NOW,
+            state: NodeState::Down,
+            message: "heartbeat failure".to_owned(),
+        })?;
+        Ok(id)
     }
 
     pub fn count(&self, state: TaskState) -> usize {
