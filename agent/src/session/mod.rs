@@ -192,7 +192,6 @@ async fn open(
         seq,
         checksum,
         addr: addr.to_string(),
-        ..pb::Hello::default()
     };
     // The channel is empty and open: its receiver is the next line's.
     let _ = up.send(message(session_up::Message::Hello(hello))).await;

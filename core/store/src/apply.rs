@@ -90,7 +90,7 @@ impl State {
                 addr,
                 control,
                 description,
-            } => self.describe_node(index, id, at, addr, control, *description, events),
+            } => self.describe_node(index, id, at, (addr, control), *description, events),
             Command::MoveManager { id, at, addr } => self.move_manager(index, id, at, addr, events),
             Command::Member(change) => self.member_step(index, change, events),
             Command::NodeStatus { id, at, state, message } => self.node_status(index, id, at, state, message, events),

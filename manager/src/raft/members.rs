@@ -42,8 +42,10 @@ impl<D: Disk> Replica<D> {
         if !standing.leads || standing.term != term || self.node.raft.has_pending_conf() {
             return false;
         }
-        let mut asked = ConfChange::default();
-        asked.node_id = change.raft_id;
+        let mut asked = ConfChange {
+            node_id: change.raft_id,
+            ..ConfChange::default()
+        };
         asked.set_change_type(match change.step {
             MemberStep::Learn => ConfChangeType::AddLearnerNode,
             MemberStep::Vote => ConfChangeType::AddNode,

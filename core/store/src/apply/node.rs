@@ -58,8 +58,7 @@ impl State {
         index: u64,
         id: NodeId,
         at: Timestamp,
-        addr: IpAddr,
-        control: Option<SocketAddr>,
+        (addr, control): (IpAddr, Option<SocketAddr>),
         mut description: NodeDescription,
         events: &mut Vec<Event>,
     ) -> Result<(), Refused> {
