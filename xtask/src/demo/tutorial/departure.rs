@@ -1,6 +1,6 @@
 //! Step 16: leaving, one node after the other, and the last manager.
 
-use super::{N1, N2, N3, at, silent};
+use super::{N1, N2, N3, N4, at, silent};
 use crate::demo::cluster::{Cluster, SETTLE};
 use crate::demo::report::Report;
 use crate::demo::{roster, traces};
@@ -17,7 +17,7 @@ pub fn run(cluster: &Cluster, report: &mut Report) -> Result<()> {
         "a node that is up is not removed",
         cluster.refused_naming(at(N1), "netctl node rm n3", &["n3", "down"]),
     );
-    for node in [N3, N2] {
+    for node in [N4, N3, N2] {
         let name = node.name();
         report.check(
             &format!("swarm leave on {name}"),

@@ -3,6 +3,7 @@
 
 mod departure;
 mod entry;
+mod managers;
 mod power_cut;
 
 use super::cluster::Cluster;
@@ -19,7 +20,7 @@ const N3: Node = Node(3);
 /// In no cluster until it is needed.
 const N4: Node = Node(4);
 
-/// Steps 3, 10 and 16.
+/// Steps 3, 10, 13 and 16.
 ///
 /// # Errors
 /// There is no cluster to go on with.
@@ -31,6 +32,8 @@ pub fn run(cluster: &mut Cluster, report: &mut Report) -> Result<()> {
     entry::run(cluster, report)?;
     report.step(10, "a power cut");
     power_cut::run(cluster, report)?;
+    report.step(13, "several managers");
+    managers::run(cluster, report)?;
     report.step(16, "leaving");
     departure::run(cluster, report)
 }
