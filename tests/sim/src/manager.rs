@@ -17,6 +17,8 @@ use crate::{check::Checked, dice::Dice, world::Happening};
 /// Entries between snapshots; few, so that followers get some.
 const SNAPSHOT_EVERY: u64 = 40;
 
+/// As in the `manager` crate.
+const FULL_PASS_EVERY: Duration = Duration::from_secs(30);
 /// A node that has not taken in what it was told so long ago is told again.
 const TELL_AGAIN: Duration = Duration::from_millis(1000);
 
@@ -27,6 +29,8 @@ pub struct Leading {
     pub beats: Heartbeats,
     /// What changed since the last pass.
     dirty: Dirty,
+    /// When everything is looked at, whatever events say.
+    full_pass: Timestamp,
     /// Entries of the last pass that have not been applied yet: the next pass waits for them.
     pub in_flight: BTreeSet<RequestId>,
     /// The sessions: what each node has been told, and when.
@@ -146,6 +150,7 @@ impl Manager {
             self.leading = Some(Leading {
                 beats: Heartbeats::starting(now),
                 dirty: Dirty::all(),
+                full_pass: now + FULL_PASS_EVERY,
                 in_flight: BTreeSet::new(),
                 sessions: BTreeMap::new(),
             });
@@ -184,7 +189,11 @@ impl Manager {
         if !overdue.is_empty() {
             return vec![Command::Batch(overdue)];
         }
-        let dirty = std::mem::take(&mut leading.dirty);
+        let mut dirty = std::mem::take(&mut leading.dirty);
+        if now >= leading.full_pass {
+            dirty = Dirty::all();
+            leading.full_pass = now + FULL_PASS_EVERY;
+        }
         pass(&view, &dirty, now, &mut || dice.id())
     }
 
@@ -199,7 +208,8 @@ impl Manager {
     pub fn deadline(&self, now: Timestamp) -> Option<Timestamp> {
         let (view, leading) = (self.view(), self.leading.as_ref()?);
         let beats = leading.beats.next_deadline(&view);
-        beats.into_iter().chain(next_deadline(&view, now)).min()
+        let full = [leading.full_pass];
+        beats.into_iter().chain(next_deadline(&view, now)).chain(full).min()
     }
 
     /// Its state has changed by these events, or is another one altogether.
