@@ -1,6 +1,6 @@
 //! Starting a manager, new or from disk: the parts in their order.
 
-use std::{fs, io, net::SocketAddr, time::Duration};
+use std::{fs, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use model::{NetworkId, NodeId};
 use seal::{KeyFileError, UnlockKey};
@@ -238,6 +238,7 @@ fn run(
         node,
         advertise_addr: config.advertise_addr,
         peers,
+        attempts: Arc::default(),
     };
     let (connections, incoming) = mpsc::channel(BACKLOG);
     let unlock = autolock.unlock();

@@ -1,12 +1,11 @@
 //! Join tokens on the managers' side: minted here, compared here, in constant time.
 
 use model::{Cluster, JoinToken, Role};
-use ring::{
-    hmac,
-    rand::{SecureRandom as _, SystemRandom},
-};
+use ring::digest::{SHA256, digest};
+use store::View;
+use subtle::ConstantTimeEq as _;
 
-use crate::{ca::CaError, mint};
+use crate::mint;
 
 /// A token with a fresh secret that pins the root certificate with this digest.
 pub(crate) fn fresh(root_digest: [u8; 32]) -> JoinToken {
@@ -24,25 +23,44 @@ pub(crate) fn of_role(cluster: &Cluster, role: Role) -> &str {
     }
 }
 
-/// The role that a token's text gives in this cluster; `None` if it is not one of the cluster's.
-pub(crate) fn role_of(cluster: &Cluster, text: &str) -> Result<Option<Role>, CaError> {
-    let worker = equal(text, &cluster.secrets.worker_token)?;
-    let manager = equal(text, &cluster.secrets.manager_token)?;
-    Ok(match (worker, manager) {
-        (_, true) => Some(Role::Manager),
-        (true, false) => Some(Role::Worker),
-        (false, false) => None,
-    })
+/// The hash by which tokens with limits are kept, and all are compared: SHA-256 of the whole text, hex.
+pub(crate) fn hash(text: &str) -> String {
+    let digest = digest(&SHA256, text.as_bytes());
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Compares in a time that tells nothing of the content: both texts are authenticated under a fresh key, and ring
-/// compares authenticators in constant time.
-fn equal(given: &str, known: &str) -> Result<bool, CaError> {
-    let mut secret = [0; 32];
-    SystemRandom::new().fill(&mut secret).map_err(|_| CaError::Randomness)?;
-    let key = hmac::Key::new(hmac::HMAC_SHA256, &secret);
-    let tag = hmac::sign(&key, known.as_bytes());
-    Ok(!known.is_empty() && hmac::verify(&key, given.as_bytes(), tag.as_ref()).is_ok())
+/// What a token that somebody shows gives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Shown {
+    /// What it makes of a node.
+    pub(crate) role: Role,
+    /// Its hash, if it has limits.
+    pub(crate) limited: Option<String>,
+}
+
+/// What a token's text gives in this cluster, limits not looked at; `None` if it is not one of the cluster's. Compared
+/// with every token, in a time that tells nothing of which was nearest.
+pub(crate) fn shown(view: &View, text: &str) -> Option<Shown> {
+    let (cluster, given) = (view.cluster()?, hash(text));
+    let mut found = None;
+    let mut compare = |known: &str, role, limited| {
+        if bool::from(given.as_bytes().ct_eq(known.as_bytes())) {
+            found = Some((role, limited));
+        }
+    };
+    for role in [Role::Worker, Role::Manager] {
+        let known = of_role(cluster, role);
+        if !known.is_empty() {
+            compare(&hash(known), role, false);
+        }
+    }
+    for token in view.limited_tokens() {
+        compare(&token.hash, token.role, true);
+    }
+    found.map(|(role, limited)| Shown {
+        role,
+        limited: limited.then_some(given),
+    })
 }
 
 #[cfg(test)]
@@ -50,12 +68,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_same_text_is_equal() {
+    fn hashes_are_of_the_whole_text() {
         let token = fresh([7; 32]).to_string();
-        assert!(equal(&token, &token).unwrap());
+        assert_eq!(hash(&token), hash(&token));
         for other in ["", &token[1..], &fresh([7; 32]).to_string()] {
-            assert!(!equal(other, &token).unwrap(), "{other}");
+            assert_ne!(hash(other), hash(&token), "{other}");
         }
-        assert!(!equal("", "").unwrap(), "a cluster without a token admits nobody");
+        assert_eq!(hash("abc").get(..8), Some("ba7816bf"), "FIPS 180-4's example");
+    }
+
+    #[test]
+    fn before_there_is_a_cluster_nobody_is_admitted() {
+        assert_eq!(shown(&View::default(), ""), None);
     }
 }

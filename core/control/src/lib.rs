@@ -7,6 +7,7 @@
 
 mod allocator;
 mod assignment;
+mod attempts;
 mod dirty;
 mod draft;
 mod liveness;
@@ -25,6 +26,7 @@ mod history;
 mod testbed;
 
 pub use assignment::{Board, Feed, Known, TUNNEL_OVERHEAD, Touched, Update, Verdict, node_view};
+pub use attempts::{JoinAttempts, TooManyAttempts};
 pub use dirty::Dirty;
 pub use draft::Ids;
 pub use liveness::Heartbeats;

@@ -6,6 +6,7 @@
 mod cluster;
 mod id;
 mod invalid;
+mod limited_token;
 mod name;
 mod network;
 mod node;
@@ -19,6 +20,7 @@ mod view;
 pub use cluster::{Cluster, ClusterSecrets, ClusterSettings};
 pub use id::{ClusterId, NetworkId, NodeId, RequestId, ServiceId, TaskId};
 pub use invalid::Invalid;
+pub use limited_token::LimitedToken;
 pub use name::{Name, NameKind};
 pub use network::{Attachment, MESH_REPLY_VNI, MESH_REQUEST_VNI, Mac, Network, NetworkSpec, VNI_FIRST, VNI_LAST, Vni};
 pub use node::{Availability, HeldPort, Node, NodeDescription, NodeSpec, NodeState, NodeStatus, Role};

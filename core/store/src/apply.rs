@@ -72,6 +72,7 @@ impl State {
                 worker,
                 manager,
             } => self.update_tokens(index, version, worker, manager, events),
+            Command::Token(step) => self.token_step(step),
             Command::UpdateSettings { version, settings } => self.update_settings(index, version, *settings, events),
             Command::StartRootRotation { version, rotation } => {
                 self.start_root_rotation(index, version, *rotation, events)

@@ -13,6 +13,8 @@ use model::{
     TaskId, TaskStatus, Timestamp, VirtualIp, Vni,
 };
 
+use crate::TokenStep;
+
 /// One log entry: a command and the request that asked for it. Its bytes begin with a format number, see
 /// [`Entry::encode`](crate::Entry::encode).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +40,8 @@ pub enum Command {
         /// Whole join token for managers.
         manager: String,
     },
+    /// A join token with limits is minted or used.
+    Token(TokenStep),
     /// New settings; compare-and-set on the cluster's version.
     UpdateSettings {
         /// Version of the cluster that was read.

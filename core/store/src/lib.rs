@@ -16,6 +16,7 @@ mod refused;
 mod rest;
 mod state;
 mod tables;
+mod tokens;
 
 pub use change::{Action, Change, Object, TaskFacts, changes};
 pub use codec::{CodecError, ENTRY_FORMAT, SNAPSHOT_FORMAT};
@@ -26,3 +27,4 @@ pub use event::Event;
 pub use index::AddressOwner;
 pub use refused::{Kind, Refused};
 pub use state::{REMEMBERED_REQUESTS, State, View};
+pub use tokens::{MAX_LIMITED_TOKENS, TokenStep};

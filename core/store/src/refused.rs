@@ -7,6 +7,8 @@ use model::{NodeId, PublishMode, ServiceId, TaskId, TaskState};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::MAX_LIMITED_TOKENS;
+
 /// The kind of an object that a refusal names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
@@ -59,6 +61,16 @@ pub enum Refused {
     NoCluster,
     #[error("{0}")]
     Invalid(String),
+    #[error("invalid join token")]
+    TokenUnknown,
+    #[error("this join token has expired: get another with \"netctl swarm join-token\" on a manager")]
+    TokenExpired,
+    #[error("this join token is used up: get another with \"netctl swarm join-token\" on a manager")]
+    TokenSpent,
+    #[error(
+        "there are {MAX_LIMITED_TOKENS} join tokens with limits already: wait until some have ended, or remove those of a role with \"netctl swarm join-token --rotate ROLE\""
+    )]
+    TooManyTokens,
     #[error("no rotation to the root certificate {0} is under way")]
     NoRotation(String),
     #[error("the new root certificate has not reached node {0}: bring it back, or remove it with \"netctl node rm\"")]

@@ -7,8 +7,8 @@ use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use imbl::{OrdMap, Vector};
 use model::{
-    Cluster, ContainerSpec, Network, NetworkId, Node, NodeId, NodeTrust, RequestId, RootRotation, Service, ServiceId,
-    Task, TaskId,
+    Cluster, ContainerSpec, LimitedToken, Network, NetworkId, Node, NodeId, NodeTrust, RequestId, RootRotation,
+    Service, ServiceId, Task, TaskId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,9 @@ pub(crate) struct Tables {
     /// What the nodes have of the cluster's authority, as they say.
     #[serde(default)]
     pub trust: OrdMap<NodeId, Arc<NodeTrust>>,
+    /// Join tokens with limits, by hash.
+    #[serde(default)]
+    pub tokens: OrdMap<String, Arc<LimitedToken>>,
     pub nodes: OrdMap<NodeId, Arc<Node>>,
     pub services: OrdMap<ServiceId, Arc<Service>>,
     pub networks: OrdMap<NetworkId, Arc<Network>>,

@@ -1,16 +1,25 @@
 //! Before a node has a certificate: the root, and a certificate for whoever shows a token.
 
-use std::net::IpAddr;
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::{MutexGuard, PoisonError},
+};
 
+use control::JoinAttempts;
 use model::{Availability, NodeId};
-use store::Command;
+use store::{Command, Refused, TokenStep, View};
 use tonic::{Request, Response, Status, async_trait};
 use wire::pb::{self, admission_server::Admission};
 
 use super::{Api, refusal};
 use peer::Subject;
 
-use crate::{access::Caller, ca::CaError, mint, token};
+use crate::{
+    access::Caller,
+    ca::CaError,
+    mint,
+    token::{self, Shown},
+};
 
 pub(super) fn uncertified(why: &CaError) -> Status {
     match why {
@@ -29,6 +38,37 @@ fn node_addr(given: &str, caller: Option<&Caller>) -> Result<IpAddr, Status> {
         (Err(_), _) => Err(Status::failed_precondition(format!(
             "advertised address \"{given}\" is no IP address"
         ))),
+    }
+}
+
+impl Api {
+    fn attempts(&self) -> MutexGuard<'_, JoinAttempts> {
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What a token gives, and a state as new as any. A token that this manager knows is never refused for the failed
+    /// attempts of others; one that it does not know may be new, and costs a question to the other managers: these are
+    /// limited.
+    async fn look_at(&self, text: &str, caller: Option<&Caller>) -> Result<(View, Shown), Status> {
+        let source = caller.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |caller| caller.from.ip());
+        let known = token::shown(&self.proposer.view(), text).is_some();
+        if !known {
+            let taken = self.attempts().take(source, mint::now());
+            taken.map_err(|why| refusal::overrun(source, why))?;
+        }
+        let view = self.read().await?;
+        let shown = token::shown(&view, text).ok_or_else(|| {
+            tracing::info!(%source, "somebody shows an invalid join token");
+            refusal::refused(&Refused::TokenUnknown)
+        })?;
+        if !known {
+            self.attempts().give_back(source);
+        }
+        if let Some(hash) = &shown.limited {
+            let usable = view.usable_token(hash, mint::now());
+            usable.map_err(|why| refusal::refused(&why))?;
+        }
+        Ok((view, shown))
     }
 }
 
@@ -51,11 +91,8 @@ impl Admission for Api {
     ) -> Result<Response<pb::IssueCertificateResponse>, Status> {
         let caller = request.extensions().get::<Caller>().copied();
         let request = request.into_inner();
-        let view = self.read().await?;
+        let (view, Shown { role, limited }) = self.look_at(&request.token, caller.as_ref()).await?;
         let authority = Self::authority(&view)?;
-        let role = view.cluster().map(|cluster| token::role_of(cluster, &request.token));
-        let role = role.transpose().map_err(|why| uncertified(&why))?.flatten();
-        let role = role.ok_or_else(|| Status::permission_denied("invalid join token"))?;
         let subject = Subject {
             node: NodeId::from_bits(mint::bits()),
             role,
@@ -71,7 +108,11 @@ impl Admission for Api {
             node.spec.availability = availability(request.availability);
             node.manager_addr = request.addr.parse().ok();
         }
-        let joined = self.proposer.propose(join).await;
+        let uses = limited.map(|hash| Command::Token(TokenStep::Use { at: now, hash }));
+        let joined = self
+            .proposer
+            .propose(Command::Batch(uses.into_iter().chain([join]).collect()))
+            .await;
         joined.map_err(|why| refusal::unproposed(&why))?;
         tracing::info!(node = %subject.node, role = role.word(), %addr, "admitted");
         Ok(Response::new(issued(certificate_pem, subject, authority.bundle)))

@@ -11,10 +11,15 @@ mod raft;
 mod refusal;
 mod service;
 mod task;
+mod token;
 mod watch;
 
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
 
+use ::control::JoinAttempts;
 use model::{NodeId, RequestId};
 use store::{Command, Refused, View};
 use tonic::{Status, service::Routes};
@@ -41,6 +46,8 @@ pub(crate) struct Api {
     pub(crate) dispatcher: Dispatcher,
     /// The way to other managers.
     pub(crate) peers: Peers,
+    /// The failed attempts to join of late. Held for an instant only.
+    pub(crate) attempts: Arc<Mutex<JoinAttempts>>,
 }
 
 impl Api {

@@ -1,8 +1,8 @@
-//! Nodes and join tokens, as users ask for them.
+//! Nodes, as users ask for them.
 
 use std::collections::BTreeSet;
 
-use model::{JoinToken, Node, NodeId, NodeSpec, NodeState, Role};
+use model::{Node, NodeId, NodeSpec, NodeState, Role};
 use store::{Command, Refused, View};
 use tonic::Status;
 use wire::pb::{self, control_client::ControlClient};
@@ -11,7 +11,6 @@ use super::{Api, refusal, request_id};
 use crate::{
     mint,
     raft::{Outbound, ReadError},
-    token,
 };
 
 impl Api {
@@ -131,47 +130,4 @@ impl Api {
             .await?;
         Ok(pb::RemoveResponse { id: id.to_string() })
     }
-
-    pub(super) async fn get_join_token(
-        &self,
-        request: pb::GetJoinTokenRequest,
-    ) -> Result<pb::GetJoinTokenResponse, Status> {
-        let role = if request.role == i32::from(pb::Role::Manager) {
-            Role::Manager
-        } else {
-            Role::Worker
-        };
-        let mut view = self.read().await?;
-        if request.rotate {
-            let fresh = mint::bits().to_le_bytes();
-            let id = request_id(&request.request)?;
-            view = self.change(id, |view| rotated(view, role, fresh)).await?;
-        }
-        let cluster = view.cluster().ok_or_else(|| refusal::refused(&Refused::NoCluster))?;
-        Ok(pb::GetJoinTokenResponse {
-            token: token::of_role(cluster, role).to_owned(),
-            manager_addr: self.advertise_addr.to_string(),
-        })
-    }
-}
-
-/// New tokens: the one of `role` with another secret, the other as it is.
-fn rotated(view: &View, role: Role, secret: [u8; 16]) -> Result<Command, Refused> {
-    let cluster = view.cluster().ok_or(Refused::NoCluster)?;
-    let old = token::of_role(cluster, role);
-    let digest = old
-        .parse::<JoinToken>()
-        .map_err(|why| Refused::Invalid(why.to_string()))?
-        .digest;
-    let fresh = JoinToken { digest, secret }.to_string();
-    let secrets = &cluster.secrets;
-    let (worker, manager) = match role {
-        Role::Worker => (fresh, secrets.manager_token.clone()),
-        Role::Manager => (secrets.worker_token.clone(), fresh),
-    };
-    Ok(Command::UpdateTokens {
-        version: cluster.version,
-        worker,
-        manager,
-    })
 }

@@ -1,7 +1,8 @@
 //! Refusals as gRPC statuses: a code per kind, the text as it is shown to users.
 
-use std::fmt::Display;
+use std::{fmt::Display, net::IpAddr};
 
+use control::TooManyAttempts;
 use store::Refused;
 use tonic::Status;
 
@@ -11,6 +12,8 @@ use crate::raft::{ProposeError, ReadError};
 pub(super) fn refused(why: &Refused) -> Status {
     let text = why.to_string();
     match why {
+        Refused::TokenUnknown => Status::permission_denied(text),
+        Refused::TooManyTokens => Status::resource_exhausted(text),
         Refused::NotFound { .. } => Status::not_found(text),
         Refused::NameTaken { .. } | Refused::IdTaken { .. } | Refused::ClusterExists | Refused::IngressExists(_) => {
             Status::already_exists(text)
@@ -25,6 +28,14 @@ pub(super) fn refused(why: &Refused) -> Status {
         }
         _ => Status::failed_precondition(text),
     }
+}
+
+/// Too many attempts to join failed.
+pub(super) fn overrun(source: IpAddr, why: TooManyAttempts) -> Status {
+    let seconds = why.wait.as_secs_f64().ceil();
+    Status::resource_exhausted(format!(
+        "too many failed attempts to join from {source}, or from everywhere together: try again in {seconds}s"
+    ))
 }
 
 /// A proposal did not get through.

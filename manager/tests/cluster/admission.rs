@@ -49,7 +49,7 @@ async fn wrong_old_and_foreign_tokens_are_refused() {
     let rotate = pb::GetJoinTokenRequest {
         role: pb::Role::Worker.into(),
         rotate: true,
-        request: String::new(),
+        ..Default::default()
     };
     let mut control = operator(&manager).await;
     let new = control.get_join_token(rotate).await.unwrap().into_inner().token;

@@ -15,4 +15,5 @@ mod services;
 mod sessions;
 mod settings;
 mod survival;
+mod tokens;
 mod watch;

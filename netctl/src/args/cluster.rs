@@ -158,6 +158,12 @@ pub struct JoinTokenArgs {
     /// Rotate join token
     #[arg(long)]
     pub rotate: bool,
+    /// Mint another token, which admits nobody after this time (ns|us|ms|s|m|h)
+    #[arg(long, value_name = "DURATION", conflicts_with = "rotate")]
+    pub ttl: Option<String>,
+    /// Mint another token, which admits this many nodes
+    #[arg(long, value_name = "N", conflicts_with = "rotate", value_parser = clap::value_parser!(u32).range(1..))]
+    pub uses: Option<u32>,
     /// Only display token
     #[arg(short, long)]
     pub quiet: bool,

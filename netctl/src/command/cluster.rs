@@ -1,12 +1,14 @@
 //! `swarm init|join|join-token|leave`, with docker's texts.
 
+use std::time::Duration;
+
 use wire::pb;
 
 use crate::{
     args::{InitArgs, JoinArgs, JoinTokenArgs, LeaveArgs, TokenRole, UpdateArgs},
     client::{Client, request_id},
     failure::Failure,
-    request::changed_settings,
+    request::{changed_settings, duration},
     terminal::{say, show},
 };
 
@@ -75,10 +77,14 @@ pub async fn join_token(client: &mut Client, args: &JoinTokenArgs) -> Result<(),
         TokenRole::Worker => (pb::Role::Worker, "worker"),
         TokenRole::Manager => (pb::Role::Manager, "manager"),
     };
+    let nanos = |span: Duration| u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
+    let ttl = args.ttl.as_deref().map(|text| duration("--ttl", text).map(nanos));
     let request = pb::GetJoinTokenRequest {
         role: role.into(),
         rotate: args.rotate,
         request: request_id(),
+        ttl: ttl.transpose()?,
+        uses: args.uses,
     };
     let answer = client.control.get_join_token(request).await?.into_inner();
     if args.quiet {
@@ -89,7 +95,21 @@ pub async fn join_token(client: &mut Client, args: &JoinTokenArgs) -> Result<(),
         say(&format!("Successfully rotated {word} join token.\n"));
     }
     show(&join_command(word, &answer.token, &answer.manager_addr));
+    if let Some(limits) = limits(args) {
+        say(&limits);
+    }
     Ok(())
+}
+
+/// What a token just minted is limited to, in words; `None` for the cluster's own.
+fn limits(args: &JoinTokenArgs) -> Option<String> {
+    let time = args.ttl.as_ref().map(|ttl| format!("for {ttl}"));
+    let uses = args.uses.map(|uses| match uses {
+        1 => "for one node".to_owned(),
+        uses => format!("for {uses} nodes"),
+    });
+    let both: Vec<_> = time.into_iter().chain(uses).collect();
+    (!both.is_empty()).then(|| format!("This token is good {}, and shown this once only.", both.join(" and ")))
 }
 
 /// Leaves the cluster.
@@ -118,6 +138,23 @@ pub async fn update(client: &mut Client, args: &UpdateArgs) -> Result<(), Failur
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tokens_limits_are_told_in_words() {
+        let args = |ttl: Option<&str>, uses| JoinTokenArgs {
+            role: TokenRole::Worker,
+            rotate: false,
+            ttl: ttl.map(Into::into),
+            uses,
+            quiet: false,
+        };
+        assert_eq!(limits(&args(None, None)), None);
+        let both = limits(&args(Some("1h"), Some(1)));
+        assert_eq!(
+            both.as_deref(),
+            Some("This token is good for 1h and for one node, and shown this once only.")
+        );
+    }
 
     #[test]
     fn init_prints_the_line_to_paste() {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::{Cluster, ClusterSettings};
+use model::{Cluster, ClusterSettings, Role};
 
 use crate::{Event, Kind, Refused, State};
 
@@ -37,6 +37,7 @@ impl State {
         Ok(cluster)
     }
 
+    /// A role's limited tokens go with its token: whoever rotates it wants nobody in who knows an old one.
     pub(super) fn update_tokens(
         &mut self,
         index: u64,
@@ -46,9 +47,17 @@ impl State {
         events: &mut Vec<Event>,
     ) -> Result<(), Refused> {
         let cluster = self.cluster_at(version)?;
-        cluster.secrets.worker_token = worker;
-        cluster.secrets.manager_token = manager;
+        let secrets = &mut cluster.secrets;
+        let rotated = [
+            (Role::Worker, secrets.worker_token != worker),
+            (Role::Manager, secrets.manager_token != manager),
+        ];
+        secrets.worker_token = worker;
+        secrets.manager_token = manager;
         cluster.version = index;
+        for (role, _) in rotated.into_iter().filter(|(_, rotated)| *rotated) {
+            self.drop_tokens(Some(role));
+        }
         events.push(Event::Cluster);
         Ok(())
     }

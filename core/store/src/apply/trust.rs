@@ -20,7 +20,8 @@ impl State {
         Ok(())
     }
 
-    /// The new root, its key and its tokens become the cluster's. The old tokens pin a root that nobody shows any more.
+    /// The new root, its key and its tokens become the cluster's. The old tokens, those with limits too, pin a root that
+    /// nobody shows any more.
     pub(super) fn finish_root_rotation(
         &mut self,
         index: u64,
@@ -43,6 +44,7 @@ impl State {
         cluster.secrets.root_ca_key = next.root_ca_key;
         cluster.version = index;
         self.tables.rotation = None;
+        self.drop_tokens(None);
         events.push(Event::Cluster);
         Ok(())
     }
