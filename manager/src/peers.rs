@@ -178,3 +178,6 @@ impl Outbound for Peers {
         self.0.removed.send_replace(true);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,12 @@
 //! What the daemon keeps of the node's place in a cluster, so that it finds its way back after a restart:
 //! `<data-root>/node.json`. Written last by `init` and `join`, removed first by `leave`: without it the node is inactive.
+//!
+//! While one of the three is under way there is a mark beside it. What lies under the data root without `node.json` is
+//! swept away only if there is that mark: anything else may be the only copy of a cluster's state.
 
 use std::{
     fs,
-    io::{ErrorKind, Write},
+    io::{self, ErrorKind, Write},
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
 };
@@ -12,6 +15,10 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 const FORMAT: u32 = 1;
+/// The mark.
+const UNFINISHED: &str = "node.unfinished";
+/// What a cluster has under the data root, besides `node.json`.
+const FOLDERS: [&str; 3] = ["identity", "raft", "agent"];
 
 /// The node's place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,28 +91,69 @@ impl NodeState {
     /// Forgets it.
     pub fn remove(data_root: &Path) -> Result<()> {
         let path = path(data_root);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                Err(error).with_context(|| format!("cannot remove {}", path.display()))
-            }
-            _ => Ok(()),
+        absent(fs::remove_file(&path), &path)
+    }
+}
+
+/// Begins an `init` or a `join`. What one of ours that was cut short left goes; refused if there is anything else of a
+/// cluster, and nothing is touched then.
+pub fn begin(data_root: &Path) -> Result<()> {
+    if !data_root.join(UNFINISHED).exists() {
+        let has_content =
+            |folder: &&str| fs::read_dir(data_root.join(folder)).is_ok_and(|mut all| all.next().is_some());
+        let found: Vec<_> = FOLDERS.into_iter().filter(has_content).collect();
+        if !found.is_empty() {
+            let (root, found) = (data_root.display(), found.join(", "));
+            bail!(
+                "{root} has the state of an earlier swarm ({found}) without the file node.json that says how this node \
+                 was part of it. Put {root}/node.json back and start netd again; or, if that swarm is not needed any \
+                 more, move it away first: mv {root} {root}.old"
+            );
         }
     }
+    sweep(data_root)?;
+    mark(data_root)
+}
+
+/// Ends what [`begin`] began: from now on nothing here is swept away unasked.
+pub fn finish(data_root: &Path) -> Result<()> {
+    absent(fs::remove_file(data_root.join(UNFINISHED)), &data_root.join(UNFINISHED))
+}
+
+fn mark(data_root: &Path) -> Result<()> {
+    let mark = data_root.join(UNFINISHED);
+    let write = || {
+        fs::create_dir_all(data_root)?;
+        fs::File::create(&mark)?.sync_all()?;
+        fs::File::open(data_root)?.sync_all()
+    };
+    write().with_context(|| format!("cannot write {}", mark.display()))
 }
 
 /// Forgets all that a cluster left under `data_root`, what is said here first. Other files there are not ours.
 pub fn sweep(data_root: &Path) -> Result<()> {
-    NodeState::remove(data_root)?;
-    for folder in ["identity", "raft", "agent"] {
-        let folder = data_root.join(folder);
-        match fs::remove_dir_all(&folder) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                return Err(error).with_context(|| format!("cannot remove {}", folder.display()));
-            }
-            _ => {}
-        }
+    if let Err(error) = mark(data_root) {
+        tracing::warn!(
+            error = format!("{error:#}"),
+            "if this is cut short, what is left must be removed by hand"
+        );
     }
-    Ok(())
+    NodeState::remove(data_root)?;
+    for folder in FOLDERS {
+        let folder = data_root.join(folder);
+        absent(fs::remove_dir_all(&folder), &folder)?;
+    }
+    finish(data_root)
+}
+
+/// What was to be removed is not there: as good as removed.
+fn absent(removed: io::Result<()>, path: &Path) -> Result<()> {
+    match removed {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn path(data_root: &Path) -> PathBuf {
@@ -133,6 +181,28 @@ mod tests {
         sweep(&root).unwrap();
         assert_eq!(NodeState::load(&root).unwrap(), None);
         assert_eq!(fs::read_dir(&root).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_an_init_or_join_left_is_swept_and_anything_else_is_refused_and_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let log = root.join("raft").join("raft.redb");
+        begin(root).unwrap();
+        fs::create_dir(root.join("raft")).unwrap();
+        fs::write(&log, "cut short").unwrap();
+        begin(root).unwrap();
+        assert!(!log.exists());
+        fs::create_dir(root.join("raft")).unwrap();
+        fs::write(&log, "whole").unwrap();
+        finish(root).unwrap();
+        let refused = begin(root).unwrap_err().to_string();
+        for word in [root.to_str().unwrap(), "(raft)", "node.json", "mv "] {
+            assert!(refused.contains(word), "{refused}");
+        }
+        assert_eq!(fs::read_to_string(&log).unwrap(), "whole");
+        fs::remove_file(&log).unwrap();
+        begin(root).unwrap();
     }
 
     #[test]

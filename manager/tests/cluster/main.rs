@@ -15,5 +15,6 @@ mod services;
 mod sessions;
 mod settings;
 mod survival;
+mod tls;
 mod tokens;
 mod watch;

@@ -60,7 +60,7 @@ pub async fn operator(handle: &ManagerHandle) -> ControlClient<Channel> {
 
 /// Trusts every server: what the server checks is under test here, the client's checks are the agent's.
 #[derive(Debug)]
-struct AnyServer;
+pub struct AnyServer;
 
 impl ServerCertVerifier for AnyServer {
     fn verify_server_cert(

@@ -60,7 +60,7 @@ impl Node {
         settings: ClusterSettings,
         availability: Availability,
     ) -> Outcome<pb::InitResponse> {
-        state::sweep(&self.data_root)?;
+        state::begin(&self.data_root)?;
         let made = self.parts.bootstrap(&place, settings, availability).await;
         let (manager, identity) = match made {
             Ok(made) => made,
@@ -123,7 +123,7 @@ impl Node {
     }
 
     async fn admit(&mut self, place: NodeState, join: &JoinRequest) -> Outcome<pb::JoinResponse> {
-        state::sweep(&self.data_root)?;
+        state::begin(&self.data_root)?;
         let identity = self.parts.join(join).await?;
         let (node, role) = (identity.node.to_string(), identity.role);
         self.settle(place, identity, None).await?;
@@ -155,6 +155,10 @@ impl Node {
         };
         match started.await {
             Ok(agent) => {
+                if let Err(error) = state::finish(&self.data_root) {
+                    // node.json counts for more, and the next start looks again.
+                    tracing::warn!(error = format!("{error:#}"), "this node is in the cluster");
+                }
                 let member = Member {
                     place,
                     identity,

@@ -3,7 +3,10 @@
 use anyhow::{Context, Result};
 
 use super::{Member, Node, Standing, role};
-use crate::{gate, state::NodeState};
+use crate::{
+    gate,
+    state::{self, NodeState},
+};
 
 impl Node {
     /// Starts what the disk says this node is. A node that cannot start says so and stays where it is.
@@ -26,8 +29,15 @@ impl Node {
         let Some(place) = NodeState::load(&self.data_root)? else {
             return Ok(None);
         };
+        state::finish(&self.data_root)?;
         let identity = self.parts.identity()?;
-        let identity = identity.context("node.json says that this node is in a cluster, but it has no certificate")?;
+        let identity = identity.with_context(|| {
+            let root = self.data_root.display();
+            format!(
+                "{root}/node.json says that this node is in a cluster, but {root}/identity has no certificate: put it \
+                 back, or let this node forget the cluster with \"netctl swarm leave --force\""
+            )
+        })?;
         let manager = match place.manager {
             true => Some(self.parts.manager(&place, &identity).await?),
             false => None,

@@ -56,7 +56,29 @@ async fn a_first_node_opens_the_api_and_a_second_init_is_refused() {
     assert!(NodeState::load(bench.root.path()).unwrap().unwrap().manager);
     let second = bench.node.init(&pb::InitRequest::default()).await.unwrap_err();
     assert!(second.words.contains("already part of a swarm"), "{}", second.words);
+    let joins = bench.node.join(&join_request()).await.unwrap_err();
+    assert!(joins.words.contains("already part of a swarm"), "{}", joins.words);
     assert_eq!(bench.done(), ["manager starts", "agent starts"]);
+}
+
+#[tokio::test]
+async fn the_state_of_another_cluster_in_the_data_folder_is_named_and_kept() {
+    let mut bench = bench(Fake::default());
+    let log = bench.root.path().join("raft").join("raft.redb");
+    std::fs::create_dir(log.parent().unwrap()).unwrap();
+    std::fs::write(&log, "another cluster's").unwrap();
+    let init = bench.node.init(&pb::InitRequest::default()).await.unwrap_err();
+    let join = bench.node.join(&join_request()).await.unwrap_err();
+    for refusal in [init, join] {
+        let root = bench.root.path().display().to_string();
+        assert!(
+            refusal.words.contains(&root) && refusal.words.contains("raft"),
+            "{}",
+            refusal.words
+        );
+    }
+    assert!(bench.done().is_empty() && bench.is_inactive());
+    assert_eq!(std::fs::read_to_string(&log).unwrap(), "another cluster's");
 }
 
 #[tokio::test]
