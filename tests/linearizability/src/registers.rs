@@ -10,11 +10,13 @@ use linearizability::register::Register;
 use model::{Mode, ServiceSpec};
 use tokio::net::UnixStream;
 use tonic::transport::{Channel, Endpoint, Uri};
+use tonic::{Code, Status};
 use wire::pb::{self, control_client::ControlClient};
 
 const LABEL: &str = "register";
 /// Never pulled: no replica runs.
 const IMAGE: &str = "netctl/tools:latest";
+const BETWEEN_TRIES: Duration = Duration::from_millis(200);
 const CREATE_DEADLINE: Duration = Duration::from_secs(60);
 
 /// Name of a register's service.
@@ -77,27 +79,35 @@ pub async fn create(socket: &Path, keys: u32) -> Result<BTreeMap<u32, Register>>
 
 async fn create_all(socket: &Path, keys: u32) -> Result<BTreeMap<u32, Register>> {
     let mut control = connect(socket).await?;
-    for key in 0..keys {
-        let request = pb::CreateServiceRequest {
-            request: String::new(),
-            spec: Some(spec(key, 0)?),
-        };
-        match control.create_service(request).await {
-            Ok(_) => {}
-            Err(status) if status.code() == tonic::Code::AlreadyExists => {}
-            Err(status) => bail!("making {}: {}", name(key), status.message()),
-        }
-    }
     let mut registers = BTreeMap::new();
     for key in 0..keys {
-        let request = pb::ListServicesRequest { refs: vec![name(key)] };
-        let listed = control.list_services(request).await?.into_inner();
-        let service = listed
-            .services
-            .first()
-            .context("a register that was just made is gone")?;
-        let (version, value) = shown(service)?;
+        // A cluster that has just got its managers may be between two leaders.
+        let service = loop {
+            match create_one(&mut control, key).await {
+                Ok(service) => break service,
+                Err(status) if status.code() == Code::Unavailable => tokio::time::sleep(BETWEEN_TRIES).await,
+                Err(status) => bail!("making {}: {}", name(key), status.message()),
+            }
+        };
+        let (version, value) = shown(&service)?;
         registers.insert(key, Register::new(version, value));
     }
     Ok(registers)
+}
+
+async fn create_one(control: &mut ControlClient<Channel>, key: u32) -> Result<pb::Service, Status> {
+    let spec = spec(key, 0).map_err(|error| Status::internal(error.to_string()))?;
+    let request = pb::CreateServiceRequest {
+        request: String::new(),
+        spec: Some(spec),
+    };
+    match control.create_service(request).await {
+        Ok(_) => {}
+        Err(status) if status.code() == Code::AlreadyExists => {}
+        Err(status) => return Err(status),
+    }
+    let request = pb::ListServicesRequest { refs: vec![name(key)] };
+    let listed = control.list_services(request).await?.into_inner();
+    let gone = || Status::not_found("it was just made and is gone");
+    listed.services.into_iter().next().ok_or_else(gone)
 }
