@@ -194,6 +194,9 @@ impl Parts for Fake {
     }
     fn manager<'a>(&'a self, _: &'a NodeState, _: &'a Identity) -> BoxFuture<'a, Result<Arc<dyn ManagerPart>>> {
         Box::pin(async {
+            if self.manager_fails.load(Ordering::Relaxed) {
+                bail!("the log is damaged");
+            }
             let manager: Arc<dyn ManagerPart> = self.running("manager starts", 1);
             Ok(manager)
         })

@@ -25,6 +25,9 @@ impl Node {
             let last = manager.summary().managers <= 1;
             return Err(Refusal::of_state(if last { LAST_MANAGER } else { MANAGER }));
         }
+        if member.lacks_manager() && !request.force {
+            return Err(Refusal::of_state(MANAGER));
+        }
         self.standing.send_replace(Standing::Pending);
         if let Some(manager) = &member.manager {
             // The others go on without this one, if they can; by force it leaves in any case.

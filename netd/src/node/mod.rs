@@ -75,6 +75,13 @@ pub struct Member {
     pub role_error: String,
 }
 
+impl Member {
+    /// It is a manager whose manager could not be started: its log, or what is left of it, stays on the disk.
+    pub fn lacks_manager(&self) -> bool {
+        self.place.manager && self.manager.is_none()
+    }
+}
+
 /// How the node is, for everybody to see.
 #[derive(Clone, Default)]
 pub enum Standing {
@@ -130,6 +137,7 @@ impl Node {
                     self.stop().await;
                     return Ok(());
                 }
+                News::Retry if self.lacks_manager() => self.restart_manager().await,
                 News::Retry => self.resume().await,
                 News::Renewed(identity) => self.identify(identity),
                 News::Called(calling) => self.follow(calling).await,
@@ -146,7 +154,7 @@ impl Node {
         let removed = manager.map_or_else(|| Box::pin(pending()) as BoxFuture<'static, ()>, |m| m.removed());
         tokio::select! {
             order = orders.recv() => News::Order(order.unwrap_or(Order::Stop)),
-            () = sleep(RESUME), if self.has_failed() => News::Retry,
+            () = sleep(RESUME), if self.has_failed() || self.lacks_manager() => News::Retry,
             identity = self.renewed() => News::Renewed(identity),
             calling = self.called() => News::Called(calling),
             () = removed => News::Dismissed,
@@ -183,6 +191,10 @@ impl Node {
         self.publish();
     }
 
+    fn lacks_manager(&self) -> bool {
+        self.member.as_ref().is_some_and(Member::lacks_manager)
+    }
+
     /// In a cluster, but not up: what is missing (an address, a file system) may come.
     fn has_failed(&self) -> bool {
         matches!(*self.standing.borrow(), Standing::Failed(_))
@@ -204,7 +216,12 @@ impl Node {
             Some(member) => {
                 let open = member.manager.as_ref().map(|manager| Door::Open(manager.routes()));
                 let standing = Standing::Active(Box::new(member.clone()));
-                (open.unwrap_or(Door::Closed(WORKER.into())), standing)
+                let why = if member.lacks_manager() {
+                    member.role_error.clone()
+                } else {
+                    WORKER.to_owned()
+                };
+                (open.unwrap_or(Door::Closed(why.into())), standing)
             }
         };
         self.standing.send_replace(standing);

@@ -1,10 +1,14 @@
 //! How a node takes the place again that an earlier run of the daemon left on the disk.
 
+use std::sync::Arc;
+
+use agent::identity::Identity;
 use anyhow::{Context, Result};
 
 use super::{Member, Node, Standing, role};
 use crate::{
     gate,
+    parts::ManagerPart,
     state::{self, NodeState},
 };
 
@@ -25,6 +29,33 @@ impl Node {
         }
     }
 
+    /// The manager that was here before, or why it cannot start. Agent, containers and datapath go on without it.
+    async fn old_manager(&self, place: &NodeState, identity: &Identity) -> (Option<Arc<dyn ManagerPart>>, String) {
+        match self.parts.manager(place, identity).await {
+            Ok(manager) => (Some(manager), String::new()),
+            Err(error) => {
+                let why = format!("this node's manager cannot start, and is tried again: {error:#}");
+                tracing::error!("{why}");
+                (None, why)
+            }
+        }
+    }
+
+    /// Tries once more to start the manager that is missing.
+    pub(super) async fn restart_manager(&mut self) {
+        let Some(member) = self.member.clone() else { return };
+        let (manager, role_error) = self.old_manager(&member.place, &member.identity).await;
+        if let Some(manager) = &manager {
+            role::keep_told(&member, manager);
+        }
+        self.member = Some(Member {
+            manager,
+            role_error,
+            ..member
+        });
+        self.publish();
+    }
+
     async fn restart(&self) -> Result<Option<Member>> {
         let Some(place) = NodeState::load(&self.data_root)? else {
             return Ok(None);
@@ -38,9 +69,9 @@ impl Node {
                  back, or let this node forget the cluster with \"netctl swarm leave --force\""
             )
         })?;
-        let manager = match place.manager {
-            true => Some(self.parts.manager(&place, &identity).await?),
-            false => None,
+        let (manager, role_error) = match place.manager {
+            true => self.old_manager(&place, &identity).await,
+            false => (None, String::new()),
         };
         let agent = match self.parts.agent(&place, &identity).await {
             Ok(agent) => agent,
@@ -56,7 +87,7 @@ impl Node {
             identity,
             manager,
             agent,
-            role_error: String::new(),
+            role_error,
         };
         if let Some(manager) = &member.manager {
             role::keep_told(&member, manager);

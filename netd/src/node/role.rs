@@ -40,10 +40,13 @@ impl Node {
         };
         sleep_until(self.next_role).await;
         let running = member.manager.as_ref().map(|manager| manager.member());
+        let lacks_manager = member.lacks_manager();
         let certified = member.identity.role == Role::Manager;
         let other = |calling: &Option<Calling>| match calling.map(|calling| calling.member) {
             None => false,
-            Some(None) => running.is_some(),
+            Some(None) => running.is_some() || lacks_manager,
+            // With an empty log it must not come back as the member that it was.
+            Some(_) if lacks_manager => false,
             Some(wanted) => certified && running != wanted,
         };
         let mut calling = member.agent.calling();
@@ -101,12 +104,15 @@ impl Node {
 
     async fn give_up_seat(&mut self) -> Result<()> {
         let Some(member) = &mut self.member else { return Ok(()) };
-        let Some(manager) = member.manager.take() else {
+        if member.manager.is_none() && !member.place.manager {
             return Ok(());
-        };
+        }
+        let manager = member.manager.take();
         tracing::info!("this node is no manager any more");
         self.publish();
-        manager.stop().await;
+        if let Some(manager) = manager {
+            manager.stop().await;
+        }
         let Some(member) = &mut self.member else { return Ok(()) };
         member.place.manager = false;
         member.place.save(&self.data_root)?;

@@ -305,3 +305,31 @@ async fn a_manager_that_cannot_start_is_tried_again_and_the_node_says_why() {
     let member = bench.node.member.clone().unwrap();
     assert!(member.role_error.is_empty() && member.manager.is_some());
 }
+
+#[tokio::test]
+async fn a_manager_that_cannot_start_again_keeps_nothing_else_of_its_node_from_going_on() {
+    let mut first = bench(Fake::default());
+    first.node.init(&pb::InitRequest::default()).await.unwrap();
+    first.node.stop().await;
+    let mut second = bench(Fake::default());
+    second.node.data_root = first.root.path().to_owned();
+    let fake = Fake::default();
+    let (fails, called, diary) = (fake.manager_fails.clone(), fake.calling.clone(), fake.diary.clone());
+    second.node.parts = Arc::new(fake);
+    fails.store(true, std::sync::atomic::Ordering::Relaxed);
+    second.node.resume().await;
+    assert!(matches!(&*second.standing.borrow(), Standing::Active(m) if m.role_error.contains("damaged")));
+    assert!(matches!(&*second.door.borrow(), Door::Closed(why) if why.contains("the log is damaged")));
+    assert!(
+        second.node.leave(&pb::LeaveRequest::default()).await.is_err(),
+        "its log may be all there is"
+    );
+    // Named as the member that it was it must not begin anew.
+    called.send_replace(calling(Some(1)));
+    let wanted = tokio::time::timeout(Duration::from_millis(50), second.node.called()).await;
+    assert!(wanted.is_err());
+    fails.store(false, std::sync::atomic::Ordering::Relaxed);
+    second.node.restart_manager().await;
+    assert!(matches!(*second.door.borrow(), Door::Open(_)) && !second.node.lacks_manager());
+    assert_eq!(*diary.lock().unwrap(), ["agent starts", "manager starts"]);
+}
