@@ -112,7 +112,9 @@ fn votes() -> Vec<u64> {
         let mut replica = Replica::start(disk.clone()).unwrap();
         replica.step(&vote_request(candidate, 9));
         for effect in replica.advance().unwrap() {
-            let Effect::Send { to, message, .. } = effect else { continue };
+            let Effect::Send { to, message, .. } = effect else {
+                continue;
+            };
             let mut answer = Message::default();
             answer.merge_from_bytes(&message).unwrap();
             if answer.get_msg_type() == MessageType::MsgRequestVoteResponse && !answer.reject {
