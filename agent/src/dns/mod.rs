@@ -13,11 +13,12 @@ pub mod upstream;
 use std::{
     net::{IpAddr, Ipv4Addr},
     sync::Arc,
+    time::Duration,
 };
 
 use hickory_proto::op::Message;
 use model::{NodeView, TaskId};
-use tokio::sync::watch;
+use tokio::{sync::watch, time::timeout};
 
 pub use answer::{Answer, Question, answer};
 pub use serve::serve;
@@ -30,6 +31,9 @@ pub const RESOLVER: Ipv4Addr = Ipv4Addr::new(169, 254, 63, 53);
 const CLIENTS: Ipv4Addr = Ipv4Addr::new(169, 254, 64, 0);
 /// Of [`CLIENTS`].
 const CLIENTS_PREFIX: u32 = 18;
+
+/// How long a question waits for an agent that has just begun; most clients ask again after 5 s.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// How a question came, and so how its answer may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,9 +59,9 @@ impl Resolver {
     async fn resolve(&self, packet: &[u8], source: IpAddr, transport: Transport) -> Option<Vec<u8>> {
         let request = Message::from_vec(packet).ok()?;
         let question = reply::question(&request)?;
-        let found = match (self.view.borrow().clone(), self.caller(source)) {
-            (Some(view), Some(caller)) => answer(&view, caller, &question),
-            _ => Answer::Refused,
+        let found = match self.known(source).await {
+            Some((view, caller)) => answer(&view, caller, &question),
+            None => Answer::Refused,
         };
         match found {
             Answer::Elsewhere => match forward::ask(packet, transport).await {
@@ -68,9 +72,18 @@ impl Resolver {
         }
     }
 
-    fn caller(&self, source: IpAddr) -> Option<TaskId> {
+    /// The view, and the task that asks. An agent that has just begun waits for both: an endpoint that was there before
+    /// must not be told that its names are gone.
+    async fn known(&self, source: IpAddr) -> Option<(Arc<NodeView>, TaskId)> {
         let index = client_index(source)?;
-        self.clients.borrow().get(&index).map(|(task, _)| *task)
+        let (mut views, mut clients) = (self.view.clone(), self.clients.clone());
+        let both = async {
+            let known = clients.wait_for(|clients| clients.contains_key(&index));
+            let (caller, _) = *known.await.ok()?.get(&index)?;
+            let view = views.wait_for(Option::is_some).await.ok()?.clone()?;
+            Some((view, caller))
+        };
+        timeout(PATIENCE, both).await.ok().flatten()
     }
 }
 

@@ -79,6 +79,20 @@ async fn callers_that_are_no_endpoint_are_refused() {
 }
 
 #[tokio::test]
+async fn an_agent_that_has_just_begun_answers_when_it_knows_the_caller() {
+    let (tell, clients) = watch::channel(DnsClients::default());
+    let early = Resolver { clients, ..resolver() };
+    let index = 7;
+    let source = IpAddr::from([169, 254, 64, 7]);
+    let (known, ()) = tokio::join!(early.known(source), async {
+        tokio::task::yield_now().await;
+        let clients = [(index, (TaskId::from_bits(1), NetworkId::from_bits(1)))];
+        tell.send_replace(Arc::new(clients.into()));
+    });
+    assert_eq!(known.map(|(_, caller)| caller), Some(TaskId::from_bits(1)));
+}
+
+#[tokio::test]
 async fn what_is_no_question_gets_no_answer() {
     let response = Message::response(1, OpCode::Query).to_vec().unwrap();
     let source = IpAddr::from([169, 254, 64, 7]);
