@@ -32,8 +32,9 @@ use crate::{ca::Authority, dispatcher::Dispatcher, mint, peers::Peers, proposer:
 
 /// Bytes of one message to or from a manager; a node's status batch or a service's spec stays far below.
 const MAX_MESSAGE_BYTES: usize = 64 << 20;
-/// How often a request is planned anew because what it wanted was taken meanwhile.
-const MAX_RACES: u32 = 8;
+/// How often a request is planned anew because what it wanted was taken meanwhile. Requests that race for the next address
+/// of one network lose to each other and to the tasks that they lead to; in each round one of them wins.
+const MAX_RACES: u32 = 64;
 
 /// What the services share; cheap to clone.
 #[derive(Clone)]

@@ -23,7 +23,7 @@ const CONCURRENT: usize = 20_000;
 const IN_FLIGHT: usize = 1_000;
 /// Services of a stack.
 const SERVICES: usize = 1_000;
-/// Callers at once. Few: creations in one network that race for its next address are planned anew, up to eight times.
+/// Callers at once. Few: creations in one network that race for its next address are planned anew, a limited number of times.
 const CALLS_IN_FLIGHT: usize = 6;
 
 /// Runs a manager in `folder`, in this process.
