@@ -145,6 +145,10 @@ mod tests {
             [told("web", Action::Removed), told("web.1", Action::Updated)]
         );
         let task = TaskId::from_bits(1);
+        assert_eq!(
+            step(report(1, 1, TaskState::Shutdown, 6)),
+            [told("web.1", Action::Updated)]
+        );
         let gone = Command::Tasks(vec![TaskOp::Remove { task }]);
         assert_eq!(step(gone), [told("web.1", Action::Removed)]);
     }

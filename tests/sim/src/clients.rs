@@ -47,7 +47,7 @@ struct Client {
 }
 
 /// All clients of a run.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Clients {
     clients: [Client; COUNT],
     /// Highest index of any operation that has ended.
@@ -58,19 +58,6 @@ pub struct Clients {
     /// Indexes of acknowledged writes, by request.
     acknowledged: BTreeMap<RequestId, u64>,
     reads: u64,
-}
-
-impl Default for Clients {
-    fn default() -> Self {
-        Self {
-            clients: Default::default(),
-            floor: 0,
-            version: 0,
-            writes: BTreeMap::new(),
-            acknowledged: BTreeMap::new(),
-            reads: 0,
-        }
-    }
 }
 
 impl Clients {
