@@ -77,6 +77,7 @@ async fn answers_go_to_standard_output() {
         seen("web:0/2\n", "", 0)
     );
     assert_eq!(stage.typed("swarm join-token -q worker").await, seen("t\n", "", 0));
+    assert_eq!(stage.typed("swarm unlock-key -q").await, seen("SWMKEY-1-x\n", "", 0));
     assert_eq!(stage.typed("datapath dump").await, seen("map FRONTEND 3\n", "", 0));
     let updated = stage.typed("swarm update --task-history-limit 2").await;
     assert_eq!(updated, seen("Swarm updated.\n", "", 0));

@@ -26,6 +26,10 @@ pub const INACTIVE: &str = "This node is not a swarm manager. Use \"netctl swarm
 pub const WORKER: &str = "This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state. \
                           Please run this command on a manager node or promote the current node to a manager.";
 
+/// What docker says on a manager that waits for its unlock key.
+pub const LOCKED: &str = "Swarm is encrypted and needs to be unlocked before it can be used. Please use \"netctl swarm \
+                          unlock\" to unlock it.";
+
 const STARTING: &str = "This node is still taking its place in the swarm: try again in a moment.";
 /// How long a call waits for a node that starts.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -110,7 +110,7 @@ impl Local for LocalService {
             Standing::Pending => "pending",
             Standing::Active(member) => {
                 member_info(&mut info, &member);
-                "active"
+                if member.locked { "locked" } else { "active" }
             }
             Standing::Failed(why) => {
                 info.error = why;
@@ -127,6 +127,11 @@ impl Local for LocalService {
 
     async fn join(&self, request: Request<pb::JoinRequest>) -> Result<Response<pb::JoinResponse>, Status> {
         self.order(|reply| Order::Join(request.into_inner(), reply)).await
+    }
+
+    async fn unlock(&self, request: Request<pb::UnlockRequest>) -> Result<Response<pb::UnlockResponse>, Status> {
+        self.order(|reply| Order::Unlock(request.into_inner(), reply)).await?;
+        Ok(Response::new(pb::UnlockResponse {}))
     }
 
     async fn leave(&self, request: Request<pb::LeaveRequest>) -> Result<Response<pb::LeaveResponse>, Status> {

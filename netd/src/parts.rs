@@ -11,6 +11,7 @@ use agent::{
 use anyhow::Result;
 use futures::future::BoxFuture;
 use model::{Availability, ClusterSettings, Timestamp};
+use seal::UnlockKey;
 use tokio::sync::watch;
 use tonic::service::Routes;
 
@@ -39,6 +40,8 @@ pub trait ManagerPart: Send + Sync {
     fn summary(&self) -> Summary;
     /// The whole token that lets workers in.
     fn worker_token(&self) -> Option<String>;
+    /// The cluster's unlock key, `SWMKEY-1-...`; empty while autolock is off.
+    fn unlock_key(&self) -> String;
     /// Shows a renewed certificate from now on.
     fn identify(&self, identity: &Identity) -> Result<()>;
     /// Raft id.
@@ -112,11 +115,12 @@ pub trait Parts: Send + Sync + 'static {
     fn keep(&self, identity: &Identity) -> Result<()>;
     /// The identity on the disk.
     fn identity(&self) -> Result<Option<Identity>>;
-    /// Starts the manager of a node that was one before.
+    /// Starts the manager of a node that was one before; `unlock` opens it if autolock was on.
     fn manager<'a>(
         &'a self,
         place: &'a NodeState,
         identity: &'a Identity,
+        unlock: Option<UnlockKey>,
     ) -> BoxFuture<'a, Result<Arc<dyn ManagerPart>>>;
     /// Starts the manager of a node that raft takes in as this member.
     fn new_manager<'a>(

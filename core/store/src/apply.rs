@@ -79,6 +79,7 @@ impl State {
             }
             Command::FinishRootRotation { digest } => self.finish_root_rotation(index, &digest, events),
             Command::NodeTrust { id, trust } => self.set_node_trust(id, *trust, events),
+            Command::SetUnlockKey { unlock_key } => self.set_unlock_key(index, unlock_key, events),
             Command::CreateNetwork(new) => self.create_network(index, *new, events),
             Command::RemoveNetwork { id } => self.remove_network(id, events),
             Command::CreateService(new) => self.create_service(index, *new, events),

@@ -68,6 +68,11 @@ pub enum Command {
         /// What it has.
         trust: Box<NodeTrust>,
     },
+    /// Another unlock key while autolock is on, or none while it is off.
+    SetUnlockKey {
+        /// `SWMKEY-1-...`; empty: none.
+        unlock_key: String,
+    },
     /// A network with what the allocator gave it.
     CreateNetwork(Box<NewNetwork>),
     /// Refused while a service or a wanted task uses it.

@@ -2,6 +2,7 @@
 
 use control::plan_update_cluster;
 use model::ClusterSettings;
+use seal::UnlockKey;
 use store::{Command, Refused, View};
 use tonic::Status;
 use wire::pb;
@@ -19,7 +20,36 @@ fn cluster(view: &View) -> Result<pb::Cluster, Status> {
     Ok(cluster)
 }
 
+/// Autolock comes with a key and goes with it, in one step.
+fn with_unlock_key(view: &View, update: Command, autolock: bool, fresh: &str) -> Command {
+    let before = view.cluster().is_some_and(|cluster| cluster.settings.autolock);
+    if before == autolock {
+        return update;
+    }
+    let unlock_key = if autolock { fresh.to_owned() } else { String::new() };
+    Command::Batch(vec![update, Command::SetUnlockKey { unlock_key }])
+}
+
 impl Api {
+    pub(super) async fn get_unlock_key(
+        &self,
+        request: pb::GetUnlockKeyRequest,
+    ) -> Result<pb::GetUnlockKeyResponse, Status> {
+        let mut view = self.read().await?;
+        if request.rotate {
+            let unlock_key = UnlockKey::fresh().to_string();
+            let plan = |_: &View| {
+                let unlock_key = unlock_key.clone();
+                Ok(Command::SetUnlockKey { unlock_key })
+            };
+            view = self.change(request_id(&request.request)?, plan).await?;
+        }
+        let cluster = view.cluster().ok_or_else(|| refusal::refused(&Refused::NoCluster))?;
+        Ok(pb::GetUnlockKeyResponse {
+            unlock_key: cluster.secrets.unlock_key.clone(),
+        })
+    }
+
     pub(super) async fn get_cluster(&self, _: pb::GetClusterRequest) -> Result<pb::Cluster, Status> {
         cluster(&self.read().await?)
     }
@@ -28,10 +58,11 @@ impl Api {
         let id = request_id(&request.request)?;
         let given = request.settings.unwrap_or_default();
         let settings = ClusterSettings::try_from(given).map_err(|why| refusal::invalid(&why))?;
-        if settings.autolock {
-            return Err(Status::unimplemented("--autolock: not built yet"));
-        }
-        let plan = |view: &View| plan_update_cluster(view, request.version, settings.clone());
+        let fresh = UnlockKey::fresh().to_string();
+        let plan = |view: &View| {
+            let update = plan_update_cluster(view, request.version, settings.clone())?;
+            Ok(with_unlock_key(view, update, settings.autolock, &fresh))
+        };
         cluster(&self.change(id, plan).await?)
     }
 

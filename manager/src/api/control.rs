@@ -38,6 +38,7 @@ control! {
     remove_node(RemoveRequest) -> RemoveResponse;
     get_join_token(GetJoinTokenRequest) -> GetJoinTokenResponse;
     get_cluster(GetClusterRequest) -> Cluster;
+    get_unlock_key(GetUnlockKeyRequest) -> GetUnlockKeyResponse;
     update_cluster(UpdateClusterRequest) -> Cluster;
     rotate_root(RotateRootRequest) -> Cluster;
 }

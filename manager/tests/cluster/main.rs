@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails there")]
 
 mod admission;
+mod autolock;
 mod group;
 mod matrix;
 mod membership;

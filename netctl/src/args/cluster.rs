@@ -21,6 +21,21 @@ pub enum SwarmCommand {
     Update(UpdateArgs),
     /// Display and rotate the root CA
     Ca(CaArgs),
+    /// Unlock swarm
+    Unlock,
+    /// Manage the unlock key
+    UnlockKey(UnlockKeyArgs),
+}
+
+/// `swarm unlock-key`
+#[derive(Debug, Args)]
+pub struct UnlockKeyArgs {
+    /// Only display token
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Rotate unlock key
+    #[arg(long)]
+    pub rotate: bool,
 }
 
 /// `swarm ca`

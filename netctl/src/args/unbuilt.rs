@@ -7,8 +7,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use crate::terminal;
 
 /// Shown below the list of commands.
-pub const HELP: &str = "Not built yet: secret, config, stack, service logs, service rollback, \
-swarm unlock, swarm unlock-key.";
+pub const HELP: &str = "Not built yet: secret, config, stack, service logs, service rollback.";
 
 /// Words by their group; the empty group holds first words.
 const WORDS: &[(&str, &[&str])] = &[
@@ -18,7 +17,6 @@ const WORDS: &[(&str, &[&str])] = &[
             "secret", "config", "stack", "plan", "why", "observe", "ports", "top", "test", "events",
         ],
     ),
-    ("swarm", &["unlock", "unlock-key"]),
     ("service", &["logs", "rollback"]),
     ("network", &["connect", "disconnect", "prune"]),
 ];

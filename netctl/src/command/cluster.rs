@@ -7,6 +7,7 @@ use wire::pb;
 use crate::{
     args::{InitArgs, JoinArgs, JoinTokenArgs, LeaveArgs, TokenRole, UpdateArgs},
     client::{Client, request_id},
+    command::lock::unlock_command,
     failure::Failure,
     request::{changed_settings, duration},
     terminal::{say, show},
@@ -33,6 +34,7 @@ pub async fn init(client: &mut Client, args: &InitArgs) -> Result<(), Failure> {
     };
     let answer = client.local.init(request).await?.into_inner();
     show(&initialized(&answer));
+    show(&unlock_command(&answer.unlock_key));
     Ok(())
 }
 
@@ -123,6 +125,7 @@ pub async fn leave(client: &mut Client, args: &LeaveArgs) -> Result<(), Failure>
 pub async fn update(client: &mut Client, args: &UpdateArgs) -> Result<(), Failure> {
     let cluster = client.control.get_cluster(pb::GetClusterRequest {}).await?.into_inner();
     let before = model::ClusterSettings::try_from(cluster.settings.unwrap_or_default())?;
+    let before_autolock = before.autolock;
     let mut settings = changed_settings(before, &args.settings)?;
     settings.autolock = args.autolock.unwrap_or(settings.autolock);
     let request = pb::UpdateClusterRequest {
@@ -130,8 +133,16 @@ pub async fn update(client: &mut Client, args: &UpdateArgs) -> Result<(), Failur
         version: cluster.version,
         settings: Some(settings.into()),
     };
+    let locks = args.autolock == Some(true) && !before_autolock;
     client.control.update_cluster(request).await?;
     say("Swarm updated.");
+    if locks {
+        let answer = client
+            .control
+            .get_unlock_key(pb::GetUnlockKeyRequest::default())
+            .await?;
+        show(&unlock_command(&answer.into_inner().unlock_key));
+    }
     Ok(())
 }
 
@@ -162,6 +173,7 @@ mod tests {
             node: "abc".into(),
             worker_token: "SWMTKN-1-x-y".into(),
             manager_addr: "192.0.2.1:2377".into(),
+            unlock_key: String::new(),
         };
         assert_eq!(
             initialized(&answer),

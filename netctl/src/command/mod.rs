@@ -6,6 +6,7 @@ mod converge;
 mod fetch;
 mod info;
 mod inspect;
+mod lock;
 mod network;
 mod node;
 mod remove;
@@ -44,6 +45,8 @@ async fn connected(command: Command, client: &mut Client) -> Result<(), Failure>
             SwarmCommand::Leave(args) => cluster::leave(client, &args).await,
             SwarmCommand::Ca(args) => ca::ca(client, &args).await,
             SwarmCommand::Update(args) => cluster::update(client, &args).await,
+            SwarmCommand::Unlock => lock::unlock(client).await,
+            SwarmCommand::UnlockKey(args) => lock::unlock_key(client, &args).await,
         },
         Command::Node(command) => match command {
             NodeCommand::Ls(args) => node::list(client, &args).await,

@@ -54,6 +54,7 @@ impl local_server::Local for Played {
             node: "n".into(),
             worker_token: "t".into(),
             manager_addr: "192.0.2.1:2377".into(),
+            unlock_key: String::new(),
         }))
     }
     async fn join(&self, _: Request<pb::JoinRequest>) -> Answer<pb::JoinResponse> {
@@ -67,6 +68,9 @@ impl local_server::Local for Played {
             true => Ok(Response::new(pb::LeaveResponse {})),
             false => refused(),
         }
+    }
+    async fn unlock(&self, _: Request<pb::UnlockRequest>) -> Answer<pb::UnlockResponse> {
+        refused()
     }
     async fn dump_datapath(&self, _: Request<pb::DumpDatapathRequest>) -> Answer<pb::DumpDatapathResponse> {
         let counts = vec![pb::Count {
@@ -139,6 +143,11 @@ impl control_server::Control for Played {
         Ok(Response::new(pb::GetJoinTokenResponse {
             token: "t".into(),
             manager_addr: "192.0.2.1:2377".into(),
+        }))
+    }
+    async fn get_unlock_key(&self, _: Request<pb::GetUnlockKeyRequest>) -> Answer<pb::GetUnlockKeyResponse> {
+        Ok(Response::new(pb::GetUnlockKeyResponse {
+            unlock_key: "SWMKEY-1-x".into(),
         }))
     }
     async fn get_cluster(&self, _: Request<pb::GetClusterRequest>) -> Answer<pb::Cluster> {

@@ -14,6 +14,7 @@ use anyhow::{Context, Result};
 use futures::future::BoxFuture;
 use manager::{InitParams, Manager, ManagerConfig};
 use model::{Availability, ClusterSettings};
+use seal::UnlockKey;
 
 use self::running::{RunningAgent, RunningManager, credentials};
 use crate::{
@@ -82,8 +83,13 @@ impl Assembly {
         }
     }
 
-    async fn old_manager(&self, place: &NodeState, identity: &Identity) -> Result<Arc<dyn ManagerPart>> {
-        let handle = Manager::start(self.manager_config(place), credentials(identity), None).await?;
+    async fn old_manager(
+        &self,
+        place: &NodeState,
+        identity: &Identity,
+        unlock: Option<UnlockKey>,
+    ) -> Result<Arc<dyn ManagerPart>> {
+        let handle = Manager::start(self.manager_config(place), credentials(identity), unlock).await?;
         Ok(Arc::new(RunningManager::new(handle)))
     }
 }
@@ -139,8 +145,9 @@ impl Parts for Assembly {
         &'a self,
         place: &'a NodeState,
         identity: &'a Identity,
+        unlock: Option<UnlockKey>,
     ) -> BoxFuture<'a, Result<Arc<dyn ManagerPart>>> {
-        Box::pin(self.old_manager(place, identity))
+        Box::pin(self.old_manager(place, identity, unlock))
     }
 
     fn new_manager<'a>(

@@ -82,6 +82,11 @@ impl ManagerPart for RunningManager {
         self.with(|handle| handle.join_token(Role::Worker)).flatten()
     }
 
+    fn unlock_key(&self) -> String {
+        let key = self.with(|handle| handle.unlock_key().borrow().as_ref().map(ToString::to_string));
+        key.flatten().unwrap_or_default()
+    }
+
     fn identify(&self, identity: &Identity) -> Result<()> {
         self.with(|handle| handle.set_credentials(credentials(identity)))
             .transpose()?;

@@ -35,9 +35,6 @@ impl Node {
         if request.force_new_cluster {
             return Err(Refusal::not_built("--force-new-cluster"));
         }
-        if request.autolock {
-            return Err(Refusal::not_built("--autolock"));
-        }
         let settings = settings(request)?;
         let availability = availability(request.availability())?;
         let place = self
@@ -72,11 +69,13 @@ impl Node {
             return Err(self.undo(Some(manager), error).await);
         };
         let (node, manager_addr) = (identity.node.to_string(), place.advertise_addr.to_string());
+        let unlock_key = manager.unlock_key();
         self.settle(place, identity, Some(manager)).await?;
         Ok(pb::InitResponse {
             node,
             worker_token: token,
             manager_addr,
+            unlock_key,
         })
     }
 
@@ -163,6 +162,7 @@ impl Node {
                     place,
                     identity,
                     manager,
+                    locked: false,
                     agent,
                     role_error: String::new(),
                 };

@@ -8,7 +8,9 @@ use std::sync::{
 use agent::{identity::JoinRequest, runtime::EngineFacts, session::Manager as KnownManager};
 use anyhow::{Result, bail};
 use futures::future::BoxFuture;
+use manager::StartError;
 use model::{Availability, ClusterId, ClusterSettings, NodeId, Role};
+use seal::{KeyFileError, UnlockKey};
 use tonic::service::Routes;
 
 use super::*;
@@ -33,6 +35,8 @@ pub struct Fake {
     /// Role of the certificate that a join gives.
     pub joins_as_manager: bool,
     pub manager_fails: Arc<AtomicBool>,
+    /// Without it the manager does not start again.
+    pub unlock_key: Option<UnlockKey>,
 }
 
 struct Running {
@@ -62,6 +66,9 @@ impl ManagerPart for Running {
     }
     fn worker_token(&self) -> Option<String> {
         Some("SWMTKN-1-a-b".into())
+    }
+    fn unlock_key(&self) -> String {
+        String::new()
     }
     fn identify(&self, _: &Identity) -> Result<()> {
         self.note("manager shows the new certificate");
@@ -192,10 +199,22 @@ impl Parts for Fake {
     fn identity(&self) -> Result<Option<Identity>> {
         Ok(Some(identity(Role::Manager)))
     }
-    fn manager<'a>(&'a self, _: &'a NodeState, _: &'a Identity) -> BoxFuture<'a, Result<Arc<dyn ManagerPart>>> {
-        Box::pin(async {
+    fn manager<'a>(
+        &'a self,
+        _: &'a NodeState,
+        _: &'a Identity,
+        unlock: Option<UnlockKey>,
+    ) -> BoxFuture<'a, Result<Arc<dyn ManagerPart>>> {
+        Box::pin(async move {
             if self.manager_fails.load(Ordering::Relaxed) {
                 bail!("the log is damaged");
+            }
+            match (&self.unlock_key, unlock) {
+                (Some(_), None) => return Err(StartError::Keys(KeyFileError::Locked).into()),
+                (Some(key), Some(given)) if *key != given => {
+                    return Err(StartError::Keys(KeyFileError::WrongKey).into());
+                }
+                _ => {}
             }
             let manager: Arc<dyn ManagerPart> = self.running("manager starts", 1);
             Ok(manager)

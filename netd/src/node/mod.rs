@@ -9,6 +9,7 @@ mod resume;
 mod role;
 #[cfg(test)]
 mod tests;
+mod unlock;
 mod words;
 
 use std::{future::pending, path::PathBuf, sync::Arc, time::Duration};
@@ -23,7 +24,7 @@ use tokio::{
 use wire::pb;
 
 use crate::{
-    gate::{Door, INACTIVE, WORKER},
+    gate::{Door, INACTIVE, LOCKED, WORKER},
     parts::{AgentPart, ManagerPart, Parts},
     refusal::Outcome,
     state::NodeState,
@@ -38,6 +39,8 @@ pub enum Order {
     Init(pb::InitRequest, oneshot::Sender<Outcome<pb::InitResponse>>),
     /// Join one.
     Join(pb::JoinRequest, oneshot::Sender<Outcome<pb::JoinResponse>>),
+    /// Open a manager that waits for the unlock key.
+    Unlock(pb::UnlockRequest, oneshot::Sender<Outcome<()>>),
     /// Leave it.
     Leave(pb::LeaveRequest, oneshot::Sender<Outcome<()>>),
     /// End, with containers and datapath going on.
@@ -69,6 +72,8 @@ pub struct Member {
     pub identity: Identity,
     /// Its manager, if it has one.
     pub manager: Option<Arc<dyn ManagerPart>>,
+    /// It has a manager that waits for the unlock key; the agent goes on.
+    pub locked: bool,
     /// Its agent.
     pub agent: Arc<dyn AgentPart>,
     /// Why it is not what the managers want it to be; empty if it is.
@@ -132,12 +137,13 @@ impl Node {
             match self.news(&mut orders).await {
                 News::Order(Order::Init(request, reply)) => drop(reply.send(self.init(&request).await)),
                 News::Order(Order::Join(request, reply)) => drop(reply.send(self.join(&request).await)),
+                News::Order(Order::Unlock(request, reply)) => drop(reply.send(self.unlock(&request).await)),
                 News::Order(Order::Leave(request, reply)) => drop(reply.send(self.leave(&request).await)),
                 News::Order(Order::Stop) => {
                     self.stop().await;
                     return Ok(());
                 }
-                News::Retry if self.lacks_manager() => self.restart_manager().await,
+                News::Retry if self.may_start_manager() => self.restart_manager().await,
                 News::Retry => self.resume().await,
                 News::Renewed(identity) => self.identify(identity),
                 News::Called(calling) => self.follow(calling).await,
@@ -154,7 +160,7 @@ impl Node {
         let removed = manager.map_or_else(|| Box::pin(pending()) as BoxFuture<'static, ()>, |m| m.removed());
         tokio::select! {
             order = orders.recv() => News::Order(order.unwrap_or(Order::Stop)),
-            () = sleep(RESUME), if self.has_failed() || self.lacks_manager() => News::Retry,
+            () = sleep(RESUME), if self.has_failed() || self.may_start_manager() => News::Retry,
             identity = self.renewed() => News::Renewed(identity),
             calling = self.called() => News::Called(calling),
             () = removed => News::Dismissed,
@@ -191,8 +197,10 @@ impl Node {
         self.publish();
     }
 
-    fn lacks_manager(&self) -> bool {
-        self.member.as_ref().is_some_and(Member::lacks_manager)
+    /// It lacks its manager for another reason than the unlock key: that may have gone.
+    fn may_start_manager(&self) -> bool {
+        let missing = |member: &Member| member.lacks_manager() && !member.locked;
+        self.member.as_ref().is_some_and(missing)
     }
 
     /// In a cluster, but not up: what is missing (an address, a file system) may come.
@@ -215,12 +223,12 @@ impl Node {
             None => (Door::Closed(INACTIVE.into()), Standing::Inactive),
             Some(member) => {
                 let open = member.manager.as_ref().map(|manager| Door::Open(manager.routes()));
-                let standing = Standing::Active(Box::new(member.clone()));
-                let why = if member.lacks_manager() {
-                    member.role_error.clone()
-                } else {
-                    WORKER.to_owned()
+                let why = match member.lacks_manager() {
+                    true if member.locked => LOCKED.to_owned(),
+                    true => member.role_error.clone(),
+                    false => WORKER.to_owned(),
                 };
+                let standing = Standing::Active(Box::new(member.clone()));
                 (open.unwrap_or(Door::Closed(why.into())), standing)
             }
         };

@@ -5,12 +5,22 @@ use std::sync::Arc;
 use agent::identity::Identity;
 use anyhow::{Context, Result};
 
-use super::{Member, Node, Standing, role};
+use super::{Member, Node, Standing, role, unlock::is_locked};
 use crate::{
     gate,
     parts::ManagerPart,
     state::{self, NodeState},
 };
+
+/// What became of the manager that the disk says this node is.
+#[derive(Default)]
+struct Seat {
+    manager: Option<Arc<dyn ManagerPart>>,
+    /// It waits for the unlock key.
+    locked: bool,
+    /// Why it cannot start otherwise; empty if it did.
+    error: String,
+}
 
 impl Node {
     /// Starts what the disk says this node is. A node that cannot start says so and stays where it is.
@@ -30,13 +40,26 @@ impl Node {
     }
 
     /// The manager that was here before, or why it cannot start. Agent, containers and datapath go on without it.
-    async fn old_manager(&self, place: &NodeState, identity: &Identity) -> (Option<Arc<dyn ManagerPart>>, String) {
-        match self.parts.manager(place, identity).await {
-            Ok(manager) => (Some(manager), String::new()),
+    async fn old_manager(&self, place: &NodeState, identity: &Identity) -> Seat {
+        match self.parts.manager(place, identity, None).await {
+            Ok(manager) => Seat {
+                manager: Some(manager),
+                ..Seat::default()
+            },
+            Err(error) if is_locked(&error) => {
+                tracing::warn!("the manager waits for \"netctl swarm unlock\"; the agent goes on");
+                Seat {
+                    locked: true,
+                    ..Seat::default()
+                }
+            }
             Err(error) => {
                 let why = format!("this node's manager cannot start, and is tried again: {error:#}");
                 tracing::error!("{why}");
-                (None, why)
+                Seat {
+                    error: why,
+                    ..Seat::default()
+                }
             }
         }
     }
@@ -44,13 +67,14 @@ impl Node {
     /// Tries once more to start the manager that is missing.
     pub(super) async fn restart_manager(&mut self) {
         let Some(member) = self.member.clone() else { return };
-        let (manager, role_error) = self.old_manager(&member.place, &member.identity).await;
-        if let Some(manager) = &manager {
+        let seat = self.old_manager(&member.place, &member.identity).await;
+        if let Some(manager) = &seat.manager {
             role::keep_told(&member, manager);
         }
         self.member = Some(Member {
-            manager,
-            role_error,
+            manager: seat.manager,
+            locked: seat.locked,
+            role_error: seat.error,
             ..member
         });
         self.publish();
@@ -69,14 +93,14 @@ impl Node {
                  back, or let this node forget the cluster with \"netctl swarm leave --force\""
             )
         })?;
-        let (manager, role_error) = match place.manager {
+        let seat = match place.manager {
             true => self.old_manager(&place, &identity).await,
-            false => (None, String::new()),
+            false => Seat::default(),
         };
         let agent = match self.parts.agent(&place, &identity).await {
             Ok(agent) => agent,
             Err(error) => {
-                if let Some(manager) = manager {
+                if let Some(manager) = seat.manager {
                     manager.stop().await;
                 }
                 return Err(error);
@@ -85,9 +109,10 @@ impl Node {
         let member = Member {
             place,
             identity,
-            manager,
+            manager: seat.manager,
+            locked: seat.locked,
             agent,
-            role_error,
+            role_error: seat.error,
         };
         if let Some(manager) = &member.manager {
             role::keep_told(&member, manager);

@@ -108,6 +108,7 @@ impl Node {
             return Ok(());
         }
         let manager = member.manager.take();
+        member.locked = false;
         tracing::info!("this node is no manager any more");
         self.publish();
         if let Some(manager) = manager {

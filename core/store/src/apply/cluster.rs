@@ -62,6 +62,30 @@ impl State {
         Ok(())
     }
 
+    pub(super) fn set_unlock_key(
+        &mut self,
+        index: u64,
+        unlock_key: String,
+        events: &mut Vec<Event>,
+    ) -> Result<(), Refused> {
+        let cluster = Arc::make_mut(self.tables.cluster.as_mut().ok_or(Refused::NoCluster)?);
+        match (cluster.settings.autolock, unlock_key.is_empty()) {
+            (false, false) => {
+                let words = "cannot rotate because autolock is not turned on";
+                return Err(Refused::Invalid(words.to_owned()));
+            }
+            (true, true) => {
+                let words = "managers need an unlock key while autolock is on";
+                return Err(Refused::Invalid(words.to_owned()));
+            }
+            _ => {}
+        }
+        cluster.secrets.unlock_key = unlock_key;
+        cluster.version = index;
+        events.push(Event::Cluster);
+        Ok(())
+    }
+
     pub(super) fn update_settings(
         &mut self,
         index: u64,

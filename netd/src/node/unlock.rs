@@ -1,0 +1,35 @@
+//! A manager that autolock keeps from starting until somebody brings the key. Its agent runs meanwhile: containers,
+//! datapath and the node's session do not need the cluster's log.
+
+use seal::{KeyFileError, UnlockKey};
+use wire::pb;
+
+use super::{Node, role::keep_told};
+use crate::refusal::{Outcome, Refusal};
+
+/// Whether a manager did not start for want of the unlock key only.
+pub(super) fn is_locked(error: &anyhow::Error) -> bool {
+    matches!(
+        error.downcast_ref(),
+        Some(manager::StartError::Keys(KeyFileError::Locked))
+    )
+}
+
+impl Node {
+    /// Starts the manager with the key. A wrong one changes nothing.
+    pub(super) async fn unlock(&mut self, request: &pb::UnlockRequest) -> Outcome<()> {
+        let key: UnlockKey = request.unlock_key.parse().map_err(Refusal::of_request)?;
+        let Some(member) = self.member.as_mut() else {
+            return Err(Refusal::of_state("This node is not part of a swarm"));
+        };
+        if !member.locked {
+            return Err(Refusal::of_state("swarm is not locked"));
+        }
+        let manager = self.parts.manager(&member.place, &member.identity, Some(key)).await?;
+        keep_told(member, &manager);
+        member.manager = Some(manager);
+        member.locked = false;
+        self.publish();
+        Ok(())
+    }
+}
