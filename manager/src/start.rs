@@ -2,7 +2,7 @@
 
 use std::{fs, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use model::{NetworkId, NodeId};
+use model::{ClusterId, NetworkId, NodeId};
 use seal::{KeyFileError, UnlockKey};
 use store::{Command, Refused, View};
 use thiserror::Error;
@@ -54,6 +54,18 @@ pub enum StartError {
     /// The keys of the state on disk: locked, missing or damaged.
     #[error(transparent)]
     Keys(#[from] KeyFileError),
+    /// Somebody mixed the folders of two clusters.
+    #[error(
+        "{file} holds the state of another swarm ({found}) than this node's certificate is for ({certified}): put the folder back where it came from, or let this node leave (netctl swarm leave --force)"
+    )]
+    OtherCluster {
+        /// The log.
+        file: String,
+        /// Whose state it is.
+        found: ClusterId,
+        /// Whose node this is.
+        certified: ClusterId,
+    },
     /// Certificates could not be made.
     #[error(transparent)]
     Ca(#[from] CaError),
@@ -208,6 +220,19 @@ async fn announce(proposer: Proposer, id: NodeId, addr: SocketAddr) {
     }
 }
 
+/// The state must be of the cluster that this node's certificate is for.
+fn own_cluster(config: &ManagerConfig, view: &View, certified: ClusterId) -> Result<(), StartError> {
+    let found = view.cluster().map(|cluster| cluster.id);
+    match found.filter(|found| *found != certified) {
+        Some(found) => Err(StartError::OtherCluster {
+            file: config.raft_file().display().to_string(),
+            found,
+            certified,
+        }),
+        None => Ok(()),
+    }
+}
+
 /// Puts the parts together and lets them run.
 fn run(
     config: &ManagerConfig,
@@ -216,11 +241,14 @@ fn run(
     listener: TcpListener,
     credentials: NodeCredentials,
 ) -> Result<ManagerHandle, StartError> {
-    let node = credentials.node;
+    let (node, cluster) = (credentials.node, credentials.cluster);
     let (tls, shown) = watch::channel(tls::server_config(&credentials)?);
     let (credentials, current) = watch::channel(credentials);
     let (told, known) = watch::channel(Vec::new());
-    let replica = Replica::start(disk)?;
+    let mut replica = Replica::start(disk)?;
+    // A lone manager leads now, and knows all that its log holds; what others are to hear they ask for again.
+    replica.advance()?;
+    own_cluster(config, &replica.view(), cluster)?;
     let own = Introduction {
         member: replica.member(),
         addr: config.advertise_addr.to_string(),

@@ -9,6 +9,8 @@ use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tonic::transport::{Channel, Endpoint, Uri};
 
+use crate::clock;
+
 /// How long one attempt to connect may take, TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Idle span after which the transport asks whether the other end still lives.
@@ -54,7 +56,10 @@ async fn dial(addr: String, tls: Arc<ClientConfig>) -> io::Result<TokioIo<TlsStr
     let stream = TcpStream::connect(&addr).await?;
     stream.set_nodelay(true)?;
     let name = ServerName::try_from("manager.netctl").map_err(io::Error::other)?;
-    let stream = TlsConnector::from(tls).connect(name, stream).await?;
+    let stream = TlsConnector::from(tls)
+        .connect(name, stream)
+        .await
+        .map_err(clock::in_words)?;
     Ok(TokioIo::new(stream))
 }
 

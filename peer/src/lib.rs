@@ -4,6 +4,7 @@
 //! One place, because agent and manager must not differ in it. The agent dials any manager, a manager dials one that it
 //! knows by id; the manager's server side takes certificates, keys and roots from here as well.
 
+mod clock;
 mod dial;
 mod error;
 mod pem;

@@ -109,3 +109,18 @@ async fn a_second_bootstrap_in_the_same_folder_is_refused_and_harms_nothing() {
     assert!(manager.proposer().read().await.unwrap().cluster().is_some());
     manager.shutdown().await;
 }
+
+#[tokio::test]
+async fn the_state_of_another_cluster_is_refused_in_words() {
+    let (ours, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (manager, _) = bootstrap(ours.path()).await;
+    let (other, credentials) = bootstrap(theirs.path()).await;
+    manager.shutdown().await;
+    other.shutdown().await;
+    let refused = Manager::start(config(ours.path()), credentials, None).await;
+    let words = refused.err().unwrap().to_string();
+    assert!(
+        words.contains("another swarm") && words.contains("raft.redb"),
+        "{words}"
+    );
+}
