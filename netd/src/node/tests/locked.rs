@@ -1,0 +1,39 @@
+//! A manager that waits for the unlock key.
+
+use super::*;
+
+#[tokio::test]
+async fn a_locked_manager_waits_for_its_key_while_the_agent_goes_on() {
+    let mut first = bench(Fake::default());
+    first.node.init(&pb::InitRequest::default()).await.unwrap();
+    let open = |key: &str| pb::UnlockRequest { unlock_key: key.into() };
+    let key = seal::UnlockKey::fresh();
+    let refusal = first.node.unlock(&open(&key.to_string())).await.unwrap_err();
+    assert_eq!(refusal.words, "swarm is not locked");
+    first.node.stop().await;
+    let fake = Fake {
+        unlock_key: Some(key.clone()),
+        ..Fake::default()
+    };
+    let diary = fake.diary.clone();
+    let (door_in, door) = watch::channel(Door::Closed(INACTIVE.into()));
+    let (standing_in, standing) = watch::channel(Standing::default());
+    let mut second = Node::new(Arc::new(fake), first.root.path().to_owned(), door_in, standing_in);
+    second.resume().await;
+    assert!(matches!(&*standing.borrow(), Standing::Active(member) if member.locked));
+    assert!(matches!(&*door.borrow(), Door::Closed(why) if why.contains("netctl swarm unlock")));
+    assert_eq!(*diary.lock().unwrap(), ["agent starts"]);
+    for (wrong, words) in [
+        (
+            seal::UnlockKey::fresh().to_string(),
+            "invalid key could not be used to decrypt data",
+        ),
+        ("SWMKEY-1-".to_owned(), "invalid unlock key"),
+    ] {
+        let refusal = second.unlock(&open(&wrong)).await.unwrap_err();
+        assert!(refusal.words.contains(words), "{}", refusal.words);
+    }
+    second.unlock(&open(&key.to_string())).await.unwrap();
+    assert!(matches!(&*standing.borrow(), Standing::Active(member) if !member.locked));
+    assert!(matches!(*door.borrow(), Door::Open(_)));
+}
