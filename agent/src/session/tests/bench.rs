@@ -1,0 +1,207 @@
+//! A manager that the test plays, and a session with it.
+
+use super::*;
+
+pub(super) fn manager(addr: &str, leader: bool) -> Manager {
+    Manager {
+        leader,
+        ..Manager::at(addr.to_owned())
+    }
+}
+
+pub(super) type DownSender = mpsc::Sender<Result<pb::SessionDown, Status>>;
+
+/// A manager: what it hears goes to the test, which also says what it sends.
+pub(super) struct Fake {
+    pub(super) authority: Arc<Authority>,
+    pub(super) heard: mpsc::Sender<pb::session_up::Message>,
+    pub(super) lines: Arc<Mutex<Vec<DownSender>>>,
+}
+
+#[tonic::async_trait]
+impl Dispatcher for Fake {
+    type SessionStream = ReceiverStream<Result<pb::SessionDown, Status>>;
+
+    async fn session(
+        &self,
+        request: Request<Streaming<pb::SessionUp>>,
+    ) -> Result<Response<Self::SessionStream>, Status> {
+        let mut up = request.into_inner();
+        let heard = self.heard.clone();
+        tokio::spawn(async move {
+            while let Some(Ok(message)) = up.next().await {
+                let Some(message) = message.message else { continue };
+                if heard.send(message).await.is_err() {
+                    return;
+                }
+            }
+        });
+        let (line, stream) = mpsc::channel(16);
+        let welcome = session_down::Message::Welcome(pb::Welcome {
+            session: "s".to_owned(),
+            heartbeat_ms: 50,
+        });
+        line.send(Ok(down(welcome)))
+            .await
+            .map_err(|_| Status::internal("closed"))?;
+        self.lines.lock().unwrap().push(line);
+        Ok(Response::new(ReceiverStream::new(stream)))
+    }
+
+    async fn renew_certificate(
+        &self,
+        request: Request<pb::RenewCertificateRequest>,
+    ) -> Result<Response<pb::IssueCertificateResponse>, Status> {
+        Ok(Response::new(pb::IssueCertificateResponse {
+            certificate_pem: self.authority.sign(&request.into_inner().csr_pem),
+            ..Default::default()
+        }))
+    }
+
+    async fn confirm_trust(
+        &self,
+        _request: Request<pb::ConfirmTrustRequest>,
+    ) -> Result<Response<pb::ConfirmTrustResponse>, Status> {
+        Ok(Response::new(pb::ConfirmTrustResponse {}))
+    }
+
+    async fn leave(
+        &self,
+        _request: Request<pb::LeaveClusterRequest>,
+    ) -> Result<Response<pb::LeaveClusterResponse>, Status> {
+        Err(Status::unimplemented("not in this test"))
+    }
+}
+
+pub(super) fn down(message: session_down::Message) -> pb::SessionDown {
+    pb::SessionDown { message: Some(message) }
+}
+
+/// A session with a fake manager, and the test's ends of its channels.
+pub(super) struct Bench {
+    pub(super) heard: mpsc::Receiver<pb::session_up::Message>,
+    pub(super) lines: Arc<Mutex<Vec<DownSender>>>,
+    pub(super) statuses: watch::Sender<Statuses>,
+    pub(super) applied: watch::Sender<u64>,
+    pub(super) views: watch::Receiver<Option<CurrentView>>,
+    pub(super) managers: watch::Receiver<Vec<Manager>>,
+    pub(super) state: watch::Receiver<SessionState>,
+    pub(super) _description: watch::Sender<Option<NodeDescription>>,
+    pub(super) session: JoinHandle<()>,
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        self.session.abort();
+    }
+}
+
+pub(super) async fn bench() -> Bench {
+    let authority = Arc::new(Authority::new());
+    let (hears, heard) = mpsc::channel(64);
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let fake = Fake {
+        authority: authority.clone(),
+        heard: hears,
+        lines: lines.clone(),
+    };
+    let addr = serve_tls(&authority.identity(2, Role::Manager), DispatcherServer::new(fake)).await;
+    let (description, described) = watch::channel(Some(description()));
+    let (statuses, reported) = watch::channel(Statuses::new());
+    let (applied, have) = watch::channel(0);
+    let (views, seen) = watch::channel(None);
+    let (managers, known) = watch::channel(vec![manager(&addr, false)]);
+    let (state, going) = watch::channel(SessionState::default());
+    let ports = Ports {
+        addr: "192.0.2.1:2377".parse().unwrap(),
+        calling: watch::Sender::default(),
+        identity: watch::channel(authority.identity(1, Role::Worker)).1,
+        trust: watch::Sender::default(),
+        description: described,
+        statuses: reported,
+        applied: have,
+        views,
+        managers,
+        state,
+    };
+    Bench {
+        heard,
+        lines,
+        statuses,
+        applied,
+        views: seen,
+        managers: known,
+        state: going,
+        _description: description,
+        session: spawn(ports),
+    }
+}
+
+pub(super) fn description() -> NodeDescription {
+    NodeDescription {
+        hostname: "n1".to_owned(),
+        os: "linux".to_owned(),
+        arch: "x86_64".to_owned(),
+        engine_version: "20.10.24".to_owned(),
+        engine_labels: BTreeMap::new(),
+        nano_cpus: 1,
+        memory_bytes: 1,
+        vtep: "192.0.2.1".parse().unwrap(),
+        underlay_mtu: 1500,
+        taken_prefixes: vec![],
+        held_ports: vec![],
+        engine_error: String::new(),
+    }
+}
+
+pub(super) fn status(state: TaskState) -> TaskStatus {
+    TaskStatus {
+        state,
+        at: Timestamp(1),
+        message: String::new(),
+        err: String::new(),
+        container: None,
+        exit_code: None,
+        engine_restarted: false,
+    }
+}
+
+impl Bench {
+    /// The next thing heard that is no heartbeat.
+    pub(super) async fn hear(&mut self) -> pb::session_up::Message {
+        loop {
+            let next = tokio::time::timeout(Duration::from_secs(10), self.heard.recv()).await;
+            match next.expect("the session says something").expect("the manager lives") {
+                pb::session_up::Message::Heartbeat(_) => {}
+                other => return other,
+            }
+        }
+    }
+
+    pub(super) async fn hear_hello(&mut self) -> pb::Hello {
+        let pb::session_up::Message::Hello(hello) = self.hear().await else {
+            panic!("a session begins with a hello");
+        };
+        assert_eq!(hello.format, FORMAT);
+        assert_eq!(hello.description.as_ref().unwrap().hostname, "n1");
+        hello
+    }
+
+    pub(super) async fn hear_reports(&mut self) -> Vec<(String, i32)> {
+        let pb::session_up::Message::Statuses(batch) = self.hear().await else {
+            panic!("no statuses");
+        };
+        let report = |r: pb::TaskReport| (r.task, r.status.unwrap().state);
+        batch.reports.into_iter().map(report).collect()
+    }
+
+    pub(super) async fn say(&self, message: session_down::Message) {
+        let line = self.lines.lock().unwrap().last().unwrap().clone();
+        line.send(Ok(down(message))).await.unwrap();
+    }
+
+    /// Ends the open session from the manager's side.
+    pub(super) fn hang_up(&self) {
+        self.lines.lock().unwrap().clear();
+    }
+}
