@@ -9,7 +9,7 @@ use thiserror::Error;
 
 /// What helps where a manager's disk cannot be read.
 const WAY_OUT: &str = "if the swarm has other managers, let this node leave (netctl swarm leave --force) and join again; \
-    if not, restore a backup (netctl swarm restore FILE)";
+    if not, stop netd and put a copy of the data folder back";
 
 /// The disk said no, or holds what this version cannot read.
 #[derive(Debug, Error)]

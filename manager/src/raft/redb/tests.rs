@@ -150,7 +150,7 @@ fn rows_that_were_moved_changed_or_taken_away_are_named_with_the_way_out() {
     ] {
         let words = error.to_string();
         assert!(matches!(error, DiskError::Broken { .. }), "{words}");
-        for part in ["tape is damaged", record, "swarm restore", "swarm leave"] {
+        for part in ["tape is damaged", record, "copy of the data folder", "swarm leave"] {
             assert!(words.contains(part), "{part}: {words}");
         }
     }
