@@ -189,6 +189,8 @@ fn assemble(engine: &Engine, vtep: IpAddr, mtu: u16, prefixes: Vec<IpNet>, held:
         taken_prefixes: taken.into_iter().collect(),
         held_ports: held,
         engine_error: engine.error.clone(),
+        generic_resources: Vec::new(),
+        plugins: Vec::new(),
     }
 }
 

@@ -36,6 +36,10 @@ pub fn task(number: u32) -> Task {
             exit_code: None,
             engine_restarted: false,
         },
+        pinned: None,
+        job_iteration: None,
+        generic_resources: Vec::new(),
+        host_ports: Vec::new(),
     }
 }
 

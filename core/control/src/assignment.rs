@@ -156,7 +156,7 @@ fn service_view(service: &Service, local: impl Fn(NetworkId) -> bool) -> Service
         vips: vips.cloned().collect(),
         aliases: aliases.collect(),
         ports: service.ports.clone(),
-        restart: Some(service.spec.restart),
+        restart: Some(service.spec.restart_policy()),
     }
 }
 

@@ -19,6 +19,8 @@ pub(crate) fn reconcile(draft: &mut Draft<'_>, id: ServiceId, scope: &Scope) {
     if let Some(service) = draft.base().service(id) {
         match service.spec.mode {
             Mode::Replicated { replicas } => replicated::reconcile(draft, service, replicas, scope),
+            // The API refuses these until they are built.
+            Mode::Global | Mode::ReplicatedJob { .. } | Mode::GlobalJob => {}
         }
     }
 }

@@ -57,7 +57,7 @@ fn beyond_history(view: &View, id: ServiceId, scope: &Scope) -> Vec<TaskId> {
         return Vec::new();
     };
     let limit = view.cluster().map_or(5, |cluster| cluster.settings.task_history_limit);
-    let counted = match service.spec.restart.max_attempts {
+    let counted = match service.spec.restart_policy().max_attempts {
         0 => 1,
         attempts => attempts.saturating_add(1),
     };

@@ -39,6 +39,8 @@ pub(crate) fn node(id: u128, hostname: &str) -> Node {
             taken_prefixes: vec!["192.168.0.0/24".parse().unwrap(), "0.0.0.0/0".parse().unwrap()],
             held_ports: Vec::new(),
             engine_error: String::new(),
+            generic_resources: Vec::new(),
+            plugins: Vec::new(),
         }),
         status: NodeStatus {
             state: NodeState::Ready,
@@ -75,6 +77,10 @@ pub(crate) fn task(id: u128) -> Task {
             exit_code: None,
             engine_restarted: false,
         },
+        pinned: None,
+        job_iteration: None,
+        generic_resources: Vec::new(),
+        host_ports: Vec::new(),
     }
 }
 
@@ -228,7 +234,7 @@ impl Bed {
                     task.id,
                     match task.desired {
                         DesiredState::Ready => TaskState::Ready,
-                        DesiredState::Running => TaskState::Running,
+                        DesiredState::Running | DesiredState::Complete => TaskState::Running,
                         DesiredState::Shutdown | DesiredState::Remove => TaskState::Shutdown,
                     },
                 );

@@ -35,6 +35,8 @@ pub struct ClusterSettings {
     pub snapshot_interval: u64,
     /// Whether managers that start ask for the unlock key.
     pub autolock: bool,
+    /// Whether services may be privileged and have devices of the host.
+    pub allow_privileged: bool,
 }
 
 impl ClusterSettings {
@@ -69,6 +71,7 @@ impl Default for ClusterSettings {
             cert_expiry: Duration::from_secs(90 * 86_400),
             snapshot_interval: 10_000,
             autolock: false,
+            allow_privileged: false,
         }
     }
 }

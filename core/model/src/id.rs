@@ -143,6 +143,8 @@ ids! {
     TaskId "task";
     /// A network.
     NetworkId "network";
+    /// A secret or config.
+    PayloadId "secret or config";
     /// One client request; `apply` remembers it so that a retry changes nothing.
     RequestId "request";
 }

@@ -39,6 +39,57 @@ pub enum Invalid {
         "endpoint mode dnsrr cannot publish ports through the ingress mesh: use --endpoint-mode vip or publish with mode=host"
     )]
     DnsrrPublish,
+    #[error("{0} parts of a million are no share: a ratio is between 0 and 1")]
+    Ratio(u32),
+    #[error("invalid placement preference \"{0}\": use spread=node.labels.NAME or spread=engine.labels.NAME")]
+    Spread(String),
+    #[error("invalid generic resource \"{0}\": use KIND=AMOUNT with an amount of at least 1")]
+    GenericResource(String),
+    #[error("invalid {what} {number}: must be at least 0 (0: none)")]
+    Negative { what: &'static str, number: i64 },
+    #[error("invalid memory limit {0}: must be at least 6 MiB, below that no process starts")]
+    MemoryLimit(i64),
+    #[error("invalid memory swappiness: must be between 0 and 100, or -1 for the engine's default")]
+    Swappiness,
+    #[error("invalid probe \"{0}\": use tcp://:PORT or http://:PORT/PATH with a port of the container")]
+    Probe(String),
+    #[error("a service has a probe or a health check by command, not both: drop one of them")]
+    ProbeAndHealthCheck,
+    #[error("invalid probe of {target}: interval and timeout must be at least 100 ms, failures at least 1")]
+    ProbeTimes { target: String },
+    #[error("invalid health check: {0}")]
+    HealthCheck(&'static str),
+    #[error("invalid mount at \"{target}\": {reason}")]
+    Mount { target: String, reason: &'static str },
+    #[error("duplicate mount point: {0} is used twice")]
+    MountTwice(String),
+    #[error("invalid target of {kind} \"{name}\": {reason}")]
+    PayloadTarget {
+        kind: &'static str,
+        name: String,
+        reason: &'static str,
+    },
+    #[error("{kind} {name} has {bytes} bytes: must have between 1 and {max}")]
+    PayloadSize {
+        kind: &'static str,
+        name: String,
+        bytes: usize,
+        max: usize,
+    },
+    #[error("a job ends by itself: restart condition \"any\" does not fit, use \"none\" or \"on-failure\"")]
+    JobRestartAny,
+    #[error("a job is not updated in steps: --update-* and --rollback-* flags do not fit mode \"{0}\"")]
+    JobUpdate(&'static str),
+    #[error("a job publishes no ports through the ingress mesh in mode \"{0}\": publish with mode=host")]
+    JobPublish(&'static str),
+    #[error("a rollback cannot roll back: its failure action is \"pause\" or \"continue\"")]
+    RollbackOfRollback,
+    #[error("invalid {what} \"{text}\": {way}")]
+    Word {
+        what: &'static str,
+        text: String,
+        way: &'static str,
+    },
     #[error("task state cannot go back from {from} to {to}")]
     Backwards { from: &'static str, to: &'static str },
     #[error("invalid MAC address \"{0}\"")]

@@ -10,6 +10,7 @@ mod limited_token;
 mod name;
 mod network;
 mod node;
+mod payload;
 mod service;
 mod task;
 mod time;
@@ -18,16 +19,19 @@ mod trust;
 mod view;
 
 pub use cluster::{Cluster, ClusterSecrets, ClusterSettings};
-pub use id::{ClusterId, NetworkId, NodeId, RequestId, ServiceId, TaskId};
+pub use id::{ClusterId, NetworkId, NodeId, PayloadId, RequestId, ServiceId, TaskId};
 pub use invalid::Invalid;
 pub use limited_token::LimitedToken;
 pub use name::{Name, NameKind};
 pub use network::{Attachment, MESH_REPLY_VNI, MESH_REQUEST_VNI, Mac, Network, NetworkSpec, VNI_FIRST, VNI_LAST, Vni};
 pub use node::{Availability, HeldPort, Node, NodeDescription, NodeSpec, NodeState, NodeStatus, Role};
+pub use payload::{Payload, PayloadBytes, PayloadKind, PayloadRef, PayloadSpec};
 pub use service::{
-    Constraint, ConstraintKey, ContainerSpec, DYNAMIC_PORT_FIRST, DYNAMIC_PORT_LAST, EndpointMode, Mode,
-    NetworkAttachment, PortSpec, Protocol, PublishMode, PublishedPort, RestartCondition, RestartPolicy, Service,
-    ServiceSpec, VirtualIp,
+    Constraint, ConstraintKey, ContainerSpec, DYNAMIC_PORT_FIRST, DYNAMIC_PORT_LAST, Device, DnsConfig, Driver,
+    EndpointMode, FailureAction, GenericResource, HealthCheck, HealthTest, JobStatus, Limits, Mode, Mount, MountKind,
+    NetworkAttachment, Placement, Platform, PortSpec, PreviousSpec, Probe, ProbeTarget, Propagation, Protocol,
+    PublishMode, PublishedPort, PullPolicy, Ratio, Reservations, Resources, RestartCondition, RestartPolicy, Service,
+    ServiceSpec, SpreadOver, Ulimit, Ulimits, UpdateOrder, UpdatePolicy, UpdateState, UpdateStatus, VirtualIp,
 };
 pub use task::{DesiredState, Slot, Task, TaskState, TaskStatus};
 pub use time::Timestamp;

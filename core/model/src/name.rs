@@ -18,6 +18,10 @@ pub enum NameKind {
     Service,
     /// A network.
     Network,
+    /// A secret.
+    Secret,
+    /// A config.
+    Config,
     /// A label, alias or host name.
     Other,
 }
@@ -27,6 +31,8 @@ impl NameKind {
         match self {
             Self::Service => "service",
             Self::Network => "network",
+            Self::Secret => "secret",
+            Self::Config => "config",
             Self::Other => "object",
         }
     }

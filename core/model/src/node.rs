@@ -109,6 +109,12 @@ pub struct NodeDescription {
     pub taken_prefixes: Vec<IpNet>,
     /// Ports of the host that a listener or the engine holds; published there they are reported, not captured.
     pub held_ports: Vec<HeldPort>,
+    /// Resources with operators' names that the engine was given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub generic_resources: Vec<crate::GenericResource>,
+    /// Drivers of the engine (`Volume/local`, `Network/bridge`, `Log/json-file`); empty: not said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub plugins: Vec<String>,
     /// Why the container engine does not answer, in words; empty if it does. What is said of the engine is then what it
     /// said last.
     #[serde(default, skip_serializing_if = "String::is_empty")]

@@ -4,7 +4,9 @@ use std::{fmt, num::NonZeroU32, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Attachment, ContainerSpec, Invalid, Name, NodeId, ServiceId, TaskId, Timestamp};
+use crate::{
+    Attachment, ContainerSpec, GenericResource, Invalid, Name, NodeId, PublishedPort, ServiceId, TaskId, Timestamp,
+};
 
 /// The n-th copy of a replicated service, from 1.
 pub type Slot = NonZeroU32;
@@ -113,6 +115,8 @@ pub enum DesiredState {
     Ready,
     /// Running.
     Running,
+    /// Ran to its end: a job's.
+    Complete,
     /// Stopped, kept in the history.
     Shutdown,
     /// Stopped and forgotten.
@@ -125,6 +129,7 @@ impl DesiredState {
         match self {
             Self::Ready => "Ready",
             Self::Running => "Running",
+            Self::Complete => "Complete",
             Self::Shutdown => "Shutdown",
             Self::Remove => "Remove",
         }
@@ -182,17 +187,32 @@ pub struct Task {
     pub not_before: Option<Timestamp>,
     /// How it is.
     pub status: TaskStatus,
+    /// The one node that it is for, of a global service or job; the scheduler looks at no other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pinned: Option<NodeId>,
+    /// Which run of a job it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_iteration: Option<u64>,
+    /// Resources with operators' names that it was given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub generic_resources: Vec<GenericResource>,
+    /// Ports of the task's host that it publishes with mode `host`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub host_ports: Vec<PublishedPort>,
 }
 
 impl Task {
-    /// `service.slot`, as `service ps` prints it.
+    /// `service.slot`, or `service.node` of a global service, as `service ps` prints it.
     pub fn name(&self) -> String {
-        format!("{}.{}", self.service_name, self.slot)
+        match self.pinned {
+            Some(node) => format!("{}.{node}", self.service_name),
+            None => format!("{}.{}", self.service_name, self.slot),
+        }
     }
 
     /// Wanted and not ended.
     pub fn is_live(&self) -> bool {
-        self.desired <= DesiredState::Running && !self.status.state.is_terminal()
+        self.desired < DesiredState::Shutdown && !self.status.state.is_terminal()
     }
 }
 

@@ -101,6 +101,10 @@ pub(crate) fn task(id: u128) -> Task {
         desired: DesiredState::Running,
         not_before: None,
         status: status(TaskState::New, 1_000),
+        pinned: None,
+        job_iteration: None,
+        generic_resources: Vec::new(),
+        host_ports: Vec::new(),
     }
 }
 

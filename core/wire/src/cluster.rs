@@ -21,6 +21,7 @@ impl From<ClusterSettings> for pb::ClusterSettings {
             cert_expiry: nanos(settings.cert_expiry),
             snapshot_interval: settings.snapshot_interval,
             autolock: settings.autolock,
+            allow_privileged: settings.allow_privileged,
         }
     }
 }
@@ -41,6 +42,7 @@ impl TryFrom<pb::ClusterSettings> for ClusterSettings {
             cert_expiry: Duration::from_nanos(settings.cert_expiry),
             snapshot_interval: settings.snapshot_interval,
             autolock: settings.autolock,
+            allow_privileged: settings.allow_privileged,
         })
     }
 }

@@ -6,13 +6,18 @@
 
 mod access;
 mod cluster;
+mod container;
 mod delta;
 mod error;
+mod files;
+mod health;
 mod network;
 mod node;
+mod resources;
 mod scalar;
 mod service;
 mod task;
+mod update;
 mod view;
 
 pub use access::{METHODS, access};

@@ -65,6 +65,8 @@ impl From<NodeDescription> for pb::NodeDescription {
             taken_prefixes: prefixes.map(ToString::to_string).collect(),
             held_ports: to_list(description.held_ports),
             engine_error: description.engine_error,
+            generic_resources: to_list(description.generic_resources),
+            plugins: description.plugins,
         }
     }
 }
@@ -88,6 +90,8 @@ impl TryFrom<pb::NodeDescription> for NodeDescription {
                 .collect::<Result<_, _>>()?,
             held_ports: list("held_ports", description.held_ports)?,
             engine_error: description.engine_error,
+            generic_resources: list("generic_resources", description.generic_resources)?,
+            plugins: description.plugins,
         })
     }
 }

@@ -43,6 +43,12 @@ pub fn message<M: TryFrom<P, Error = WireError>, P>(field: &str, part: Option<P>
     M::try_from(part).map_err(|error| error.within(field))
 }
 
+/// A message within a message, which may be absent.
+pub fn optional<M: TryFrom<P, Error = WireError>, P>(field: &str, part: Option<P>) -> Result<Option<M>, WireError> {
+    let convert = |part| M::try_from(part).map_err(|error| error.within(field));
+    part.map(convert).transpose()
+}
+
 /// A repeated message.
 pub fn list<M: TryFrom<P, Error = WireError>, P>(field: &str, parts: Vec<P>) -> Result<Vec<M>, WireError> {
     let convert = |part| M::try_from(part).map_err(|error| error.within(field));
@@ -113,11 +119,16 @@ choices! {
     PublishMode { Ingress, Host }
     EndpointMode { Vip, Dnsrr }
     RestartCondition { None, OnFailure, Any }
+    FailureAction { Pause, Continue, Rollback }
+    UpdateOrder { StopFirst, StartFirst }
+    UpdateState { Updating, Paused, Completed, RollbackStarted, RollbackPaused, RollbackCompleted }
+    PullPolicy { Missing, Always, Never }
+    Propagation { Private, Rprivate, Shared, Rshared, Slave, Rslave }
     TaskState {
         New, Pending, Assigned, Accepted, Preparing, Ready, Starting, Running,
         Complete, Shutdown, Failed, Rejected, Remove, Orphaned
     }
-    DesiredState { Ready, Running, Shutdown, Remove }
+    DesiredState { Ready, Running, Complete, Shutdown, Remove }
     Role { Worker, Manager }
     Availability { Active, Pause, Drain }
     NodeState { Unknown, Down, Ready }

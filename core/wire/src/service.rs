@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use model::{
-    ContainerSpec, Mode, NameKind, NetworkAttachment, PortSpec, PublishedPort, RestartPolicy, Service, ServiceSpec,
-    VirtualIp,
+    Mode, NameKind, NetworkAttachment, Placement, Platform, PortSpec, PublishedPort, RestartPolicy, Service,
+    ServiceSpec, VirtualIp,
 };
 
 use crate::{
     WireError, pb,
-    scalar::{choice, labels, list, message, name, nanos, parse, port, times, to_labels, to_list},
+    scalar::{choice, labels, list, message, name, nanos, optional, parse, port, times, to_labels, to_list},
 };
 
 impl From<PortSpec> for pb::Port {
@@ -82,41 +82,6 @@ impl TryFrom<pb::RestartPolicy> for RestartPolicy {
     }
 }
 
-impl From<ContainerSpec> for pb::ContainerSpec {
-    fn from(spec: ContainerSpec) -> Self {
-        Self {
-            image: spec.image,
-            command: spec.command,
-            args: spec.args,
-            env: spec.env,
-            labels: to_labels(spec.labels),
-            hostname: spec.hostname,
-            dir: spec.dir,
-            user: spec.user,
-            stop_grace: nanos(spec.stop_grace),
-            registry_auth: spec.registry_auth,
-        }
-    }
-}
-
-impl TryFrom<pb::ContainerSpec> for ContainerSpec {
-    type Error = WireError;
-    fn try_from(spec: pb::ContainerSpec) -> Result<Self, WireError> {
-        Ok(Self {
-            image: spec.image,
-            command: spec.command,
-            args: spec.args,
-            env: spec.env,
-            labels: labels("labels", spec.labels)?,
-            hostname: spec.hostname,
-            dir: spec.dir,
-            user: spec.user,
-            stop_grace: Duration::from_nanos(spec.stop_grace),
-            registry_auth: spec.registry_auth,
-        })
-    }
-}
-
 impl From<NetworkAttachment> for pb::NetworkAttachment {
     fn from(attachment: NetworkAttachment) -> Self {
         Self {
@@ -141,48 +106,99 @@ impl From<Mode> for pb::service_spec::Mode {
     fn from(mode: Mode) -> Self {
         match mode {
             Mode::Replicated { replicas } => Self::Replicated(pb::ReplicatedMode { replicas }),
+            Mode::Global => Self::Global(pb::GlobalMode {}),
+            Mode::ReplicatedJob {
+                max_concurrent,
+                total_completions,
+            } => Self::ReplicatedJob(pb::ReplicatedJobMode {
+                max_concurrent,
+                total_completions,
+            }),
+            Mode::GlobalJob => Self::GlobalJob(pb::GlobalJobMode {}),
         }
     }
 }
 
 impl From<pb::service_spec::Mode> for Mode {
     fn from(mode: pb::service_spec::Mode) -> Self {
+        use pb::service_spec::Mode as Wire;
         match mode {
-            pb::service_spec::Mode::Replicated(pb::ReplicatedMode { replicas }) => Self::Replicated { replicas },
+            Wire::Replicated(mode) => Self::Replicated {
+                replicas: mode.replicas,
+            },
+            Wire::Global(pb::GlobalMode {}) => Self::Global,
+            Wire::ReplicatedJob(mode) => Self::ReplicatedJob {
+                max_concurrent: mode.max_concurrent,
+                total_completions: mode.total_completions,
+            },
+            Wire::GlobalJob(pb::GlobalJobMode {}) => Self::GlobalJob,
         }
+    }
+}
+
+impl From<Platform> for pb::Platform {
+    fn from(Platform { os, arch }: Platform) -> Self {
+        Self { os, arch }
+    }
+}
+
+impl TryFrom<pb::Platform> for Platform {
+    type Error = WireError;
+    fn try_from(pb::Platform { os, arch }: pb::Platform) -> Result<Self, WireError> {
+        Ok(Self { os, arch })
     }
 }
 
 impl From<ServiceSpec> for pb::ServiceSpec {
     fn from(spec: ServiceSpec) -> Self {
+        let placement = spec.placement;
         Self {
             name: spec.name.into(),
             labels: to_labels(spec.labels),
             container: Some(spec.container.into()),
             mode: Some(spec.mode.into()),
-            constraints: spec.constraints.into_iter().map(String::from).collect(),
-            restart: Some(spec.restart.into()),
+            constraints: placement.constraints.into_iter().map(String::from).collect(),
+            restart: spec.restart.map(Into::into),
             networks: to_list(spec.networks),
             endpoint_mode: pb::EndpointMode::from(spec.endpoint_mode).into(),
             ports: to_list(spec.ports),
+            preferences: placement.preferences.into_iter().map(String::from).collect(),
+            max_replicas: placement.max_replicas,
+            platforms: to_list(placement.platforms),
+            update: spec.update.map(Into::into),
+            rollback: spec.rollback.map(Into::into),
+            force_update: spec.force_update,
         }
     }
+}
+
+fn placement(spec: &mut pb::ServiceSpec) -> Result<Placement, WireError> {
+    let constraints = spec.constraints.iter().map(|text| parse("constraints", text));
+    let preferences = spec.preferences.iter().map(|text| parse("preferences", text));
+    Ok(Placement {
+        constraints: constraints.collect::<Result<_, _>>()?,
+        preferences: preferences.collect::<Result<_, _>>()?,
+        max_replicas: spec.max_replicas,
+        platforms: list("platforms", std::mem::take(&mut spec.platforms))?,
+    })
 }
 
 impl TryFrom<pb::ServiceSpec> for ServiceSpec {
     type Error = WireError;
 
     /// Networks must be ids here: whoever takes a request with names resolves them first.
-    fn try_from(spec: pb::ServiceSpec) -> Result<Self, WireError> {
+    fn try_from(mut spec: pb::ServiceSpec) -> Result<Self, WireError> {
         let mode = spec.mode.ok_or_else(|| WireError::new("mode", "missing"))?;
-        let constraints = spec.constraints.iter().map(|text| parse("constraints", text));
         let spec = Self {
+            placement: placement(&mut spec)?,
             name: name("name", NameKind::Service, &spec.name)?,
             labels: labels("labels", spec.labels)?,
             container: message("container", spec.container)?,
             mode: mode.into(),
-            constraints: constraints.collect::<Result<_, _>>()?,
-            restart: message("restart", spec.restart)?,
+            restart: optional("restart", spec.restart)?,
+            update: optional("update", spec.update)?,
+            rollback: optional("rollback", spec.rollback)?,
+            force_update: spec.force_update,
             networks: list("networks", spec.networks)?,
             endpoint_mode: choice::<pb::EndpointMode, _>("endpoint_mode", spec.endpoint_mode)?,
             ports: list("ports", spec.ports)?,
@@ -222,6 +238,9 @@ impl From<Service> for pb::Service {
             spec_version: service.spec_version,
             vips: to_list(service.vips),
             ports: to_list(service.ports),
+            previous: service.previous.map(|previous| (*previous).into()),
+            update_status: service.update_status.map(Into::into),
+            job_status: service.job_status.map(Into::into),
         }
     }
 }
@@ -239,6 +258,9 @@ impl TryFrom<pb::Service> for Service {
             spec_version: service.spec_version,
             vips: list("vips", service.vips)?,
             ports: list("ports", service.ports)?,
+            previous: optional("previous", service.previous)?.map(Box::new),
+            update_status: optional("update_status", service.update_status)?,
+            job_status: optional("job_status", service.job_status)?,
         })
     }
 }

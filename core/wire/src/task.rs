@@ -55,6 +55,10 @@ impl From<Task> for pb::Task {
             desired: pb::DesiredState::from(task.desired).into(),
             not_before: task.not_before.map(|at| at.0),
             status: Some(task.status.into()),
+            pinned: task.pinned.map(|node| node.to_string()),
+            job_iteration: task.job_iteration,
+            generic_resources: to_list(task.generic_resources),
+            host_ports: to_list(task.host_ports),
         }
     }
 }
@@ -78,6 +82,10 @@ impl TryFrom<pb::Task> for Task {
             desired: choice::<pb::DesiredState, _>("desired", task.desired)?,
             not_before: task.not_before.map(Timestamp),
             status: message("status", task.status)?,
+            pinned: parse_optional("pinned", task.pinned.as_deref())?,
+            job_iteration: task.job_iteration,
+            generic_resources: list("generic_resources", task.generic_resources)?,
+            host_ports: list("host_ports", task.host_ports)?,
         })
     }
 }

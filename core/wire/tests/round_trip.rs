@@ -29,22 +29,139 @@ fn full_spec() -> ServiceSpec {
     spec.container.hostname = Some("h".into());
     spec.container.dir = Some("/tmp".into());
     spec.container.user = Some("1000".into());
-    spec.container.stop_grace = Duration::from_millis(1500);
+    spec.container.stop_grace = Some(Duration::from_millis(1500));
     spec.container.registry_auth = Some("e30=".into());
     spec.mode = Mode::Replicated { replicas: 3 };
-    spec.constraints = vec!["node.role!=manager".parse().unwrap()];
-    spec.restart = RestartPolicy {
+    spec.placement.constraints = vec!["node.role!=manager".parse().unwrap()];
+    spec.restart = Some(RestartPolicy {
         condition: RestartCondition::OnFailure,
         delay: Duration::from_nanos(7),
         max_attempts: 2,
         window: Duration::from_secs(60),
-    };
+    });
     spec.networks = vec![NetworkAttachment {
         network: NetworkId::from_bits(1),
         aliases: vec![name("www")],
     }];
     spec.ports = vec!["8080:80".parse().unwrap(), "53/udp".parse().unwrap()];
+    spec.placement.preferences = vec![
+        "node.labels.rack".parse().unwrap(),
+        "engine.labels.zone".parse().unwrap(),
+    ];
+    spec.placement.max_replicas = 2;
+    spec.placement.platforms = vec![Platform {
+        os: "linux".into(),
+        arch: "arm64".into(),
+    }];
+    spec.update = Some(UpdatePolicy {
+        parallelism: 0,
+        delay: Duration::from_secs(2),
+        failure_action: FailureAction::Rollback,
+        monitor: Duration::from_secs(3),
+        max_failure_ratio: Ratio::new(250_000).unwrap(),
+        order: UpdateOrder::StartFirst,
+    });
+    spec.rollback = Some(UpdatePolicy::default());
+    spec.force_update = 7;
+    equip(&mut spec.container);
     spec
+}
+
+/// Sets everything of a container that is not set yet.
+fn equip(container: &mut ContainerSpec) {
+    container.pull = PullPolicy::Always;
+    container.groups = vec!["audio".into()];
+    container.hosts = vec!["192.0.2.9 db db.example".into()];
+    container.dns = DnsConfig {
+        nameservers: vec!["192.0.2.53".parse().unwrap()],
+        search: vec!["example".into()],
+        options: vec!["ndots:1".into()],
+    };
+    (container.tty, container.open_stdin, container.init, container.read_only) = (true, true, Some(false), true);
+    container.stop_signal = Some("SIGQUIT".into());
+    container.cap_add = vec!["CAP_NET_ADMIN".into()];
+    container.cap_drop = vec!["ALL".into()];
+    container.sysctls = [("net.core.somaxconn".to_owned(), "1024".to_owned())].into();
+    container.ulimits = [("nofile".to_owned(), Ulimit { soft: 1, hard: -1 })].into();
+    container.oom_score_adj = -5;
+    container.privileged = true;
+    container.devices = vec![Device {
+        host: "/dev/fuse".into(),
+        container: "/dev/fuse".into(),
+        permissions: "rw".into(),
+    }];
+    container.mounts = mounts();
+    container.secrets = vec![PayloadRef::of(PayloadId::from_bits(7), name("password"))];
+    container.configs = vec![PayloadRef {
+        target: "/etc/app.toml".into(),
+        mode: 0o400,
+        ..PayloadRef::of(PayloadId::from_bits(8), name("app"))
+    }];
+    container.resources = Resources {
+        limits: Limits {
+            nano_cpus: 500_000_000,
+            memory_bytes: 64 << 20,
+            pids: 100,
+        },
+        reservations: Reservations {
+            nano_cpus: 1,
+            memory_bytes: 2,
+            generic: vec!["gpu=2".parse().unwrap()],
+        },
+        memory_swap: Some(-1),
+        memory_swappiness: Some(10),
+    };
+    container.log_driver = Some(driver());
+    container.health = Some(HealthCheck {
+        test: HealthTest::None,
+        interval: Some(Duration::from_secs(1)),
+        timeout: None,
+        retries: Some(3),
+        start_period: Some(Duration::ZERO),
+        start_interval: None,
+    });
+    container.probe = Some(Probe::of("http://:80/healthz".parse().unwrap()));
+    container.ready_command = vec!["true".into()];
+}
+
+fn driver() -> Driver {
+    Driver {
+        name: "local".into(),
+        options: [("max-size".to_owned(), "1m".to_owned())].into(),
+    }
+}
+
+fn mounts() -> Vec<Mount> {
+    let kinds = [
+        MountKind::Bind {
+            propagation: Some(Propagation::Rshared),
+            non_recursive: true,
+            create_host_path: true,
+        },
+        MountKind::Volume {
+            no_copy: true,
+            labels: [("a".to_owned(), "b".to_owned())].into(),
+            driver: Some(driver()),
+            subpath: "part".into(),
+        },
+        MountKind::Tmpfs {
+            size_bytes: 1 << 20,
+            mode: 0o700,
+        },
+        MountKind::Image { subpath: String::new() },
+    ];
+    let mount = |(at, kind): (usize, MountKind)| Mount {
+        source: if matches!(kind, MountKind::Tmpfs { .. }) {
+            ""
+        } else {
+            "/srv"
+        }
+        .into(),
+        target: format!("/mnt/{at}"),
+        read_only: at == 0,
+        kind,
+    };
+    kinds.into_iter().enumerate().map(mount).collect()
 }
 
 fn vip() -> VirtualIp {
@@ -73,6 +190,20 @@ fn service() -> Service {
         spec_version: 4,
         vips: vec![vip()],
         ports: vec![published()],
+        previous: Some(Box::new(PreviousSpec {
+            spec: ServiceSpec::new(name("web"), "web:0"),
+            spec_version: 3,
+        })),
+        update_status: Some(UpdateStatus {
+            state: UpdateState::RollbackPaused,
+            started_at: Timestamp(3),
+            completed_at: Some(Timestamp(4)),
+            message: "update paused".into(),
+        }),
+        job_status: Some(JobStatus {
+            iteration: 2,
+            last_execution: Timestamp(9),
+        }),
     }
 }
 
@@ -104,6 +235,10 @@ fn task(state: TaskState, node: Option<NodeId>) -> Task {
             exit_code: node.map(|_| -1),
             engine_restarted: node.is_some(),
         },
+        pinned: node,
+        job_iteration: node.map(|_| 2),
+        generic_resources: vec!["gpu=2".parse().unwrap(), "gpu=uuid1".parse().unwrap()],
+        host_ports: vec![published()],
     }
 }
 
@@ -148,6 +283,8 @@ fn description() -> NodeDescription {
             holder: "sshd".into(),
         }],
         engine_error: "the container engine does not answer".into(),
+        generic_resources: vec!["gpu=4".parse().unwrap()],
+        plugins: vec!["Log/json-file".into()],
     }
 }
 
@@ -198,6 +335,23 @@ fn view() -> NodeView {
 fn services_survive() {
     survives::<_, pb::Service>(service());
     survives::<_, pb::ServiceSpec>(ServiceSpec::new(name("w"), "busybox"));
+}
+
+#[test]
+fn every_mode_survives() {
+    let modes = [
+        Mode::Global,
+        Mode::GlobalJob,
+        Mode::ReplicatedJob {
+            max_concurrent: 2,
+            total_completions: 5,
+        },
+    ];
+    for mode in modes {
+        let mut spec = ServiceSpec::new(name("w"), "busybox");
+        spec.mode = mode;
+        survives::<_, pb::ServiceSpec>(spec);
+    }
 }
 
 #[test]
@@ -271,6 +425,7 @@ fn cluster_settings_survive() {
         heartbeat_ms: 5000,
         cert_expiry: Duration::from_secs(7200),
         autolock: true,
+        allow_privileged: true,
         ..ClusterSettings::default()
     });
 }

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use model::{Mode, Service, Task, TaskState};
+use model::{Service, Task, TaskState};
 
 use crate::{client::Client, failure::Failure, terminal};
 
@@ -73,7 +73,7 @@ struct Progress {
 
 impl Progress {
     fn of(service: &Service, tasks: &[Task]) -> Self {
-        let Mode::Replicated { replicas } = service.spec.mode;
+        let replicas = service.spec.replicas().unwrap_or_default();
         let newest = newest_by_slot(tasks.iter());
         let faults = newest_by_slot(tasks.iter().filter(|task| !task.status.err.is_empty()));
         let up = |task: &&Task| task.is_live() && task.status.state == TaskState::Running;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use model::{
-    ContainerSpec, EndpointMode, Mode, Network, Node, PortSpec, PublishMode, PublishedPort, RestartCondition, Role,
-    Service, ServiceSpec, Task, Timestamp,
+    ContainerSpec, EndpointMode, Network, Node, PortSpec, PublishMode, PublishedPort, RestartCondition, Role, Service,
+    ServiceSpec, Task, Timestamp,
 };
 use serde_json::{Value, json};
 
@@ -56,12 +56,13 @@ pub fn service_json(service: &Service) -> Value {
 }
 
 fn service_spec(spec: &ServiceSpec) -> Value {
-    let Mode::Replicated { replicas } = spec.mode;
+    let replicas = spec.replicas().unwrap_or_default();
     let networks = spec.networks.iter().map(|attachment| {
         let aliases = attachment.aliases.iter().map(|alias| alias.as_str());
         json!({ "Target": attachment.network.to_string(), "Aliases": aliases.collect::<Vec<_>>() })
     });
-    let constraints = spec.constraints.iter().map(ToString::to_string);
+    let restart = spec.restart_policy();
+    let constraints = spec.placement.constraints.iter().map(ToString::to_string);
     json!({
         "Name": spec.name.as_str(),
         "Labels": spec.labels,
@@ -69,10 +70,10 @@ fn service_spec(spec: &ServiceSpec) -> Value {
             "ContainerSpec": container(&spec.container),
             "Resources": { "Limits": {}, "Reservations": {} },
             "RestartPolicy": {
-                "Condition": condition(spec.restart.condition),
-                "Delay": nanos(spec.restart.delay),
-                "MaxAttempts": spec.restart.max_attempts,
-                "Window": nanos(spec.restart.window),
+                "Condition": condition(restart.condition),
+                "Delay": nanos(restart.delay),
+                "MaxAttempts": restart.max_attempts,
+                "Window": nanos(restart.window),
             },
             "Placement": { "Constraints": constraints.collect::<Vec<_>>() },
             "Networks": networks.collect::<Vec<_>>(),
@@ -93,7 +94,7 @@ fn container(spec: &ContainerSpec) -> Value {
         ("Env", (!spec.env.is_empty()).then(|| json!(spec.env))),
         ("Dir", spec.dir.as_ref().map(|text| json!(text))),
         ("User", spec.user.as_ref().map(|text| json!(text))),
-        ("StopGracePeriod", Some(json!(nanos(spec.stop_grace)))),
+        ("StopGracePeriod", Some(json!(nanos(spec.stop_grace())))),
     ];
     let mut value = json!({ "Image": spec.image });
     for (name, part) in optional {

@@ -1,6 +1,6 @@
 //! Rows of `node ls`, `network ls` and `service ls`.
 
-use model::{Mode, Network, Node, PublishedPort, Role, Service};
+use model::{Network, Node, PublishedPort, Role, Service};
 use serde_json::json;
 
 use super::table::{Listing, Row};
@@ -113,7 +113,7 @@ pub fn service_rows(mut services: Vec<Service>, running: impl Fn(&Service) -> us
         } else {
             service.id.short()
         };
-        let Mode::Replicated { replicas } = service.spec.mode;
+        let replicas = service.spec.replicas().unwrap_or_default();
         let name = service.spec.name.as_str();
         let replicas = format!("{}/{replicas}", running(service));
         let ports = service.ports.iter().map(port).collect::<Vec<_>>().join(", ");

@@ -2,20 +2,20 @@
 
 use std::{collections::BTreeMap, fmt::Write};
 
-use model::{EndpointMode, Mode, NetworkId, Node, Role, Service};
+use model::{EndpointMode, NetworkId, Node, Role, Service};
 
 use super::inspect::publish_mode;
 
 /// A service, as docker prints it; networks by name where `names` has them.
 pub fn service_text(service: &Service, names: &BTreeMap<NetworkId, String>) -> String {
     let spec = &service.spec;
-    let Mode::Replicated { replicas } = spec.mode;
+    let replicas = spec.replicas().unwrap_or_default();
     let mut text = format!("\nID:\t\t{}\nName:\t\t{}\n", service.id, spec.name);
     map(&mut text, "Labels:", &spec.labels);
     let _ = write!(text, "Service Mode:\tReplicated\n Replicas:\t{replicas}\n");
     text.push_str("Placement:\n");
-    if !spec.constraints.is_empty() {
-        let constraints: Vec<_> = spec.constraints.iter().map(ToString::to_string).collect();
+    if !spec.placement.constraints.is_empty() {
+        let constraints: Vec<_> = spec.placement.constraints.iter().map(ToString::to_string).collect();
         let _ = writeln!(text, " Constraints:\t[{}]", constraints.join(" "));
     }
     container(&mut text, service);

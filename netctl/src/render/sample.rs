@@ -47,6 +47,9 @@ pub fn service() -> Service {
             protocol: Protocol::Tcp,
             mode: PublishMode::Ingress,
         }],
+        previous: None,
+        update_status: None,
+        job_status: None,
     }
 }
 
@@ -74,6 +77,8 @@ pub fn node(bits: u128, role: Role) -> Node {
             taken_prefixes: Vec::new(),
             held_ports: Vec::new(),
             engine_error: String::new(),
+            generic_resources: Vec::new(),
+            plugins: Vec::new(),
         }),
         status: NodeStatus {
             state: NodeState::Ready,
@@ -109,5 +114,9 @@ pub fn task(bits: u128, slot: u32, created: i64, state: TaskState, desired: Desi
             exit_code: None,
             engine_restarted: false,
         },
+        pinned: None,
+        job_iteration: None,
+        generic_resources: Vec::new(),
+        host_ports: Vec::new(),
     }
 }

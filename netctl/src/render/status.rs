@@ -4,7 +4,7 @@ mod reach;
 
 use std::{collections::BTreeMap, fmt::Write};
 
-use model::{Mode, Node, NodeState, Role, Service, ServiceId};
+use model::{Node, NodeState, Role, Service, ServiceId};
 use serde_json::{Value, json};
 use wire::pb::{InfoResponse, NodeProbe};
 
@@ -143,7 +143,7 @@ impl Health {
 
     fn services(&mut self, cluster: &Cluster) {
         let counts = cluster.services.iter().map(|service| {
-            let Mode::Replicated { replicas } = service.spec.mode;
+            let replicas = service.spec.replicas().unwrap_or_default();
             let running = cluster.running.get(&service.id).copied().unwrap_or_default();
             (service.spec.name.as_str(), running, replicas as usize)
         });

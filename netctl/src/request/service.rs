@@ -30,9 +30,9 @@ pub fn service_spec(args: &ServiceCreateArgs, dice: u128) -> Result<pb::ServiceS
     let mut spec = ServiceSpec::new(name, image);
     spec.labels = labels(&args.label)?;
     spec.mode = mode(args)?;
-    spec.constraints = parse_all::<Constraint>(&args.constraint)?;
+    spec.placement.constraints = parse_all::<Constraint>(&args.constraint)?;
     spec.ports = parse_all::<PortSpec>(&args.publish)?;
-    spec.restart = restart(args)?;
+    spec.restart = Some(restart(args)?);
     spec.endpoint_mode = match args.endpoint_mode {
         EndpointModeArg::Vip => EndpointMode::Vip,
         EndpointModeArg::Dnsrr => EndpointMode::Dnsrr,
@@ -44,7 +44,7 @@ pub fn service_spec(args: &ServiceCreateArgs, dice: u128) -> Result<pb::ServiceS
     spec.container.hostname = args.hostname.clone();
     spec.container.dir = args.workdir.clone();
     spec.container.user = args.user.clone();
-    spec.container.stop_grace = duration("--stop-grace-period", &args.stop_grace_period)?;
+    spec.container.stop_grace = Some(duration("--stop-grace-period", &args.stop_grace_period)?);
     spec.validate()?;
     let mut spec = pb::ServiceSpec::from(spec);
     spec.networks = networks(&args.network)?;
@@ -193,7 +193,7 @@ mod tests {
         assert_eq!(spec.mode, Mode::Replicated { replicas: 3 });
         assert_eq!(spec.ports, ["8080:80", "53:53/udp"].map(|text| text.parse().unwrap()));
         assert_eq!(spec.container.env, ["A=b", "C=d"]);
-        assert_eq!(spec.constraints[0].to_string(), "node.role==worker");
+        assert_eq!(spec.placement.constraints[0].to_string(), "node.role==worker");
         assert_eq!(
             (spec.labels["tier"].as_str(), spec.container.labels["x"].as_str()),
             ("front", "y")
@@ -204,14 +204,14 @@ mod tests {
             (spec.container.dir.as_deref(), spec.container.user.as_deref()),
             (Some("/tmp"), Some("1000"))
         );
-        assert_eq!(spec.container.stop_grace, Duration::from_secs(3));
+        assert_eq!(spec.container.stop_grace(), Duration::from_secs(3));
         let restart = RestartPolicy {
             condition: RestartCondition::OnFailure,
             delay: Duration::from_secs(1),
             max_attempts: 2,
             window: Duration::from_secs(60),
         };
-        assert_eq!(spec.restart, restart);
+        assert_eq!(spec.restart, Some(restart));
     }
 
     #[test]

@@ -24,10 +24,12 @@ pub fn update_spec(spec: &mut ServiceSpec, args: &ServiceUpdateArgs) -> Result<(
     spec.labels.retain(|key, _| !args.label_rm.contains(key));
     spec.labels.extend(labels(&args.label_add)?);
     let removed = parse_all::<Constraint>(&args.constraint_rm)?;
-    spec.constraints.retain(|constraint| !removed.contains(constraint));
+    spec.placement
+        .constraints
+        .retain(|constraint| !removed.contains(constraint));
     for constraint in parse_all::<Constraint>(&args.constraint_add)? {
-        if !spec.constraints.contains(&constraint) {
-            spec.constraints.push(constraint);
+        if !spec.placement.constraints.contains(&constraint) {
+            spec.placement.constraints.push(constraint);
         }
     }
     update_ports(&mut spec.ports, args)?;
@@ -75,7 +77,7 @@ mod tests {
         let mut spec = ServiceSpec::new("web".parse().unwrap(), "web:1");
         spec.container.env = vec!["A=1".into(), "B=2".into()];
         spec.ports = vec!["8080:80".parse().unwrap()];
-        spec.constraints = vec!["node.role==worker".parse().unwrap()];
+        spec.placement.constraints = vec!["node.role==worker".parse().unwrap()];
         let words = format!("netctl service update {line} web");
         let cli = Cli::try_parse_from(words.split_whitespace()).map_err(|error| error.to_string())?;
         let Command::Service(ServiceCommand::Update(args)) = cli.command else {
@@ -88,7 +90,7 @@ mod tests {
     #[test]
     fn each_flag_changes_its_part_only() {
         let spec = updated("--image web:2 --replicas 4").unwrap();
-        assert_eq!((spec.container.image.as_str(), spec.replicas()), ("web:2", 4));
+        assert_eq!((spec.container.image.as_str(), spec.replicas()), ("web:2", Some(4)));
         assert_eq!(spec.container.env, ["A=1", "B=2"]);
     }
 
@@ -101,7 +103,7 @@ mod tests {
     fn ports_and_constraints_come_and_go() {
         let spec = updated("--publish-add 9090:80 --constraint-rm node.role==worker").unwrap();
         assert_eq!(spec.ports, ["9090:80".parse().unwrap()]);
-        assert!(spec.constraints.is_empty());
+        assert!(spec.placement.constraints.is_empty());
         assert!(updated("--publish-rm 80").unwrap().ports.is_empty());
         assert!(updated("--publish-rm 81").unwrap_err().contains("--publish-rm 81"));
     }

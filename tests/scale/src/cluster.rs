@@ -83,7 +83,7 @@ impl Cluster {
                 aliases: Vec::new(),
             }];
             if constrained {
-                spec.constraints = vec!["node.labels.disk==ssd".parse()?];
+                spec.placement.constraints = vec!["node.labels.disk==ssd".parse()?];
             }
             let id = ServiceId::from_bits(scattered(u128::from(number)));
             let command = plan_create_service(&self.state, id, NOW, spec)?;

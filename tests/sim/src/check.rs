@@ -231,7 +231,7 @@ pub fn converged(state: &State, machines: &[Machine], now: Timestamp) -> Checked
             .iter()
             .filter(|task| task.node.is_none() && !task.status.err.is_empty())
             .count();
-        let (filled, wanted) = (running + explained, service.spec.replicas() as usize);
+        let (filled, wanted) = (running + explained, service.spec.replicas().unwrap_or(0) as usize);
         let enough = filled == wanted || (filled < wanted && may_stay_empty(service));
         ensure!(
             enough,
@@ -264,7 +264,8 @@ pub fn converged(state: &State, machines: &[Machine], now: Timestamp) -> Checked
 
 /// The restart policy may have given up a slot.
 fn may_stay_empty(service: &Service) -> bool {
-    service.spec.restart.condition != RestartCondition::Any || service.spec.restart.max_attempts > 0
+    let policy = service.spec.restart_policy();
+    policy.condition != RestartCondition::Any || policy.max_attempts > 0
 }
 
 fn settled(state: &State, machine: &Machine) -> Checked {

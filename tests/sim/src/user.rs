@@ -6,7 +6,7 @@ use std::time::Duration;
 use control::{plan_create_network, plan_create_service, plan_update_service};
 use model::{
     Availability, Mode, NetworkAttachment, NetworkId, NetworkSpec, NodeState, PortSpec, RequestId, RestartCondition,
-    Service, ServiceId, ServiceSpec, Timestamp,
+    RestartPolicy, Service, ServiceId, ServiceSpec, Timestamp,
 };
 use store::{Command, Entry, Refused, View};
 
@@ -120,13 +120,17 @@ fn create_service(view: &View, now: Timestamp, dice: &mut Dice) -> Planned {
     };
     spec.networks = joined.into_iter().map(attach).collect();
     spec.ports = ports(dice);
-    spec.restart.delay = Duration::from_millis(dice.between(0, 6000));
+    let mut restart = RestartPolicy {
+        delay: Duration::from_millis(dice.between(0, 6000)),
+        ..RestartPolicy::default()
+    };
     if dice.chance(200) {
-        spec.restart.condition = dice.pick(&[RestartCondition::None, RestartCondition::OnFailure])?;
+        restart.condition = dice.pick(&[RestartCondition::None, RestartCondition::OnFailure])?;
     }
     if dice.chance(100) {
-        spec.restart.max_attempts = dice.between(1, 7) as u32;
+        restart.max_attempts = dice.between(1, 7) as u32;
     }
+    spec.restart = Some(restart);
     Some(plan_create_service(view, ServiceId::from_bits(dice.id()), now, spec))
 }
 

@@ -151,6 +151,8 @@ pub(super) fn description() -> NodeDescription {
         taken_prefixes: vec![],
         held_ports: vec![],
         engine_error: String::new(),
+        generic_resources: Vec::new(),
+        plugins: Vec::new(),
     }
 }
 

@@ -62,7 +62,7 @@ fn happen(bed: &mut Bed, services: &[ServiceId], what: Happening) {
             if let Some(id) = service(number, bed) {
                 let constraint = "node.hostname!=n1".parse().unwrap();
                 bed.update(id, |spec| {
-                    spec.constraints = if on { vec![constraint] } else { Vec::new() }
+                    spec.placement.constraints = if on { vec![constraint] } else { Vec::new() }
                 });
             }
         }

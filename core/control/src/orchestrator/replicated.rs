@@ -60,7 +60,7 @@ fn tend(draft: &mut Draft<'_>, service: &Service, container: &Arc<ContainerSpec>
         return false;
     }
     let Some(last) = slot.newest() else { return false };
-    let policy = &service.spec.restart;
+    let policy = &service.spec.restart_policy();
     let next = restart::after(policy, service.spec_version, &slot.tasks, last, draft.now);
     if next == Next::Wait {
         return false;
@@ -102,6 +102,10 @@ fn create(draft: &mut Draft<'_>, service: &Service, container: &Arc<ContainerSpe
         },
         not_before: delayed,
         status: created(now),
+        pinned: None,
+        job_iteration: None,
+        generic_resources: Vec::new(),
+        host_ports: Vec::new(),
     })));
 }
 

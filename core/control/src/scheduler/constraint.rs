@@ -10,6 +10,7 @@ use model::{Constraint, ConstraintKey, Node, Service};
 pub(crate) fn meets_constraints(service: &Service, node: &Node) -> bool {
     service
         .spec
+        .placement
         .constraints
         .iter()
         .all(|constraint| meets(constraint, node))

@@ -12,7 +12,8 @@ fn scale(bed: &mut Bed, service: ServiceId, replicas: u32) {
 
 #[test]
 fn a_task_without_a_node_says_why_and_is_placed_when_one_fits() {
-    let constrained = |spec: &mut ServiceSpec| spec.constraints = vec!["node.labels.disk==ssd".parse().unwrap()];
+    let constrained =
+        |spec: &mut ServiceSpec| spec.placement.constraints = vec!["node.labels.disk==ssd".parse().unwrap()];
     let (mut bed, web) = web(3, 1, constrained);
     bed.node_status(1, NodeState::Down);
     bed.settle();

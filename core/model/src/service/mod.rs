@@ -2,16 +2,30 @@
 
 mod constraint;
 mod container;
+mod health;
+mod mode;
+mod mount;
+mod placement;
 mod port;
+mod resources;
+mod restart;
+mod update;
 
-use std::{collections::BTreeMap, net::IpAddr, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr};
 
 use serde::{Deserialize, Serialize};
 
 pub use self::{
     constraint::{Constraint, ConstraintKey},
-    container::ContainerSpec,
+    container::{ContainerSpec, Device, DnsConfig, PullPolicy},
+    health::{HealthCheck, HealthTest, Probe, ProbeTarget},
+    mode::Mode,
+    mount::{Driver, Mount, MountKind, Propagation},
+    placement::{Placement, Platform, SpreadOver},
     port::{DYNAMIC_PORT_FIRST, DYNAMIC_PORT_LAST, PortSpec, Protocol, PublishMode, PublishedPort},
+    resources::{GenericResource, Limits, Reservations, Resources, Ulimit, Ulimits},
+    restart::{RestartCondition, RestartPolicy},
+    update::{FailureAction, Ratio, UpdateOrder, UpdatePolicy, UpdateState, UpdateStatus},
 };
 use crate::{Invalid, Name, NetworkId, ServiceId, Timestamp};
 
@@ -22,51 +36,6 @@ pub enum EndpointMode {
     Vip,
     /// By the tasks' addresses.
     Dnsrr,
-}
-
-/// How many tasks. (Global services and jobs come as further variants.)
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Mode {
-    /// This many, anywhere.
-    Replicated {
-        /// Wished number of tasks.
-        replicas: u32,
-    },
-}
-
-/// When an ended task is replaced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum RestartCondition {
-    /// Never.
-    None,
-    /// When it failed.
-    OnFailure,
-    /// Always.
-    Any,
-}
-
-/// How ended tasks are replaced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RestartPolicy {
-    /// When.
-    pub condition: RestartCondition,
-    /// How long to wait before; 5 s by default, as Swarm.
-    pub delay: Duration,
-    /// How often within the window; 0: no limit.
-    pub max_attempts: u32,
-    /// Span in which attempts count; zero: for ever.
-    pub window: Duration,
-}
-
-impl Default for RestartPolicy {
-    fn default() -> Self {
-        Self {
-            condition: RestartCondition::Any,
-            delay: Duration::from_secs(5),
-            max_attempts: 0,
-            window: Duration::ZERO,
-        }
-    }
 }
 
 /// A network that a service's tasks join.
@@ -89,10 +58,16 @@ pub struct ServiceSpec {
     pub container: ContainerSpec,
     /// How many.
     pub mode: Mode,
-    /// Where it may run; all must hold.
-    pub constraints: Vec<Constraint>,
-    /// How ended tasks are replaced.
-    pub restart: RestartPolicy,
+    /// Where it may run.
+    pub placement: Placement,
+    /// How ended tasks are replaced; `None`: by [`RestartPolicy::default`], of jobs those that failed.
+    pub restart: Option<RestartPolicy>,
+    /// How tasks are replaced when this spec changes; `None`: by [`UpdatePolicy::default`].
+    pub update: Option<UpdatePolicy>,
+    /// How they are replaced on the way back; `None`: by [`UpdatePolicy::default`].
+    pub rollback: Option<UpdatePolicy>,
+    /// Another number replaces all tasks although nothing else changed.
+    pub force_update: u64,
     /// Networks to join; empty: an endpoint on the ingress network, with egress and nothing else.
     pub networks: Vec<NetworkAttachment>,
     /// How its name is answered.
@@ -109,8 +84,11 @@ impl ServiceSpec {
             labels: BTreeMap::new(),
             container: ContainerSpec::of(image),
             mode: Mode::Replicated { replicas: 1 },
-            constraints: Vec::new(),
-            restart: RestartPolicy::default(),
+            placement: Placement::default(),
+            restart: None,
+            update: None,
+            rollback: None,
+            force_update: 0,
             networks: Vec::new(),
             endpoint_mode: EndpointMode::Vip,
             ports: Vec::new(),
@@ -120,6 +98,7 @@ impl ServiceSpec {
     /// Checks what the fields must fulfil, alone and together.
     pub fn validate(&self) -> Result<(), Invalid> {
         self.container.validate()?;
+        self.validate_mode()?;
         for (i, port) in self.ports.iter().enumerate() {
             let same = |p: &PortSpec| (p.published, p.protocol) == (port.published, port.protocol);
             if let (Some(number), true) = (port.published, self.ports[..i].iter().any(same)) {
@@ -140,10 +119,51 @@ impl ServiceSpec {
         Ok(())
     }
 
-    /// Wished number of tasks.
-    pub fn replicas(&self) -> u32 {
-        let Mode::Replicated { replicas } = self.mode;
-        replicas
+    fn validate_mode(&self) -> Result<(), Invalid> {
+        if self
+            .rollback
+            .is_some_and(|policy| policy.failure_action == FailureAction::Rollback)
+        {
+            return Err(Invalid::RollbackOfRollback);
+        }
+        if !self.mode.is_job() {
+            return Ok(());
+        }
+        let word = self.mode.word();
+        if self
+            .restart
+            .is_some_and(|policy| policy.condition == RestartCondition::Any)
+        {
+            return Err(Invalid::JobRestartAny);
+        }
+        if self.update.is_some() || self.rollback.is_some() {
+            return Err(Invalid::JobUpdate(word));
+        }
+        if self.ports.iter().any(|port| port.mode == PublishMode::Ingress) {
+            return Err(Invalid::JobPublish(word));
+        }
+        Ok(())
+    }
+
+    /// Wished number of tasks at the same time; `None` if that follows from the nodes, or from how far a job is.
+    pub fn replicas(&self) -> Option<u32> {
+        match self.mode {
+            Mode::Replicated { replicas } => Some(replicas),
+            Mode::Global | Mode::ReplicatedJob { .. } | Mode::GlobalJob => None,
+        }
+    }
+
+    /// How ended tasks are replaced.
+    pub fn restart_policy(&self) -> RestartPolicy {
+        let by_mode = if self.mode.is_job() {
+            RestartCondition::OnFailure
+        } else {
+            RestartCondition::Any
+        };
+        self.restart.unwrap_or(RestartPolicy {
+            condition: by_mode,
+            ..RestartPolicy::default()
+        })
     }
 }
 
@@ -169,12 +189,40 @@ pub struct Service {
     pub updated_at: Timestamp,
     /// What was asked for.
     pub spec: ServiceSpec,
-    /// Counts changes of the spec that need new tasks.
+    /// Number of what tasks are made from: another one for each change that needs new tasks, the old one again after a
+    /// rollback.
     pub spec_version: u64,
     /// One per attached network, unless `dnsrr`.
     pub vips: Vec<VirtualIp>,
     /// Published ports with their numbers.
     pub ports: Vec<PublishedPort>,
+    /// What a rollback brings back; `None` before the first update.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Box<PreviousSpec>>,
+    /// How far the latest update is; `None` before the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub update_status: Option<UpdateStatus>,
+    /// Which run of a job its tasks belong to; `None` for what is no job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_status: Option<JobStatus>,
+}
+
+/// The spec before the latest update.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PreviousSpec {
+    /// What was asked for.
+    pub spec: ServiceSpec,
+    /// Number of what tasks were made from.
+    pub spec_version: u64,
+}
+
+/// The runs of a job: each change of its spec, and each begin by schedule, is another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobStatus {
+    /// Counts the runs, from 0.
+    pub iteration: u64,
+    /// When this one began.
+    pub last_execution: Timestamp,
 }
 
 #[cfg(test)]

@@ -29,6 +29,10 @@ fn task(id: u128, version: u64) -> Task {
             exit_code: None,
             engine_restarted: false,
         },
+        pinned: None,
+        job_iteration: None,
+        generic_resources: Vec::new(),
+        host_ports: Vec::new(),
     }
 }
 

@@ -68,5 +68,9 @@ pub fn task(number: u128) -> Task {
             exit_code: None,
             engine_restarted: false,
         },
+        pinned: None,
+        job_iteration: None,
+        generic_resources: Vec::new(),
+        host_ports: Vec::new(),
     }
 }

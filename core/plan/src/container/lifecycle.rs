@@ -77,7 +77,7 @@ pub fn next(task: &Task, local: &Local, now: Timestamp) -> Option<Step> {
         return None;
     }
     if local.status.state.is_terminal() {
-        return discard(local, task.container.stop_grace);
+        return discard(local, task.container.stop_grace());
     }
     if task.desired >= DesiredState::Shutdown {
         return Some(shut_down(task, local, now));
@@ -120,7 +120,7 @@ fn shut_down(task: &Task, local: &Local, now: Timestamp) -> Step {
     match &local.container {
         Some(container) if container.state == ContainerState::Running => Step::Stop {
             container: container.id.clone(),
-            grace: task.container.stop_grace,
+            grace: task.container.stop_grace(),
         },
         _ => report(local, TaskState::Shutdown, "shutdown", now),
     }

@@ -47,6 +47,9 @@ impl State {
             spec_version: 1,
             vips: new.vips,
             ports: new.ports,
+            previous: None,
+            update_status: None,
+            job_status: None,
         });
         Ok(())
     }

@@ -284,6 +284,8 @@ fn what_an_engine_said_counts_while_it_does_not_answer() {
             taken_prefixes: Vec::new(),
             held_ports: Vec::new(),
             engine_error: error.to_owned(),
+            generic_resources: Vec::new(),
+            plugins: Vec::new(),
         };
         let command = Command::DescribeNode {
             id: NodeId::from_bits(1),

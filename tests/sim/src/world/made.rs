@@ -37,6 +37,8 @@ pub fn node(id: NodeId, number: usize, at: Timestamp) -> Node {
             taken_prefixes: Vec::new(),
             held_ports: Vec::new(),
             engine_error: String::new(),
+            generic_resources: Vec::new(),
+            plugins: Vec::new(),
         }),
         status: NodeStatus {
             state: NodeState::Unknown,

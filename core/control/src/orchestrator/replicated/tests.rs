@@ -3,7 +3,8 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use model::{
-    Availability, DesiredState, Mode, NodeId, NodeState, RestartCondition, ServiceId, Task, TaskState, Timestamp,
+    Availability, DesiredState, Mode, NodeId, NodeState, RestartCondition, RestartPolicy, ServiceId, Task, TaskState,
+    Timestamp,
 };
 use store::Command;
 
@@ -93,7 +94,12 @@ fn a_slot_stays_empty_when_the_policy_says_so() {
         (RestartCondition::OnFailure, TaskState::Failed, true),
         (RestartCondition::Any, TaskState::Complete, true),
     ] {
-        let (mut bed, web) = web(1, 1, |spec| spec.restart.condition = condition);
+        let (mut bed, web) = web(1, 1, |spec| {
+            spec.restart = Some(RestartPolicy {
+                condition,
+                ..RestartPolicy::default()
+            });
+        });
         end(&mut bed, web, state);
         later(&mut bed, 6);
         bed.converge();
@@ -103,7 +109,12 @@ fn a_slot_stays_empty_when_the_policy_says_so() {
 
 #[test]
 fn attempts_are_limited() {
-    let (mut bed, web) = web(1, 1, |spec| spec.restart.max_attempts = 2);
+    let (mut bed, web) = web(1, 1, |spec| {
+        spec.restart = Some(RestartPolicy {
+            max_attempts: 2,
+            ..RestartPolicy::default()
+        });
+    });
     for left in [true, true, false] {
         end(&mut bed, web, TaskState::Failed);
         later(&mut bed, 6);

@@ -98,7 +98,7 @@ fn exit_codes_decide_between_complete_and_failed() {
 fn shutdown_stops_reports_and_then_removes() {
     let mut task = task(1);
     task.desired = DesiredState::Shutdown;
-    std::sync::Arc::make_mut(&mut task.container).stop_grace = Duration::from_secs(3);
+    std::sync::Arc::make_mut(&mut task.container).stop_grace = Some(Duration::from_secs(3));
     let mut local = local(TaskState::Running, Some(ContainerState::Running));
     let stop = next(&task, &local, NOW);
     assert!(matches!(stop, Some(Step::Stop { grace, .. }) if grace == Duration::from_secs(3)));

@@ -1,0 +1,99 @@
+//! How services are updated, and how far that is.
+
+use std::time::Duration;
+
+use model::{JobStatus, PreviousSpec, Ratio, Timestamp, UpdatePolicy, UpdateStatus};
+
+use crate::{
+    WireError, pb,
+    scalar::{choice, message, nanos},
+};
+
+impl From<UpdatePolicy> for pb::UpdatePolicy {
+    fn from(policy: UpdatePolicy) -> Self {
+        Self {
+            parallelism: policy.parallelism,
+            delay: nanos(policy.delay),
+            failure_action: pb::FailureAction::from(policy.failure_action).into(),
+            monitor: nanos(policy.monitor),
+            max_failure_ratio: policy.max_failure_ratio.parts_per_million(),
+            order: pb::UpdateOrder::from(policy.order).into(),
+        }
+    }
+}
+
+impl TryFrom<pb::UpdatePolicy> for UpdatePolicy {
+    type Error = WireError;
+    fn try_from(policy: pb::UpdatePolicy) -> Result<Self, WireError> {
+        let ratio = Ratio::new(policy.max_failure_ratio);
+        Ok(Self {
+            parallelism: policy.parallelism,
+            delay: Duration::from_nanos(policy.delay),
+            failure_action: choice::<pb::FailureAction, _>("failure_action", policy.failure_action)?,
+            monitor: Duration::from_nanos(policy.monitor),
+            max_failure_ratio: ratio.map_err(|reason| WireError::new("max_failure_ratio", reason))?,
+            order: choice::<pb::UpdateOrder, _>("order", policy.order)?,
+        })
+    }
+}
+
+impl From<UpdateStatus> for pb::UpdateStatus {
+    fn from(status: UpdateStatus) -> Self {
+        Self {
+            state: pb::UpdateState::from(status.state).into(),
+            started_at: status.started_at.0,
+            completed_at: status.completed_at.map(|at| at.0),
+            message: status.message,
+        }
+    }
+}
+
+impl TryFrom<pb::UpdateStatus> for UpdateStatus {
+    type Error = WireError;
+    fn try_from(status: pb::UpdateStatus) -> Result<Self, WireError> {
+        Ok(Self {
+            state: choice::<pb::UpdateState, _>("state", status.state)?,
+            started_at: Timestamp(status.started_at),
+            completed_at: status.completed_at.map(Timestamp),
+            message: status.message,
+        })
+    }
+}
+
+impl From<PreviousSpec> for pb::PreviousSpec {
+    fn from(previous: PreviousSpec) -> Self {
+        Self {
+            spec: Some(previous.spec.into()),
+            spec_version: previous.spec_version,
+        }
+    }
+}
+
+impl TryFrom<pb::PreviousSpec> for PreviousSpec {
+    type Error = WireError;
+    fn try_from(previous: pb::PreviousSpec) -> Result<Self, WireError> {
+        Ok(Self {
+            spec: message("spec", previous.spec)?,
+            spec_version: previous.spec_version,
+        })
+    }
+}
+
+impl From<JobStatus> for pb::JobStatus {
+    fn from(status: JobStatus) -> Self {
+        Self {
+            iteration: status.iteration,
+            last_execution: status.last_execution.0,
+        }
+    }
+}
+
+impl TryFrom<pb::JobStatus> for JobStatus {
+    type Error = WireError;
+    fn try_from(status: pb::JobStatus) -> Result<Self, WireError> {
+        Ok(Self {
+            iteration: status.iteration,
+            last_execution: Timestamp(status.last_execution),
+        })
+    }
+}
