@@ -1,6 +1,6 @@
 //! What a new cluster begins with: its authority, its tokens, its first node.
 
-use model::{Cluster, ClusterId, ClusterSecrets, Node, NodeId, NodeSpec, NodeState, NodeStatus, Role};
+use model::{Cluster, ClusterId, ClusterSecrets, Node, NodeId, NodeSpec, NodeState, NodeStatus, Role, Timestamp};
 
 use peer::Subject;
 use seal::UnlockKey;
@@ -52,13 +52,18 @@ pub(crate) fn found_cluster(init: &InitParams) -> Result<(Cluster, NodeCredentia
     Ok((cluster, credentials))
 }
 
-/// The first node.
-pub(crate) fn first_node(config: &ManagerConfig, init: &InitParams, cluster: &Cluster, id: NodeId) -> Node {
+/// A node that is a manager from the start, with this raft id.
+pub(crate) fn manager_node(
+    config: &ManagerConfig,
+    init: &InitParams,
+    at: Timestamp,
+    (id, raft_id): (NodeId, u64),
+) -> Node {
     Node {
         id,
         version: 0,
-        created_at: cluster.created_at,
-        updated_at: cluster.created_at,
+        created_at: at,
+        updated_at: at,
         spec: NodeSpec {
             role: Role::Manager,
             availability: init.availability,
@@ -71,6 +76,6 @@ pub(crate) fn first_node(config: &ManagerConfig, init: &InitParams, cluster: &Cl
             addr: config.node_addr(),
         },
         manager_addr: Some(config.advertise_addr),
-        raft_id: Some(FIRST_MEMBER),
+        raft_id: Some(raft_id),
     }
 }

@@ -9,7 +9,14 @@ use store::View;
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
 use tonic::service::Routes;
 
-use crate::{api::Api, config::NodeCredentials, peers::KnownManager, proposer::Proposer, raft::Published, tls, token};
+use crate::{
+    api::Api,
+    config::NodeCredentials,
+    peers::KnownManager,
+    proposer::Proposer,
+    raft::{Published, ReadError},
+    tls, token,
+};
 
 /// Open connections get this long to end at shutdown.
 const GOODBYE: Duration = Duration::from_secs(2);
@@ -95,6 +102,18 @@ impl ManagerHandle {
     /// old one, knows its peers.
     pub fn tell_managers(&self, managers: Vec<KnownManager>) {
         self.told.send_replace(managers);
+    }
+
+    /// Whether a majority of the managers agrees with this one within a read's time.
+    pub fn has_majority(&self) -> impl Future<Output = Result<bool, ReadError>> + Send + use<> {
+        let proposer = self.api.proposer.clone();
+        async move {
+            match proposer.read().await {
+                Ok(_) => Ok(true),
+                Err(ReadError::NoLeader) => Ok(false),
+                Err(why) => Err(why),
+            }
+        }
     }
 
     /// Waits until raft has let this manager go: its state says so, or another member does. Pending as long as it is one.

@@ -11,6 +11,7 @@
 mod access;
 mod api;
 mod autolock;
+mod backup;
 mod ca;
 mod config;
 mod dispatcher;
@@ -24,9 +25,11 @@ mod proposer;
 pub mod raft;
 mod roles;
 mod start;
+mod takeover;
 mod tls;
 mod token;
 
+pub use backup::{Backup, BackupError, BackupHeader};
 pub use ca::CaError;
 pub use config::{InitParams, ManagerConfig, NodeCredentials};
 pub use handle::ManagerHandle;

@@ -22,7 +22,7 @@ use crate::{
     ca::CaError,
     config::{InitParams, ManagerConfig, NodeCredentials},
     dispatcher::Dispatcher,
-    founding::{FIRST_MEMBER, first_node, found_cluster},
+    founding::{FIRST_MEMBER, found_cluster, manager_node},
     handle::ManagerHandle,
     leader, listener, mint,
     peers::Peers,
@@ -66,6 +66,9 @@ pub enum StartError {
         /// Whose node this is.
         certified: ClusterId,
     },
+    /// It is about to be the only manager, and has nothing to go on with.
+    #[error("this manager was not told anything of the swarm yet: it has no state to go on with")]
+    NoState,
     /// Certificates could not be made.
     #[error(transparent)]
     Ca(#[from] CaError),
@@ -97,9 +100,9 @@ impl Manager {
         init: InitParams,
     ) -> Result<(ManagerHandle, NodeCredentials), StartError> {
         let listener = listener::bind(config.listen_addr).await.map_err(StartError::Listen)?;
-        fill_port(&mut config, &listener)?;
+        Self::fill_port(&mut config, &listener)?;
         let (cluster, credentials) = found_cluster(&init)?;
-        let node = first_node(&config, &init, &cluster, credentials.node);
+        let node = manager_node(&config, &init, cluster.created_at, (credentials.node, FIRST_MEMBER));
         let ingress = NetworkId::from_bits(mint::bits());
         let unlock = autolock::of_cluster(&cluster);
         let first = control::plan_init(&View::default(), cluster, node, ingress)?;
@@ -170,13 +173,33 @@ impl Manager {
         credentials: NodeCredentials,
     ) -> Result<ManagerHandle, StartError> {
         let listener = listener::bind(config.listen_addr).await.map_err(StartError::Listen)?;
-        fill_port(&mut config, &listener)?;
-        let mut handle = run(&config, disk, autolock, listener, credentials.clone())?;
+        Self::run_old(&mut config, listener, disk, autolock, credentials)
+    }
+
+    /// Runs the manager of a log that has a cluster, or will be given one.
+    pub(crate) fn run_old(
+        config: &mut ManagerConfig,
+        listener: TcpListener,
+        disk: RedbDisk,
+        autolock: Autolock,
+        credentials: NodeCredentials,
+    ) -> Result<ManagerHandle, StartError> {
+        Self::fill_port(config, &listener)?;
+        let mut handle = run(config, disk, autolock, listener, credentials.clone())?;
         let (proposer, addr) = (handle.proposer().clone(), config.advertise_addr);
         handle
             .tasks
             .push(tokio::spawn(announce(proposer, credentials.node, addr)));
         Ok(handle)
+    }
+
+    /// Port 0 stands for "any": others must be told which it became.
+    pub(crate) fn fill_port(config: &mut ManagerConfig, listener: &TcpListener) -> Result<(), StartError> {
+        config.listen_addr = listener.local_addr().map_err(StartError::Listen)?;
+        if config.advertise_addr.port() == 0 {
+            config.advertise_addr.set_port(config.listen_addr.port());
+        }
+        Ok(())
     }
 
     /// Whether there is a manager's state in the data folder.
@@ -191,15 +214,6 @@ impl Manager {
             _ => Ok(()),
         }
     }
-}
-
-/// Port 0 stands for "any": others must be told which it became.
-fn fill_port(config: &mut ManagerConfig, listener: &TcpListener) -> Result<(), StartError> {
-    config.listen_addr = listener.local_addr().map_err(StartError::Listen)?;
-    if config.advertise_addr.port() == 0 {
-        config.advertise_addr.set_port(config.listen_addr.port());
-    }
-    Ok(())
 }
 
 /// Tells the others where this manager is now, if that has changed since it last ran. Goes on until they have heard.
@@ -221,7 +235,7 @@ async fn announce(proposer: Proposer, id: NodeId, addr: SocketAddr) {
 }
 
 /// The state must be of the cluster that this node's certificate is for.
-fn own_cluster(config: &ManagerConfig, view: &View, certified: ClusterId) -> Result<(), StartError> {
+pub(crate) fn own_cluster(config: &ManagerConfig, view: &View, certified: ClusterId) -> Result<(), StartError> {
     let found = view.cluster().map(|cluster| cluster.id);
     match found.filter(|found| *found != certified) {
         Some(found) => Err(StartError::OtherCluster {

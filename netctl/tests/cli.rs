@@ -88,6 +88,33 @@ async fn answers_go_to_standard_output() {
 }
 
 #[tokio::test]
+async fn a_backup_goes_to_a_file_and_back_with_a_key_if_it_needs_one() {
+    let stage = Stage::open();
+    let file = stage.folder.path().join("b");
+    let path = file.display();
+    let told = stage.typed(&format!("swarm backup {path}")).await;
+    assert!(told.code == 0 && told.out.contains("(6 bytes)"), "{told:?}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "sealed");
+    // Standard input is empty: so is the key.
+    let refused = stage.typed(&format!("swarm restore {path}")).await;
+    assert!(refused.code == 1 && refused.err.contains("sealed"), "{refused:?}");
+    std::fs::write(&file, "plain").unwrap();
+    let restored = stage.typed(&format!("swarm restore {path}")).await;
+    assert!(
+        restored.out.contains("current node (plain) is now a manager"),
+        "{restored:?}"
+    );
+    assert!(restored.out.contains("No manager any more: n1, n2."), "{restored:?}");
+    let absent = stage.typed("swarm restore /nonexistent").await;
+    assert!(
+        absent.err.contains("cannot read /nonexistent") && absent.code == 1,
+        "{absent:?}"
+    );
+    let unwritable = stage.typed("swarm backup /nonexistent/b").await;
+    assert!(unwritable.err.contains("cannot write /nonexistent/b"), "{unwritable:?}");
+}
+
+#[tokio::test]
 async fn refusals_are_error_lines_with_exit_code_1() {
     let stage = Stage::open();
     let refusal = "Error response from daemon: not in this play\n";

@@ -7,7 +7,7 @@ use tokio::{
     sync::{mpsc, oneshot, watch},
     time::timeout,
 };
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 use wire::pb::{self, local_server::Local};
 
 use crate::{
@@ -19,6 +19,9 @@ use crate::{
 
 /// How long `info` waits for the engine.
 const ENGINE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Bytes of the largest backup that is taken.
+const MAX_BACKUP: usize = 4 << 30;
 
 /// See the module.
 pub struct LocalService {
@@ -82,6 +85,20 @@ fn member_info(info: &mut pb::InfoResponse, member: &Member) {
     }
 }
 
+/// A backup's parts in one, with what the first one says.
+async fn gathered(mut parts: Streaming<pb::RestoreRequest>) -> Result<pb::RestoreRequest, Status> {
+    let mut whole = parts.message().await?.unwrap_or_default();
+    while let Some(part) = parts.message().await? {
+        if whole.data.len() + part.data.len() > MAX_BACKUP {
+            return Err(Status::resource_exhausted(format!(
+                "a backup of more than {MAX_BACKUP} bytes is not taken"
+            )));
+        }
+        whole.data.extend_from_slice(&part.data);
+    }
+    Ok(whole)
+}
+
 fn hostname() -> String {
     let name = nix::unistd::gethostname();
     name.map_or_else(|_| String::new(), |name| name.to_string_lossy().into_owned())
@@ -123,6 +140,14 @@ impl Local for LocalService {
 
     async fn init(&self, request: Request<pb::InitRequest>) -> Result<Response<pb::InitResponse>, Status> {
         self.order(|reply| Order::Init(request.into_inner(), reply)).await
+    }
+
+    async fn restore(
+        &self,
+        request: Request<Streaming<pb::RestoreRequest>>,
+    ) -> Result<Response<pb::InitResponse>, Status> {
+        let whole = gathered(request.into_inner()).await?;
+        self.order(|reply| Order::Restore(whole, reply)).await
     }
 
     async fn join(&self, request: Request<pb::JoinRequest>) -> Result<Response<pb::JoinResponse>, Status> {

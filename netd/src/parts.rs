@@ -10,6 +10,7 @@ use agent::{
 };
 use anyhow::Result;
 use futures::future::BoxFuture;
+use manager::Backup;
 use model::{Availability, ClusterSettings, Timestamp};
 use seal::UnlockKey;
 use tokio::sync::watch;
@@ -48,6 +49,10 @@ pub trait ManagerPart: Send + Sync {
     fn member(&self) -> u64;
     /// The managers as this node's session names them.
     fn tell(&self, managers: &[KnownManager]);
+    /// Whether a majority of the managers agrees with it.
+    fn has_majority(&self) -> BoxFuture<'_, Result<bool>>;
+    /// Host names of the other managers.
+    fn peers(&self) -> Vec<String>;
     /// Waits until raft has let it go; pending as long as it is a member.
     fn removed(&self) -> BoxFuture<'static, ()>;
     /// Demotes its own node and waits until raft has let it go.
@@ -129,6 +134,20 @@ pub trait Parts: Send + Sync + 'static {
         identity: &'a Identity,
         member: u64,
     ) -> BoxFuture<'a, Result<Arc<dyn ManagerPart>>>;
+    /// Starts the manager of a node that was one before as the only one of its cluster.
+    fn sole_manager<'a>(
+        &'a self,
+        place: &'a NodeState,
+        identity: &'a Identity,
+        unlock: Option<UnlockKey>,
+    ) -> BoxFuture<'a, Result<Arc<dyn ManagerPart>>>;
+    /// Makes a cluster of a backup with this node as its only manager.
+    fn restore<'a>(
+        &'a self,
+        place: &'a NodeState,
+        backup: Backup,
+        availability: Availability,
+    ) -> BoxFuture<'a, Result<(Arc<dyn ManagerPart>, Identity)>>;
     /// Removes the state of a manager that has been stopped.
     fn forget_manager(&self, place: &NodeState) -> Result<()>;
     /// Starts the agent; an error leaves nothing of it on this host.

@@ -30,11 +30,11 @@ impl Refusal {
         }
     }
 
-    /// A later version will do it.
-    pub fn not_built(what: &str) -> Self {
+    /// A key is needed first.
+    pub fn of_lock(words: impl ToString) -> Self {
         Self {
-            code: Code::Unimplemented,
-            words: format!("{what}: not built yet"),
+            code: Code::Unauthenticated,
+            words: words.to_string(),
         }
     }
 }

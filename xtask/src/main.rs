@@ -105,6 +105,9 @@ struct ScenarioArg {
     /// Bad wires, power cuts and engines that restart, on three nodes, instead
     #[arg(long)]
     failures: bool,
+    /// Managers that are gone for good, and a backup, on four nodes, instead
+    #[arg(long)]
+    recovery: bool,
     /// Clients under faults of the managers, on three nodes, instead
     #[arg(long)]
     linearizability: bool,
@@ -117,6 +120,7 @@ impl ScenarioArg {
             (self.bad_input, demo::Scenario::BadInput),
             (self.tutorial, demo::Scenario::Tutorial),
             (self.failures, demo::Scenario::Failures),
+            (self.recovery, demo::Scenario::Recovery),
             (self.linearizability, demo::Scenario::Linearizability),
         ];
         flags

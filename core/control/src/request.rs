@@ -132,7 +132,7 @@ fn check(view: &View, spec: &ServiceSpec) -> Result<(), Refused> {
 }
 
 /// Refuses right away what `apply` would refuse on this view.
-fn planned(view: &View, command: Command) -> Result<Command, Refused> {
+pub(crate) fn planned(view: &View, command: Command) -> Result<Command, Refused> {
     let mut scratch: State = view.clone();
     scratch.apply_draft(command.clone())?;
     Ok(command)

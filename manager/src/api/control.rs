@@ -16,6 +16,12 @@ macro_rules! control {
                 Api::watch(self, request.into_inner()).await.map(Response::new)
             }
 
+            type BackupStream = super::backup::BackupStream;
+
+            async fn backup(&self, _: Request<pb::BackupRequest>) -> Result<Response<Self::BackupStream>, Status> {
+                Api::backup(self).await.map(Response::new)
+            }
+
             $(async fn $method(&self, request: Request<pb::$request>) -> Result<Response<pb::$response>, Status> {
                 Api::$method(self, request.into_inner()).await.map(Response::new)
             })*

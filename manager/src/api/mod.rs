@@ -1,6 +1,7 @@
 //! The gRPC services, one per file. They check and translate, plan with `control` and propose; nothing is decided here.
 
 mod admission;
+mod backup;
 mod cluster;
 mod control;
 mod dispatch;

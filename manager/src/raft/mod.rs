@@ -4,6 +4,7 @@
 //! - `log`: the same in memory, as the raft crate reads it.
 //! - `replica`: one member as a plain state machine without thread, clock or socket: persist, send, apply, in that order.
 //! - `members`: changes of the membership, which go into the log with the command that writes them into the state.
+//! - `sole`: a member that goes on as the only one.
 //! - `driver`, `worker`, `waiting`: the thread that owns the replica; requests with ids and deadlines in, published views
 //!   out.
 //! - `transport`: how messages get to other members.
@@ -22,6 +23,7 @@ mod memory;
 mod redb;
 mod replica;
 mod request;
+mod sole;
 mod transport;
 mod waiting;
 mod worker;
@@ -37,4 +39,5 @@ pub use memory::{DiskFault, MemoryDisk};
 pub use redb::RedbDisk;
 pub use replica::Replica;
 pub use request::{Applied, ProposeError, ReadError};
+pub use sole::begin_again;
 pub use transport::{Introduction, Outbound, PeerChannels, Transport};

@@ -50,22 +50,7 @@ impl<D: Disk> Replica<D> {
     pub fn first_member(member: u64) -> Result<Saved, ReplicaError> {
         let mut state = State::default();
         state.apply_nothing(1);
-        let mut snapshot = Snapshot::default();
-        snapshot.set_data(state.encode()?.into());
-        snapshot.mut_metadata().index = 1;
-        snapshot.mut_metadata().term = 1;
-        snapshot.mut_metadata().mut_conf_state().voters = vec![member];
-        let hard_state = HardState {
-            term: 1,
-            commit: 1,
-            ..HardState::default()
-        };
-        Ok(Saved {
-            member,
-            hard_state,
-            snapshot,
-            entries: Vec::new(),
-        })
+        Saved::of_sole_member(member, 1, &state)
     }
 
     /// What the disk of a member that joins holds at the beginning: its raft id. The leader tells it everything else.

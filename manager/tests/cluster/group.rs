@@ -94,6 +94,11 @@ impl Seat {
         seat
     }
 
+    /// As what its manager starts.
+    pub fn config(&self) -> ManagerConfig {
+        config(&self.folder, self.addr)
+    }
+
     pub fn id(&self) -> String {
         self.credentials.node.to_string()
     }

@@ -9,6 +9,7 @@ mod matrix;
 mod membership;
 mod node;
 mod quorum;
+mod recovery;
 mod rights;
 mod rotation;
 mod secrecy;

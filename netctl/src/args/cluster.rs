@@ -15,6 +15,10 @@ pub enum SwarmCommand {
     Join(JoinArgs),
     /// Manage join tokens
     JoinToken(JoinTokenArgs),
+    /// Write everything that the managers know to a file
+    Backup(BackupArgs),
+    /// Make a swarm of this node from a backup
+    Restore(RestoreArgs),
     /// Leave the swarm
     Leave(LeaveArgs),
     /// Update the swarm
@@ -25,6 +29,34 @@ pub enum SwarmCommand {
     Unlock,
     /// Manage the unlock key
     UnlockKey(UnlockKeyArgs),
+}
+
+/// `swarm backup`
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    /// Where to; a file that is there is replaced once the new one is whole
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+}
+
+/// `swarm restore`
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    /// A file that "netctl swarm backup" wrote
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Advertised address (format: "<ip|interface>[:port]")
+    #[arg(long, value_name = "ADDR", default_value = "", hide_default_value = true)]
+    pub advertise_addr: String,
+    /// Listen address (format: "<ip|interface>[:port]") [default: 0.0.0.0:2377]
+    #[arg(long, value_name = "ADDR", default_value = "", hide_default_value = true)]
+    pub listen_addr: String,
+    /// Address or interface to use for data path traffic (format: "<ip|interface>")
+    #[arg(long, value_name = "ADDR", default_value = "", hide_default_value = true)]
+    pub data_path_addr: String,
+    /// Availability of the node
+    #[arg(long, value_enum, default_value = "active")]
+    pub availability: AvailabilityArg,
 }
 
 /// `swarm unlock-key`

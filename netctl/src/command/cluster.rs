@@ -35,10 +35,25 @@ pub async fn init(client: &mut Client, args: &InitArgs) -> Result<(), Failure> {
     let answer = client.local.init(request).await?.into_inner();
     show(&initialized(&answer));
     show(&unlock_command(&answer.unlock_key));
+    show(&former_managers(&answer.former_managers));
     Ok(())
 }
 
-fn initialized(answer: &pb::InitResponse) -> String {
+/// What has to be known of the managers that a swarm goes on without; empty if there are none.
+pub fn former_managers(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        names => format!(
+            "No manager any more: {}. Should one of them still run, it must not go on as one by itself:\n\
+             those that reach this node become workers; others have to leave with 'netctl swarm leave --force'.\n\
+             To have managers again, run 'netctl node promote NODE'.\n",
+            names.join(", ")
+        ),
+    }
+}
+
+/// The first words of a manager whose swarm has just begun.
+pub fn initialized(answer: &pb::InitResponse) -> String {
     format!(
         "Swarm initialized: current node ({}) is now a manager.\n\n{}\
          To add a manager to this swarm, run 'netctl swarm join-token manager' and follow the instructions.\n\n",
@@ -173,7 +188,7 @@ mod tests {
             node: "abc".into(),
             worker_token: "SWMTKN-1-x-y".into(),
             manager_addr: "192.0.2.1:2377".into(),
-            unlock_key: String::new(),
+            ..pb::InitResponse::default()
         };
         assert_eq!(
             initialized(&answer),

@@ -38,7 +38,8 @@ pub async fn unlock(client: &mut Client) -> Result<(), Failure> {
     Ok(())
 }
 
-fn read_key() -> io::Result<String> {
+/// Asks for the unlock key, on a terminal or from a pipe.
+pub fn read_key() -> io::Result<String> {
     show("Enter unlock key: ");
     let mut text = String::new();
     match io::stdin().is_terminal() {

@@ -1,5 +1,6 @@
 //! One function per command: from arguments to what is printed.
 
+mod backup;
 mod ca;
 mod cluster;
 mod converge;
@@ -42,6 +43,8 @@ async fn connected(command: Command, client: &mut Client) -> Result<(), Failure>
             SwarmCommand::Init(args) => cluster::init(client, &args).await,
             SwarmCommand::Join(args) => cluster::join(client, &args).await,
             SwarmCommand::JoinToken(args) => cluster::join_token(client, &args).await,
+            SwarmCommand::Backup(args) => backup::backup(client, &args).await,
+            SwarmCommand::Restore(args) => backup::restore(client, &args).await,
             SwarmCommand::Leave(args) => cluster::leave(client, &args).await,
             SwarmCommand::Ca(args) => ca::ca(client, &args).await,
             SwarmCommand::Update(args) => cluster::update(client, &args).await,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use tokio::net::UnixListener;
 use tokio_stream::wrappers::UnixListenerStream;
-use tonic::{Request, Response, Status, async_trait, transport::Server};
+use tonic::{Request, Response, Status, Streaming, async_trait, transport::Server};
 use wire::pb::{self, control_server, local_server};
 
 /// See the module.
@@ -54,7 +54,24 @@ impl local_server::Local for Played {
             node: "n".into(),
             worker_token: "t".into(),
             manager_addr: "192.0.2.1:2377".into(),
-            unlock_key: String::new(),
+            ..Default::default()
+        }))
+    }
+    /// Sealed if its content says so.
+    async fn restore(&self, request: Request<Streaming<pb::RestoreRequest>>) -> Answer<pb::InitResponse> {
+        let mut parts = request.into_inner();
+        let first = parts.message().await?.unwrap();
+        let mut data = Vec::new();
+        while let Some(part) = parts.message().await? {
+            data.extend(part.data);
+        }
+        if data == b"sealed" && first.unlock_key.is_empty() {
+            return Err(Status::unauthenticated("this backup is sealed"));
+        }
+        Ok(Response::new(pb::InitResponse {
+            node: format!("{}{}", String::from_utf8(data).unwrap(), first.unlock_key),
+            former_managers: vec!["n1".into(), "n2".into()],
+            ..Default::default()
         }))
     }
     async fn join(&self, _: Request<pb::JoinRequest>) -> Answer<pb::JoinResponse> {
@@ -83,6 +100,20 @@ impl local_server::Local for Played {
 
 #[async_trait]
 impl control_server::Control for Played {
+    type BackupStream = tokio_stream::Iter<std::vec::IntoIter<Result<pb::BackupPart, Status>>>;
+
+    async fn backup(&self, _: Request<pb::BackupRequest>) -> Answer<Self::BackupStream> {
+        let part = |data: &str| pb::BackupPart {
+            data: data.as_bytes().to_vec(),
+            size: 6,
+            ..Default::default()
+        };
+        Ok(Response::new(tokio_stream::iter(vec![
+            Ok(part("sea")),
+            Ok(part("led")),
+        ])))
+    }
+
     type WatchStream = tokio_stream::Pending<Result<pb::WatchResponse, Status>>;
 
     async fn watch(&self, _: Request<pb::WatchRequest>) -> Answer<Self::WatchStream> {

@@ -12,7 +12,7 @@ use agent::{
 };
 use anyhow::{Context, Result};
 use futures::future::BoxFuture;
-use manager::{InitParams, Manager, ManagerConfig};
+use manager::{Backup, InitParams, Manager, ManagerConfig, ManagerHandle, NodeCredentials};
 use model::{Availability, ClusterSettings};
 use seal::UnlockKey;
 
@@ -59,28 +59,42 @@ impl Assembly {
         }
     }
 
+    /// What a cluster begins with on this node.
+    async fn init_params(
+        &self,
+        place: &NodeState,
+        settings: ClusterSettings,
+        availability: Availability,
+    ) -> Result<InitParams> {
+        let runtime = DockerRuntime::connect(&self.config.docker_host).await?;
+        Ok(InitParams {
+            settings,
+            availability,
+            // No network may overlap what this host routes; the agent could say so only later.
+            description: Some(describe::now(&runtime, place.data_path_addr).await?),
+        })
+    }
+
     async fn first_manager(
         &self,
         place: &NodeState,
         settings: ClusterSettings,
         availability: Availability,
     ) -> Result<(Arc<dyn ManagerPart>, Identity)> {
-        let runtime = DockerRuntime::connect(&self.config.docker_host).await?;
-        let init = InitParams {
-            settings,
-            availability,
-            // No network may overlap what this host routes; the agent could say so only later.
-            description: Some(describe::now(&runtime, place.data_path_addr).await?),
-        };
-        let (handle, credentials) = Manager::bootstrap(self.manager_config(place), init).await?;
-        let manager = RunningManager::new(handle);
-        match Identity::from_pem(credentials.certificate_pem, credentials.key_pem, credentials.root_pem) {
-            Ok(identity) => Ok((Arc::new(manager), identity)),
-            Err(error) => {
-                manager.stop().await;
-                Err(error.into())
-            }
-        }
+        let init = self.init_params(place, settings, availability).await?;
+        founded(Manager::bootstrap(self.manager_config(place), init).await?).await
+    }
+
+    async fn restored_manager(
+        &self,
+        place: &NodeState,
+        backup: Backup,
+        availability: Availability,
+    ) -> Result<(Arc<dyn ManagerPart>, Identity)> {
+        let init = self
+            .init_params(place, ClusterSettings::default(), availability)
+            .await?;
+        founded(Manager::restore(self.manager_config(place), backup, init).await?).await
     }
 
     async fn old_manager(
@@ -91,6 +105,18 @@ impl Assembly {
     ) -> Result<Arc<dyn ManagerPart>> {
         let handle = Manager::start(self.manager_config(place), credentials(identity), unlock).await?;
         Ok(Arc::new(RunningManager::new(handle)))
+    }
+}
+
+/// A manager that has just made its cluster, and who its node is.
+async fn founded((handle, credentials): (ManagerHandle, NodeCredentials)) -> Result<(Arc<dyn ManagerPart>, Identity)> {
+    let manager = RunningManager::new(handle);
+    match Identity::from_pem(credentials.certificate_pem, credentials.key_pem, credentials.root_pem) {
+        Ok(identity) => Ok((Arc::new(manager), identity)),
+        Err(error) => {
+            manager.stop().await;
+            Err(error.into())
+        }
     }
 }
 
@@ -161,6 +187,28 @@ impl Parts for Assembly {
             let manager: Arc<dyn ManagerPart> = Arc::new(RunningManager::new(handle));
             Ok(manager)
         })
+    }
+
+    fn sole_manager<'a>(
+        &'a self,
+        place: &'a NodeState,
+        identity: &'a Identity,
+        unlock: Option<UnlockKey>,
+    ) -> BoxFuture<'a, Result<Arc<dyn ManagerPart>>> {
+        Box::pin(async move {
+            let started = Manager::force_new_cluster(self.manager_config(place), credentials(identity), unlock);
+            let manager: Arc<dyn ManagerPart> = Arc::new(RunningManager::new(started.await?));
+            Ok(manager)
+        })
+    }
+
+    fn restore<'a>(
+        &'a self,
+        place: &'a NodeState,
+        backup: Backup,
+        availability: Availability,
+    ) -> BoxFuture<'a, Result<(Arc<dyn ManagerPart>, Identity)>> {
+        Box::pin(self.restored_manager(place, backup, availability))
     }
 
     fn forget_manager(&self, place: &NodeState) -> Result<()> {

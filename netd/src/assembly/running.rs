@@ -106,6 +106,25 @@ impl ManagerPart for RunningManager {
         self.with(|handle| handle.tell_managers(known.collect()));
     }
 
+    fn has_majority(&self) -> BoxFuture<'_, Result<bool>> {
+        let asked = self.with(ManagerHandle::has_majority);
+        Box::pin(async {
+            match asked {
+                Some(asked) => Ok(asked.await?),
+                None => Ok(false),
+            }
+        })
+    }
+
+    fn peers(&self) -> Vec<String> {
+        let others = |handle: &ManagerHandle| {
+            let view = handle.view();
+            let others = view.managers().filter(|node| node.id != handle.node());
+            others.map(model::Node::hostname).collect()
+        };
+        self.with(others).unwrap_or_default()
+    }
+
     fn removed(&self) -> BoxFuture<'static, ()> {
         match self.with(ManagerHandle::removed) {
             Some(removed) => Box::pin(removed),

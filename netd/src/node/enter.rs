@@ -5,7 +5,9 @@
 use std::{sync::Arc, time::Duration};
 
 use agent::identity::{Identity, JoinRequest};
-use model::{Availability, ClusterSettings, JoinToken};
+use anyhow::Result;
+use futures::future::BoxFuture;
+use model::JoinToken;
 use tokio::time::{sleep, timeout};
 use wire::pb;
 
@@ -29,11 +31,29 @@ const SESSION_LATE: &str = "Timeout was reached before node joined. The attempt 
 const SESSION: Duration = Duration::from_secs(20);
 const SESSION_POLL: Duration = Duration::from_millis(20);
 
+/// A manager whose cluster has just begun, and who its node is.
+pub(super) type Founded<'a> = BoxFuture<'a, Result<(Arc<dyn ManagerPart>, Identity)>>;
+
+/// What the first manager of a cluster is told; `None` if nobody could join it.
+pub(super) fn welcome(
+    identity: &Identity,
+    place: &NodeState,
+    manager: &Arc<dyn ManagerPart>,
+) -> Option<pb::InitResponse> {
+    Some(pb::InitResponse {
+        node: identity.node.to_string(),
+        worker_token: manager.worker_token()?,
+        manager_addr: place.advertise_addr.to_string(),
+        unlock_key: manager.unlock_key(),
+        former_managers: Vec::new(),
+    })
+}
+
 impl Node {
     /// Makes a cluster with this node as its manager.
     pub(super) async fn init(&mut self, request: &pb::InitRequest) -> Outcome<pb::InitResponse> {
         if request.force_new_cluster {
-            return Err(Refusal::not_built("--force-new-cluster"));
+            return self.force_new_cluster(request).await;
         }
         let settings = settings(request)?;
         let availability = availability(request.availability())?;
@@ -42,8 +62,16 @@ impl Node {
             .await?;
         let hint = "choose another with --data-path-port PORT";
         self.parts.fit(&place, settings.data_port, hint)?;
+        let parts = self.parts.clone();
+        let at = place.clone();
+        let made = parts.bootstrap(&at, settings, availability);
+        self.found(place, made).await
+    }
+
+    /// Makes this node the manager of a cluster that `made` begins: a new one, or one of a backup.
+    pub(super) async fn found(&mut self, place: NodeState, made: Founded<'_>) -> Outcome<pb::InitResponse> {
         self.standing.send_replace(Standing::Pending);
-        let entered = self.bootstrap(place, settings, availability).await;
+        let entered = self.founded(place, made).await;
         self.publish();
         let answer = entered?;
         // A user's next command is to find this node ready; a manager that came up needs no words if it is not.
@@ -51,32 +79,19 @@ impl Node {
         Ok(answer)
     }
 
-    async fn bootstrap(
-        &mut self,
-        mut place: NodeState,
-        settings: ClusterSettings,
-        availability: Availability,
-    ) -> Outcome<pb::InitResponse> {
+    async fn founded(&mut self, mut place: NodeState, made: Founded<'_>) -> Outcome<pb::InitResponse> {
         state::begin(&self.data_root)?;
-        let made = self.parts.bootstrap(&place, settings, availability).await;
-        let (manager, identity) = match made {
+        let (manager, identity) = match made.await {
             Ok(made) => made,
             Err(error) => return Err(self.undo(None, error).await),
         };
         place.managers = vec![place.advertise_addr];
-        let Some(token) = manager.worker_token() else {
-            let error = anyhow::anyhow!("the new cluster has no join token");
+        let Some(answer) = welcome(&identity, &place, &manager) else {
+            let error = anyhow::anyhow!("the cluster has no join token");
             return Err(self.undo(Some(manager), error).await);
         };
-        let (node, manager_addr) = (identity.node.to_string(), place.advertise_addr.to_string());
-        let unlock_key = manager.unlock_key();
         self.settle(place, identity, Some(manager)).await?;
-        Ok(pb::InitResponse {
-            node,
-            worker_token: token,
-            manager_addr,
-            unlock_key,
-        })
+        Ok(answer)
     }
 
     /// Joins the cluster of a manager.
@@ -188,7 +203,7 @@ impl Node {
     }
 
     /// Where this node would be, if it is fit for a cluster at all.
-    async fn place(&self, advertise: &str, listen_at: &str, data_path: &str) -> Outcome<NodeState> {
+    pub(super) async fn place(&self, advertise: &str, listen_at: &str, data_path: &str) -> Outcome<NodeState> {
         if self.member.is_some() || self.has_failed() {
             return Err(Refusal::of_state(ALREADY));
         }

@@ -8,7 +8,7 @@ use std::sync::{
 use agent::{identity::JoinRequest, runtime::EngineFacts, session::Manager as KnownManager};
 use anyhow::{Result, bail};
 use futures::future::BoxFuture;
-use manager::StartError;
+use manager::{Backup, StartError};
 use model::{Availability, ClusterId, ClusterSettings, NodeId, Role};
 use seal::{KeyFileError, UnlockKey};
 use tonic::service::Routes;
@@ -35,6 +35,8 @@ pub struct Fake {
     /// Role of the certificate that a join gives.
     pub joins_as_manager: bool,
     pub manager_fails: Arc<AtomicBool>,
+    /// The managers that run have no majority.
+    pub majority_lost: bool,
     /// Without it the manager does not start again.
     pub unlock_key: Option<UnlockKey>,
 }
@@ -42,6 +44,7 @@ pub struct Fake {
 struct Running {
     diary: Diary,
     leave_fails: bool,
+    majority_lost: bool,
     identity: watch::Sender<Identity>,
     calling: watch::Receiver<Option<Calling>>,
     member: u64,
@@ -78,6 +81,12 @@ impl ManagerPart for Running {
         self.member
     }
     fn tell(&self, _: &[KnownManager]) {}
+    fn has_majority(&self) -> BoxFuture<'_, Result<bool>> {
+        Box::pin(async { Ok(!self.majority_lost) })
+    }
+    fn peers(&self) -> Vec<String> {
+        vec!["n1".to_owned()]
+    }
     fn removed(&self) -> BoxFuture<'static, ()> {
         Box::pin(pending())
     }
@@ -145,6 +154,7 @@ impl Fake {
         Arc::new(Running {
             diary: self.diary.clone(),
             leave_fails: self.leave_fails,
+            majority_lost: self.majority_lost,
             identity: watch::Sender::new(identity(Role::Manager)),
             calling: self.calling.subscribe(),
             member,
@@ -232,6 +242,31 @@ impl Parts for Fake {
             }
             let manager: Arc<dyn ManagerPart> = self.running("manager joins raft", member);
             Ok(manager)
+        })
+    }
+    fn sole_manager<'a>(
+        &'a self,
+        _: &'a NodeState,
+        _: &'a Identity,
+        _: Option<UnlockKey>,
+    ) -> BoxFuture<'a, Result<Arc<dyn ManagerPart>>> {
+        Box::pin(async {
+            if self.manager_fails.load(Ordering::Relaxed) {
+                bail!("the log is damaged");
+            }
+            let manager: Arc<dyn ManagerPart> = self.running("manager goes on alone", 1);
+            Ok(manager)
+        })
+    }
+    fn restore<'a>(
+        &'a self,
+        _: &'a NodeState,
+        _: Backup,
+        _: Availability,
+    ) -> BoxFuture<'a, Result<(Arc<dyn ManagerPart>, Identity)>> {
+        Box::pin(async {
+            let manager: Arc<dyn ManagerPart> = self.running("manager is restored", 1);
+            Ok((manager, identity(Role::Manager)))
         })
     }
     fn forget_manager(&self, _: &NodeState) -> Result<()> {

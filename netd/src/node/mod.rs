@@ -5,6 +5,7 @@ mod enter;
 #[cfg(test)]
 mod fake;
 mod leave;
+mod recover;
 mod resume;
 mod role;
 #[cfg(test)]
@@ -37,6 +38,8 @@ const RESUME: Duration = Duration::from_secs(5);
 pub enum Order {
     /// Make a cluster.
     Init(pb::InitRequest, oneshot::Sender<Outcome<pb::InitResponse>>),
+    /// Make one of a backup.
+    Restore(pb::RestoreRequest, oneshot::Sender<Outcome<pb::InitResponse>>),
     /// Join one.
     Join(pb::JoinRequest, oneshot::Sender<Outcome<pb::JoinResponse>>),
     /// Open a manager that waits for the unlock key.
@@ -136,6 +139,7 @@ impl Node {
         loop {
             match self.news(&mut orders).await {
                 News::Order(Order::Init(request, reply)) => drop(reply.send(self.init(&request).await)),
+                News::Order(Order::Restore(request, reply)) => drop(reply.send(self.restore(&request).await)),
                 News::Order(Order::Join(request, reply)) => drop(reply.send(self.join(&request).await)),
                 News::Order(Order::Unlock(request, reply)) => drop(reply.send(self.unlock(&request).await)),
                 News::Order(Order::Leave(request, reply)) => drop(reply.send(self.leave(&request).await)),

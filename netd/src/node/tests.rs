@@ -1,6 +1,7 @@
 //! Entering and leaving over fake parts: nothing half-made stays, and refusals say what helps.
 
 mod locked;
+mod recover;
 
 use tempfile::TempDir;
 

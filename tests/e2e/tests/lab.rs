@@ -35,6 +35,12 @@ fn failures_of_nodes_are_survived() -> Result<()> {
 
 #[test]
 #[ignore = "needs root and the lab: cargo xtask test e2e"]
+fn a_control_plane_that_is_lost_comes_back() -> Result<()> {
+    e2e::xtask(&["demo", "--recovery"])
+}
+
+#[test]
+#[ignore = "needs root and the lab: cargo xtask test e2e"]
 fn what_clients_see_under_faults_is_linearizable() -> Result<()> {
     e2e::xtask(&["demo", "--linearizability"])
 }

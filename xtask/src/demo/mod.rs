@@ -16,6 +16,7 @@ pub mod linearizability;
 pub mod names;
 mod published;
 mod quick_start;
+mod recovery;
 mod removal;
 pub mod report;
 pub mod roster;
@@ -72,6 +73,8 @@ pub enum Scenario {
     Tutorial,
     /// What nodes suffer.
     Failures,
+    /// Managers that are gone for good.
+    Recovery,
     /// Clients under faults.
     Linearizability,
 }
@@ -81,7 +84,7 @@ impl Scenario {
     fn lab(self) -> (u8, Flavour) {
         match self {
             Self::QuickStart | Self::BadInput => (1, Flavour::HostLike),
-            Self::Tutorial => (4, Flavour::Bare),
+            Self::Tutorial | Self::Recovery => (4, Flavour::Bare),
             // Their engines take the containers with them when they end.
             Self::Failures => (3, Flavour::HostLike),
             Self::Linearizability => (3, Flavour::Bare),
@@ -94,6 +97,7 @@ impl Scenario {
             Self::BadInput => bad_input::run(cluster, report),
             Self::Tutorial => tutorial::run(cluster, report),
             Self::Failures => failures::run(cluster, report),
+            Self::Recovery => recovery::run(cluster, report),
             Self::Linearizability => {
                 let managers: Vec<Node> = cluster.nodes().collect();
                 join::form_with_managers(cluster, &managers[1..])?;

@@ -1,0 +1,112 @@
+//! A manager that goes on without the others: by force, with what it has, or from a backup on another host.
+
+use control::{TAKEOVER_GAP, plan_restored, plan_sole_manager};
+use model::{Node, NodeId, Role};
+use peer::Subject;
+use seal::UnlockKey;
+use store::{Command, Entry, State, View};
+
+use crate::{
+    autolock::{self, Autolock},
+    backup::Backup,
+    ca::{self, Authority},
+    config::{InitParams, ManagerConfig, NodeCredentials},
+    founding::manager_node,
+    handle::ManagerHandle,
+    listener, mint,
+    raft::{Disk as _, DiskError, RedbDisk, Saved, begin_again},
+    start::{Manager, StartError, own_cluster},
+};
+
+/// `state` after `command`, which comes far behind all that anybody may have been told.
+fn gone_on(mut state: State, command: Command) -> Result<State, StartError> {
+    let request = mint::request();
+    state.apply(state.applied() + TAKEOVER_GAP, Entry { request, command })?;
+    Ok(state)
+}
+
+/// Key and certificate of a new node, signed by the authority of `view`.
+fn certify(view: &View) -> Result<NodeCredentials, StartError> {
+    let authority = Authority::of(view).ok_or(StartError::NoState)?;
+    let subject = Subject {
+        node: NodeId::from_bits(mint::bits()),
+        role: Role::Manager,
+        cluster: authority.cluster,
+    };
+    let (key_pem, csr_pem) = ca::fresh_request()?;
+    Ok(NodeCredentials {
+        node: subject.node,
+        cluster: subject.cluster,
+        role: subject.role,
+        certificate_pem: authority.sign(&csr_pem, subject, mint::now())?,
+        key_pem,
+        root_pem: authority.bundle,
+    })
+}
+
+impl Manager {
+    /// Starts the manager that was here before as the only one of its cluster, with all that its log has. The others are
+    /// workers from then on. One write to the disk changes everything: cut short, nothing has happened, or all.
+    ///
+    /// Only where the others are gone for good: those that go on by themselves do not hear of it.
+    pub async fn force_new_cluster(
+        mut config: ManagerConfig,
+        credentials: NodeCredentials,
+        unlock: Option<UnlockKey>,
+    ) -> Result<ManagerHandle, StartError> {
+        let listener = listener::bind(config.listen_addr).await.map_err(StartError::Listen)?;
+        let autolock = Autolock::open(config.key_file(), unlock)?;
+        let mut disk = RedbDisk::open(&config.raft_file(), autolock.keyring())?;
+        let saved = disk.load()?;
+        let state = saved.state()?.filter(|state| state.cluster().is_some());
+        let state = state.ok_or(StartError::NoState)?;
+        own_cluster(&config, &state, credentials.cluster)?;
+        let command = plan_sole_manager(&state, credentials.node, mint::now())?;
+        let state = gone_on(state, command)?;
+        let alone = Saved::of_sole_member(saved.member(), saved.term() + 1, &state)?;
+        begin_again(&mut disk, &alone)?;
+        Self::run_old(&mut config, listener, disk, autolock, credentials)
+    }
+
+    /// Makes a cluster of one manager from a backup: the cluster's id, authority, tokens, networks and services, and the
+    /// nodes, which are taken for lost until they come. This node is a new one, whatever it was before.
+    pub async fn restore(
+        mut config: ManagerConfig,
+        backup: Backup,
+        init: InitParams,
+    ) -> Result<(ManagerHandle, NodeCredentials), StartError> {
+        if Self::exists(&config) {
+            // Before its keys are touched.
+            return Err(DiskError::Io(format!("{} is there already", config.raft_file().display())).into());
+        }
+        let listener = listener::bind(config.listen_addr).await.map_err(StartError::Listen)?;
+        Self::fill_port(&mut config, &listener)?;
+        let term = backup.header.term;
+        let credentials = certify(&backup.state)?;
+        let raft_id = backup.state.highest_raft_id() + 1;
+        let node: Node = manager_node(&config, &init, mint::now(), (credentials.node, raft_id));
+        let command = plan_restored(&backup.state, node, mint::now())?;
+        let state = gone_on(backup.state, command)?;
+        let first = Saved::of_sole_member(raft_id, term + 1, &state)?;
+        let started = Self::begin_restored(&config, &state, &first)
+            .and_then(|(disk, autolock)| Self::run_old(&mut config, listener, disk, autolock, credentials.clone()));
+        match started {
+            Ok(handle) => Ok((handle, credentials)),
+            Err(why) => {
+                let _ = Self::forget(&config);
+                Err(why)
+            }
+        }
+    }
+
+    fn begin_restored(
+        config: &ManagerConfig,
+        state: &State,
+        first: &Saved,
+    ) -> Result<(RedbDisk, Autolock), StartError> {
+        let unlock = state.cluster().and_then(autolock::of_cluster);
+        let autolock = Autolock::create(config.key_file(), unlock)?;
+        let disk = RedbDisk::create(&config.raft_file(), first, autolock.keyring())?;
+        Ok((disk, autolock))
+    }
+}
