@@ -17,8 +17,9 @@ pub use cluster::{
 pub use network::{NetworkCommand, NetworkCreateArgs};
 pub use node::{AvailabilityArg, NodeCommand, NodePsArgs, NodeRefs, NodeUpdateArgs};
 pub use service::{
-    EndpointModeArg, PsArgs, RestartConditionArg, ScaleArgs, ServiceCommand, ServiceCreateArgs, ServiceUpdateArgs,
-    WaitArgs,
+    ContainerFlags, Edit, Edits, EndpointModeArg, FailureActionArg, HealthFlags, ModeFlags, OrderArg, PsArgs, PullArg,
+    ResourceFlags, RestartConditionArg, RestartFlags, RollbackFlags, ScaleArgs, ServiceCommand, ServiceCreateArgs,
+    ServiceFlags, ServiceUpdateArgs, UpdateFlags, WaitArgs,
 };
 
 use crate::terminal;
@@ -205,7 +206,7 @@ mod tests {
         assert_eq!(text(code("netctl secret create a -")), text(Some(ExitCode::from(1))));
         assert_eq!(text(code("netctl service logs web")), text(Some(ExitCode::from(1))));
         assert_eq!(
-            text(code("netctl service create --mount type=bind x")),
+            text(code("netctl network create --config-only x")),
             text(Some(ExitCode::from(1)))
         );
         assert_eq!(text(code("netctl service ls --colour")), text(Some(ExitCode::from(2))));

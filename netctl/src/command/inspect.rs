@@ -10,7 +10,7 @@ use crate::{
     terminal::{say, show},
 };
 
-use super::fetch;
+use super::{fetch, service::now};
 
 fn print(found: &[Value], format: Option<&str>) -> Result<(), Failure> {
     match Format::parse(format.unwrap_or_default())? {
@@ -44,7 +44,9 @@ pub async fn services(client: &mut Client, args: &InspectArgs) -> Result<(), Fai
     }
     if args.pretty {
         let names = fetch::network_names(client).await?;
-        found.iter().for_each(|service| show(&service_text(service, &names)));
+        found
+            .iter()
+            .for_each(|service| show(&service_text(service, &names, now())));
     } else {
         print(
             &found.iter().map(service_json).collect::<Vec<_>>(),

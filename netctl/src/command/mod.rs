@@ -10,6 +10,7 @@ mod inspect;
 mod lock;
 mod network;
 mod node;
+mod progress;
 mod remove;
 mod screen;
 mod service;

@@ -19,6 +19,11 @@ impl Screen {
         }
     }
 
+    /// Whether lines are drawn over.
+    pub fn redraws(&self) -> bool {
+        self.redraw
+    }
+
     /// Shows the lines in place of those before.
     pub fn draw(&mut self, lines: &[String]) {
         if self.quiet {

@@ -5,7 +5,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use model::{Mode, Service, ServiceId, ServiceSpec, Task, TaskState, Timestamp};
+use model::{Service, ServiceId, ServiceSpec, Task, TaskState, Timestamp};
 use tonic::Code;
 use wire::pb;
 
@@ -18,12 +18,15 @@ use crate::{
     terminal::{say, show},
 };
 
-use super::{converge, fetch};
+use super::{
+    converge::{self, Change},
+    fetch,
+};
 
 /// Makes a service, prints its id, and waits until it runs.
 pub async fn create(client: &mut Client, args: &ServiceCreateArgs) -> Result<(), Failure> {
     let mut spec = service_spec(args, random())?;
-    if let Some(container) = spec.container.as_mut().filter(|_| args.with_registry_auth) {
+    if let Some(container) = spec.container.as_mut().filter(|_| args.flags.mode.with_registry_auth) {
         container.registry_auth = registry_auth(&container.image)?;
     }
     let request = pb::CreateServiceRequest {
@@ -32,13 +35,13 @@ pub async fn create(client: &mut Client, args: &ServiceCreateArgs) -> Result<(),
     };
     let service = client.control.create_service(request).await?.into_inner();
     say(&service.id);
-    wait(client, &service.id, args.wait).await
+    wait(client, &service.id, args.wait, Change::Forward).await
 }
 
-async fn wait(client: &mut Client, service: &str, wait: WaitArgs) -> Result<(), Failure> {
+async fn wait(client: &mut Client, service: &str, wait: WaitArgs, change: Change) -> Result<(), Failure> {
     match wait.detach {
         true => Ok(()),
-        false => converge::wait(client, service, wait.quiet).await,
+        false => converge::wait(client, service, wait.quiet, change).await,
     }
 }
 
@@ -51,7 +54,7 @@ pub async fn list(client: &mut Client, args: &ListArgs) -> Result<(), Failure> {
             "id" => service.id.to_string().starts_with(value),
             "name" => service.spec.name.as_str().starts_with(value),
             "label" => has_label(&service.spec.labels, value),
-            _ => value == "replicated",
+            _ => service.spec.mode.word().replace(' ', "-") == value,
         })
     });
     let mut running: BTreeMap<ServiceId, usize> = BTreeMap::new();
@@ -111,7 +114,8 @@ pub async fn show_tasks(
     Ok(())
 }
 
-fn now() -> Timestamp {
+/// The time as objects have it.
+pub fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
 }
@@ -122,9 +126,10 @@ pub async fn scale(client: &mut Client, args: &ScaleArgs) -> Result<(), Failure>
     let scales: Vec<_> = scales.collect::<Result<_, _>>()?;
     let (mut changed, mut failures) = (Vec::new(), Failures::default());
     for (name, replicas) in scales {
-        let outcome = change(client, name, |spec| {
-            spec.mode = Mode::Replicated { replicas };
-            Ok(())
+        let outcome = change(client, name, |mut spec| {
+            request::set_replicas(&mut spec.mode, replicas)
+                .map_err(|failure| Failure::Wrong(format!("{name}: {failure}")))?;
+            Ok(spec.into())
         });
         if let Some(id) = failures.note(outcome.await) {
             say(&format!("{name} scaled to {replicas}"));
@@ -132,23 +137,24 @@ pub async fn scale(client: &mut Client, args: &ScaleArgs) -> Result<(), Failure>
         }
     }
     for id in changed {
-        failures.note(wait(client, &id, args.wait).await);
+        failures.note(wait(client, &id, args.wait, Change::Forward).await);
     }
     failures.end()
 }
 
 /// Changes a service's spec and prints its name.
 pub async fn update(client: &mut Client, args: &ServiceUpdateArgs) -> Result<(), Failure> {
+    let networks = fetch::network_names(client).await?;
     let id = change(client, &args.service, |spec| {
-        update_spec(spec, args)?;
-        if args.with_registry_auth {
-            spec.container.registry_auth = registry_auth(&spec.container.image)?;
+        let mut spec = update_spec(spec, args, &networks)?;
+        if let Some(container) = spec.container.as_mut().filter(|_| args.flags.mode.with_registry_auth) {
+            container.registry_auth = registry_auth(&container.image)?;
         }
-        Ok(())
+        Ok(spec)
     });
     let id = id.await?;
     say(&args.service);
-    wait(client, &id, args.wait).await
+    wait(client, &id, args.wait, Change::Forward).await
 }
 
 /// Reads a service, changes its spec and sends it back; once more if somebody else changed the service in between.
@@ -156,18 +162,17 @@ pub async fn update(client: &mut Client, args: &ServiceUpdateArgs) -> Result<(),
 async fn change(
     client: &mut Client,
     name: &str,
-    edit: impl Fn(&mut ServiceSpec) -> Result<(), Failure>,
+    edit: impl Fn(ServiceSpec) -> Result<pb::ServiceSpec, Failure>,
 ) -> Result<String, Failure> {
     const ATTEMPTS: u32 = 3;
     let mut attempt = 1;
     loop {
-        let mut service = fetch::service(client, name).await?;
-        edit(&mut service.spec)?;
+        let service = fetch::service(client, name).await?;
         let request = pb::UpdateServiceRequest {
             request: request_id(),
             r#ref: service.id.to_string(),
             version: service.version,
-            spec: Some(service.spec.into()),
+            spec: Some(edit(service.spec)?),
         };
         match client.control.update_service(request).await {
             Ok(_) => return Ok(service.id.to_string()),

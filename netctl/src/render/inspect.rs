@@ -1,12 +1,9 @@
 //! `inspect`: objects in the Engine API's field names, order and units (durations in nanoseconds).
 
-use std::time::Duration;
-
-use model::{
-    ContainerSpec, EndpointMode, Network, Node, PortSpec, PublishMode, PublishedPort, RestartCondition, Role, Service,
-    ServiceSpec, Task, Timestamp,
-};
+use model::{Network, Node, PublishedPort, Role, Service, Task, Timestamp};
 use serde_json::{Value, json};
+
+use super::spec::{container, endpoint_spec, publish_mode, service_spec};
 
 /// A network.
 pub fn network_json(network: &Network) -> Value {
@@ -41,84 +38,35 @@ pub fn service_json(service: &Service) -> Value {
         .vips
         .iter()
         .map(|vip| json!({ "NetworkID": vip.network.to_string(), "Addr": vip.addr.to_string() }));
-    json!({
+    let mut value = json!({
         "ID": service.id.to_string(),
         "Version": { "Index": service.version },
         "CreatedAt": time(service.created_at),
         "UpdatedAt": time(service.updated_at),
         "Spec": service_spec(&service.spec),
-        "Endpoint": {
-            "Spec": endpoint_spec(&service.spec),
-            "Ports": service.ports.iter().map(published).collect::<Vec<_>>(),
-            "VirtualIPs": vips.collect::<Vec<_>>(),
-        },
-    })
-}
-
-fn service_spec(spec: &ServiceSpec) -> Value {
-    let replicas = spec.replicas().unwrap_or_default();
-    let networks = spec.networks.iter().map(|attachment| {
-        let aliases = attachment.aliases.iter().map(|alias| alias.as_str());
-        json!({ "Target": attachment.network.to_string(), "Aliases": aliases.collect::<Vec<_>>() })
     });
-    let restart = spec.restart_policy();
-    let constraints = spec.placement.constraints.iter().map(ToString::to_string);
-    json!({
-        "Name": spec.name.as_str(),
-        "Labels": spec.labels,
-        "TaskTemplate": {
-            "ContainerSpec": container(&spec.container),
-            "Resources": { "Limits": {}, "Reservations": {} },
-            "RestartPolicy": {
-                "Condition": condition(restart.condition),
-                "Delay": nanos(restart.delay),
-                "MaxAttempts": restart.max_attempts,
-                "Window": nanos(restart.window),
-            },
-            "Placement": { "Constraints": constraints.collect::<Vec<_>>() },
-            "Networks": networks.collect::<Vec<_>>(),
-            "ForceUpdate": 0,
-            "Runtime": "container",
-        },
-        "Mode": { "Replicated": { "Replicas": replicas } },
-        "EndpointSpec": endpoint_spec(spec),
-    })
-}
-
-fn container(spec: &ContainerSpec) -> Value {
-    let optional = [
-        ("Labels", (!spec.labels.is_empty()).then(|| json!(spec.labels))),
-        ("Command", (!spec.command.is_empty()).then(|| json!(spec.command))),
-        ("Args", (!spec.args.is_empty()).then(|| json!(spec.args))),
-        ("Hostname", spec.hostname.as_ref().map(|text| json!(text))),
-        ("Env", (!spec.env.is_empty()).then(|| json!(spec.env))),
-        ("Dir", spec.dir.as_ref().map(|text| json!(text))),
-        ("User", spec.user.as_ref().map(|text| json!(text))),
-        ("StopGracePeriod", Some(json!(nanos(spec.stop_grace())))),
-    ];
-    let mut value = json!({ "Image": spec.image });
-    for (name, part) in optional {
-        if let Some(part) = part {
-            value[name] = part;
-        }
+    if let Some(previous) = &service.previous {
+        value["PreviousSpec"] = service_spec(&previous.spec);
     }
-    value
-}
-
-fn endpoint_spec(spec: &ServiceSpec) -> Value {
-    let mode = match spec.endpoint_mode {
-        EndpointMode::Vip => "vip",
-        EndpointMode::Dnsrr => "dnsrr",
-    };
-    json!({ "Mode": mode, "Ports": spec.ports.iter().map(port).collect::<Vec<_>>() })
-}
-
-fn port(port: &PortSpec) -> Value {
-    let mut value = json!({ "Protocol": port.protocol.word(), "TargetPort": port.target });
-    if let Some(published) = port.published {
-        value["PublishedPort"] = json!(published);
+    value["Endpoint"] = json!({
+        "Spec": endpoint_spec(&service.spec),
+        "Ports": service.ports.iter().map(published).collect::<Vec<_>>(),
+        "VirtualIPs": vips.collect::<Vec<_>>(),
+    });
+    if let Some(status) = &service.update_status {
+        value["UpdateStatus"] = json!({
+            "State": status.state.word(),
+            "StartedAt": time(status.started_at),
+            "CompletedAt": status.completed_at.map(time),
+            "Message": status.message,
+        });
     }
-    value["PublishMode"] = json!(publish_mode(port.mode));
+    if let Some(status) = &service.job_status {
+        value["JobStatus"] = json!({
+            "JobIteration": { "Index": status.iteration },
+            "LastExecution": time(status.last_execution),
+        });
+    }
     value
 }
 
@@ -129,23 +77,6 @@ fn published(port: &PublishedPort) -> Value {
         "PublishedPort": port.published,
         "PublishMode": publish_mode(port.mode),
     })
-}
-
-/// `ingress` or `host`.
-pub fn publish_mode(mode: PublishMode) -> &'static str {
-    match mode {
-        PublishMode::Ingress => "ingress",
-        PublishMode::Host => "host",
-    }
-}
-
-/// `none`, `on-failure` or `any`.
-pub fn condition(condition: RestartCondition) -> &'static str {
-    match condition {
-        RestartCondition::None => "none",
-        RestartCondition::OnFailure => "on-failure",
-        RestartCondition::Any => "any",
-    }
 }
 
 /// A task.
@@ -177,6 +108,7 @@ pub fn task_json(task: &Task) -> Value {
         },
         "DesiredState": task.desired.word().to_lowercase(),
         "NetworksAttachments": attachments.collect::<Vec<_>>(),
+        "JobIteration": task.job_iteration.map(|index| json!({ "Index": index })),
     })
 }
 
@@ -227,10 +159,6 @@ fn time(at: Timestamp) -> String {
     at.to_string()
 }
 
-fn nanos(span: Duration) -> u64 {
-    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -242,8 +170,9 @@ mod tests {
         assert_eq!(value["Version"]["Index"], 9);
         assert_eq!(value["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"], "web:1");
         assert_eq!(
-            value["Spec"]["TaskTemplate"]["RestartPolicy"]["Delay"],
-            5_000_000_000u64
+            value["Spec"]["TaskTemplate"].get("RestartPolicy"),
+            None,
+            "not given, not shown"
         );
         assert_eq!(value["Spec"]["Mode"]["Replicated"]["Replicas"], 3);
         assert_eq!(value["Endpoint"]["VirtualIPs"][0]["Addr"], "10.1.0.2");

@@ -4,6 +4,8 @@ mod info;
 mod inspect;
 mod list;
 mod pretty;
+mod pretty_service;
+mod spec;
 mod status;
 mod table;
 mod template;
@@ -12,7 +14,8 @@ mod time;
 pub use info::{GOES_ON, cut_off, info_json, info_text, version_json, version_text};
 pub use inspect::{network_json, node_json, service_json, task_json};
 pub use list::{NodeRows, network_rows, node_rows, service_rows};
-pub use pretty::{node_text, service_text};
+pub use pretty::node_text;
+pub use pretty_service::service_text;
 pub use status::{Cluster, Health};
 pub use template::Format;
 

@@ -1,69 +1,11 @@
-//! `inspect --pretty`: what people want to see of a service or a node.
+//! `inspect --pretty`: what people want to see of a node.
 
 use std::{collections::BTreeMap, fmt::Write};
 
-use model::{EndpointMode, NetworkId, Node, Role, Service};
+use model::{Node, Role};
 
-use super::inspect::publish_mode;
-
-/// A service, as docker prints it; networks by name where `names` has them.
-pub fn service_text(service: &Service, names: &BTreeMap<NetworkId, String>) -> String {
-    let spec = &service.spec;
-    let replicas = spec.replicas().unwrap_or_default();
-    let mut text = format!("\nID:\t\t{}\nName:\t\t{}\n", service.id, spec.name);
-    map(&mut text, "Labels:", &spec.labels);
-    let _ = write!(text, "Service Mode:\tReplicated\n Replicas:\t{replicas}\n");
-    text.push_str("Placement:\n");
-    if !spec.placement.constraints.is_empty() {
-        let constraints: Vec<_> = spec.placement.constraints.iter().map(ToString::to_string).collect();
-        let _ = writeln!(text, " Constraints:\t[{}]", constraints.join(" "));
-    }
-    container(&mut text, service);
-    text.push_str("Resources:\n");
-    if !spec.networks.is_empty() {
-        let name = |network| names.get(&network).cloned().unwrap_or_else(|| network.to_string());
-        let networks: Vec<_> = spec
-            .networks
-            .iter()
-            .map(|attachment| name(attachment.network))
-            .collect();
-        let _ = writeln!(text, "Networks: {} ", networks.join(" "));
-    }
-    let mode = match spec.endpoint_mode {
-        EndpointMode::Vip => "vip",
-        EndpointMode::Dnsrr => "dnsrr",
-    };
-    let _ = writeln!(text, "Endpoint Mode:\t{mode}");
-    if !service.ports.is_empty() {
-        text.push_str("Ports:\n");
-    }
-    for port in &service.ports {
-        let (published, target) = (port.published, port.target);
-        let (protocol, mode) = (port.protocol, publish_mode(port.mode));
-        let _ = writeln!(text, " PublishedPort = {published}\n  Protocol = {protocol}");
-        let _ = writeln!(text, "  TargetPort = {target}\n  PublishMode = {mode}");
-    }
-    text
-}
-
-fn container(text: &mut String, service: &Service) {
-    let spec = &service.spec.container;
-    let _ = writeln!(text, "ContainerSpec:\n Image:\t\t{}", spec.image);
-    if !spec.args.is_empty() {
-        let _ = writeln!(text, " Args:\t\t{} ", spec.args.join(" "));
-    }
-    if !spec.env.is_empty() {
-        let _ = writeln!(text, " Env:\t\t{} ", spec.env.join(" "));
-    }
-    if let Some(dir) = &spec.dir {
-        let _ = writeln!(text, " Dir:\t\t{dir}");
-    }
-    if let Some(user) = &spec.user {
-        let _ = writeln!(text, " User: {user}");
-    }
-}
-
-fn map(text: &mut String, title: &str, entries: &BTreeMap<String, String>) {
+/// The entries of a map under their title, if there are any.
+pub fn map(text: &mut String, title: &str, entries: &BTreeMap<String, String>) {
     if entries.is_empty() {
         return;
     }
@@ -113,17 +55,6 @@ pub fn node_text(node: &Node, leader: &str) -> String {
 mod tests {
     use super::*;
     use crate::render::sample;
-
-    #[test]
-    fn a_service_reads_as_dockers() {
-        let names = BTreeMap::from([(NetworkId::from_bits(1), "blue".to_owned())]);
-        assert_eq!(
-            service_text(&sample::service(), &names),
-            "\nID:\t\t0000000000000000000000002\nName:\t\tweb\nService Mode:\tReplicated\n Replicas:\t3\nPlacement:\n\
-             ContainerSpec:\n Image:\t\tweb:1\nResources:\nNetworks: blue \nEndpoint Mode:\tvip\nPorts:\n \
-             PublishedPort = 8080\n  Protocol = tcp\n  TargetPort = 80\n  PublishMode = ingress\n"
-        );
-    }
 
     #[test]
     fn a_node_tells_its_role_and_state() {

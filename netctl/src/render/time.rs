@@ -2,6 +2,13 @@
 
 use std::time::Duration;
 
+use model::Timestamp;
+
+/// How long ago something was.
+pub fn ago(at: Timestamp, now: Timestamp) -> String {
+    format!("{} ago", words(now.since(at)).to_lowercase())
+}
+
 /// "Less than a second", "12 seconds", "About a minute", "3 hours".
 pub fn words(span: Duration) -> String {
     let seconds = span.as_secs();

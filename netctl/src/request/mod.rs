@@ -6,13 +6,13 @@ mod name;
 mod network;
 mod service;
 mod settings;
-mod update;
 mod words;
 
 pub use auth::registry_auth;
 pub use duration::duration;
 pub use network::network_spec;
-pub use service::{scale, service_spec};
+pub use service::{
+    bytes, environment_file, mount, nano_cpus, payload_file, refer, scale, service_spec, set_replicas, update_spec,
+};
 pub use settings::changed_settings;
-pub use update::update_spec;
 pub use words::{Filter, has_label, labels};

@@ -1,0 +1,113 @@
+//! `netctl service ...`
+
+mod flags;
+mod lists;
+
+use clap::{Args, Subcommand};
+
+pub use flags::{
+    ContainerFlags, EndpointModeArg, FailureActionArg, HealthFlags, ModeFlags, OrderArg, PullArg, ResourceFlags,
+    RestartConditionArg, RestartFlags, RollbackFlags, ServiceFlags, UpdateFlags,
+};
+pub use lists::{AddedLists, ChangedLists, Edit, Edits};
+
+use super::{InspectArgs, ListArgs, RemoveArgs};
+
+/// The second word after `service`.
+#[derive(Debug, Subcommand)]
+pub enum ServiceCommand {
+    /// Create a new service
+    Create(Box<ServiceCreateArgs>),
+    /// List services
+    #[command(visible_alias = "list")]
+    Ls(ListArgs),
+    /// List the tasks of one or more services
+    Ps(PsArgs),
+    /// Display detailed information on one or more services
+    Inspect(InspectArgs),
+    /// Scale one or multiple replicated services
+    Scale(ScaleArgs),
+    /// Remove one or more services
+    #[command(visible_alias = "remove")]
+    Rm(RemoveArgs),
+    /// Update a service
+    Update(Box<ServiceUpdateArgs>),
+}
+
+/// How a command that changes a service waits.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct WaitArgs {
+    /// Exit immediately instead of waiting for the service to converge
+    #[arg(short, long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true")]
+    pub detach: bool,
+    /// Suppress progress output
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// `service create`
+#[derive(Debug, Args)]
+#[command(override_usage = "netctl service create [OPTIONS] IMAGE [COMMAND] [ARG...]")]
+pub struct ServiceCreateArgs {
+    /// Image, then command and arguments; flags after the image belong to the command
+    #[arg(required = true, trailing_var_arg = true, value_name = "IMAGE [COMMAND] [ARG...]")]
+    pub image_and_args: Vec<String>,
+    /// Service name
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Service mode ("replicated", "global", "replicated-job", "global-job")
+    #[arg(long, default_value = "replicated")]
+    pub mode: String,
+    #[command(flatten)]
+    pub lists: AddedLists,
+    #[command(flatten)]
+    pub flags: ServiceFlags,
+    #[command(flatten)]
+    pub wait: WaitArgs,
+}
+
+/// `service ps`
+#[derive(Debug, Args)]
+pub struct PsArgs {
+    /// Services
+    #[arg(required = true, value_name = "SERVICE")]
+    pub services: Vec<String>,
+    #[command(flatten)]
+    pub list: ListArgs,
+    /// Do not map IDs to Names
+    #[arg(long)]
+    pub no_resolve: bool,
+}
+
+/// `service scale`
+#[derive(Debug, Args)]
+pub struct ScaleArgs {
+    /// Services and their new number of tasks
+    #[arg(required = true, value_name = "SERVICE=REPLICAS")]
+    pub scales: Vec<String>,
+    #[command(flatten)]
+    pub wait: WaitArgs,
+}
+
+/// `service update`: each flag changes its part of the spec and nothing else.
+#[derive(Debug, Args)]
+pub struct ServiceUpdateArgs {
+    /// Service to change
+    #[arg(value_name = "SERVICE")]
+    pub service: String,
+    /// Service image tag
+    #[arg(long)]
+    pub image: Option<String>,
+    /// Service command args
+    #[arg(long, value_name = "COMMAND", allow_hyphen_values = true)]
+    pub args: Option<String>,
+    /// Force update even if no changes require it
+    #[arg(long)]
+    pub force: bool,
+    #[command(flatten)]
+    pub lists: ChangedLists,
+    #[command(flatten)]
+    pub flags: ServiceFlags,
+    #[command(flatten)]
+    pub wait: WaitArgs,
+}

@@ -1,0 +1,121 @@
+//! `service update`: what the arguments change in the spec that the service has.
+
+use std::collections::BTreeMap;
+
+use model::{NetworkId, ServiceSpec};
+use wire::pb;
+
+use super::{attached, flags, lists};
+use crate::{
+    args::{Edits, ServiceUpdateArgs},
+    failure::Failure,
+    request::words::split_command,
+};
+
+/// `spec` with the changes that the arguments ask for. Its networks are called by their names, as users do.
+pub fn update_spec(
+    mut spec: ServiceSpec,
+    args: &ServiceUpdateArgs,
+    networks: &BTreeMap<NetworkId, String>,
+) -> Result<pb::ServiceSpec, Failure> {
+    if let Some(image) = &args.image {
+        spec.container.image.clone_from(image);
+    }
+    if let Some(line) = &args.args {
+        spec.container.args = split_command(line)?;
+    }
+    spec.force_update += u64::from(args.force);
+    flags::apply(&mut spec, &args.flags)?;
+    let edits = Edits::from(&args.lists);
+    lists::apply(&mut spec, &edits)?;
+    spec.validate()?;
+    let ids: Vec<NetworkId> = spec.networks.iter().map(|attachment| attachment.network).collect();
+    let mut spec = pb::ServiceSpec::from(spec);
+    for (attachment, name) in spec.networks.iter_mut().zip(ids.iter().map(|id| networks.get(id))) {
+        if let Some(name) = name {
+            attachment.network.clone_from(name);
+        }
+    }
+    attached::apply(&mut spec, &edits)?;
+    Ok(spec)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::args::{Cli, Command, ServiceCommand};
+
+    fn sent(line: &str) -> Result<pb::ServiceSpec, String> {
+        let mut spec = ServiceSpec::new("web".parse().unwrap(), "web:1");
+        spec.container.env = vec!["A=1".into(), "B=2".into()];
+        spec.ports = vec!["8080:80".parse().unwrap()];
+        spec.placement.constraints = vec!["node.role==worker".parse().unwrap()];
+        let words = format!("netctl service update {line} web");
+        let cli = Cli::try_parse_from(words.split_whitespace()).map_err(|error| error.to_string())?;
+        let Command::Service(ServiceCommand::Update(args)) = cli.command else {
+            panic!("{words} is service update");
+        };
+        spec.networks = vec![model::NetworkAttachment {
+            network: NetworkId::from_bits(1),
+            aliases: Vec::new(),
+        }];
+        let names = BTreeMap::from([(NetworkId::from_bits(1), "blue".to_owned())]);
+        update_spec(spec, &args, &names).map_err(|failure| failure.to_string())
+    }
+
+    fn updated(line: &str) -> Result<ServiceSpec, String> {
+        let mut spec = sent(line)?;
+        spec.networks.clear();
+        Ok(spec.try_into().unwrap())
+    }
+
+    #[test]
+    fn each_flag_changes_its_part_only() {
+        let spec = updated("--image web:2 --replicas 4").unwrap();
+        assert_eq!((spec.container.image.as_str(), spec.replicas()), ("web:2", Some(4)));
+        assert_eq!(spec.container.env, ["A=1", "B=2"]);
+    }
+
+    #[test]
+    fn what_is_not_named_stays() {
+        let spec = updated("--restart-delay 1s --update-order start-first").unwrap();
+        let spec = ServiceSpec {
+            restart: None,
+            update: None,
+            ..spec
+        };
+        assert_eq!(spec, updated("").unwrap());
+        assert_eq!(updated("--force").unwrap().force_update, 1);
+    }
+
+    #[test]
+    fn networks_come_and_go_by_name() {
+        let names = |line| {
+            sent(line)
+                .unwrap()
+                .networks
+                .into_iter()
+                .map(|n| n.network)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(names("--network-add red"), ["blue", "red"]);
+        assert_eq!(names("--network-add red --network-rm blue"), ["red"]);
+        assert!(sent("--network-add blue").is_err());
+    }
+
+    #[test]
+    fn variables_are_replaced_by_name() {
+        assert_eq!(updated("--env-add A=9 --env-rm B").unwrap().container.env, ["A=9"]);
+    }
+
+    #[test]
+    fn ports_and_constraints_come_and_go() {
+        let spec = updated("--publish-add 9090:80 --constraint-rm node.role==worker").unwrap();
+        assert_eq!(spec.ports, ["9090:80".parse().unwrap()]);
+        assert!(spec.placement.constraints.is_empty());
+        assert!(updated("--publish-rm 80").unwrap().ports.is_empty());
+        assert!(updated("--publish-rm 81").unwrap_err().contains("--publish-rm 81"));
+    }
+}
