@@ -19,6 +19,7 @@ use std::{
 };
 
 use thiserror::Error;
+use tokio::sync::mpsc;
 
 pub use self::handle::{AgentHandle, AgentStatus};
 use self::{handle::Parts, wiring::Wires};
@@ -116,12 +117,14 @@ impl Agent {
         let found = saved::load(&saved::path(&config.data_root)).filter(|s| s.view.node == config.identity.node);
         let rebooted = found.as_ref().is_some_and(|s| s.boot != saved::boot_id());
         let wires = Wires::new(&config, found);
-        let tasks = wires.connect(&config, &runtime, &network, rebooted);
+        let (covers, ordered) = mpsc::channel(1);
+        let tasks = wires.connect(&config, &runtime, &network, (rebooted, ordered));
         let parts = Parts {
             runtime,
             network,
             plugin,
             tasks,
+            covers,
         };
         Ok(AgentHandle::new(config, parts, &wires))
     }

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     net::{IpAddr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use model::{Availability, ClusterId, ClusterSettings, NodeDescription, NodeId, Role};
@@ -71,6 +71,11 @@ impl fmt::Debug for NodeCredentials {
     }
 }
 
+/// Where the keys that seal a manager's log lie.
+pub(crate) fn key_file(data_root: &Path) -> KeyFile {
+    KeyFile::at(data_root.join("raft").join("keys.json"))
+}
+
 impl ManagerConfig {
     /// Where the raft member keeps what must survive.
     pub(crate) fn raft_file(&self) -> PathBuf {
@@ -79,7 +84,7 @@ impl ManagerConfig {
 
     /// Where the keys that seal it lie.
     pub(crate) fn key_file(&self) -> KeyFile {
-        KeyFile::at(self.data_root.join("raft").join("keys.json"))
+        key_file(&self.data_root)
     }
 
     /// The node's address without the port.

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use model::{NodeId, Role};
 use rustls::ServerConfig;
-use seal::{KeyFile, UnlockKey};
+use seal::{KeyFile, KeyId, Keyring, Keys, UnlockKey};
 use store::View;
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
 use tonic::service::Routes;
@@ -32,6 +32,7 @@ pub struct ManagerHandle {
     pub(crate) credentials: watch::Sender<NodeCredentials>,
     pub(crate) unlock: watch::Receiver<Option<UnlockKey>>,
     pub(crate) key_file: KeyFile,
+    pub(crate) keyring: Keyring,
     pub(crate) told: watch::Sender<Vec<KnownManager>>,
     pub(crate) stop: watch::Sender<bool>,
     pub(crate) tasks: Vec<JoinHandle<()>>,
@@ -79,6 +80,18 @@ impl ManagerHandle {
     /// The unlock key under which this manager's keys lie on its disk; `None` while autolock is off.
     pub fn unlock_key(&self) -> watch::Receiver<Option<UnlockKey>> {
         self.unlock.clone()
+    }
+
+    /// The data keys under which the node's own key has to lie on the disk; `None`: in clear, while autolock is off.
+    /// Changes with [`ManagerHandle::unlock_key`].
+    pub fn cover(&self) -> Option<Arc<Keys>> {
+        let locked = self.unlock.borrow().is_some();
+        locked.then(|| self.keyring.keys())
+    }
+
+    /// Under which of them it lies; until this was said none is dropped.
+    pub fn covered(&self, under: Option<KeyId>) {
+        self.keyring.set_beside(under);
     }
 
     /// Where this manager's keys lie and what that means, for an operator.

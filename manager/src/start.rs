@@ -1,9 +1,9 @@
 //! Starting a manager, new or from disk: the parts in their order.
 
-use std::{fs, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{fs, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use model::{ClusterId, NetworkId, NodeId};
-use seal::{KeyFileError, UnlockKey};
+use seal::{KeyFileError, Keys, UnlockKey};
 use store::{Command, Refused, View};
 use thiserror::Error;
 use tokio::{
@@ -20,7 +20,7 @@ use crate::{
     api::Api,
     autolock::{self, Autolock},
     ca::CaError,
-    config::{InitParams, ManagerConfig, NodeCredentials},
+    config::{InitParams, ManagerConfig, NodeCredentials, key_file},
     dispatcher::Dispatcher,
     founding::{FIRST_MEMBER, found_cluster, manager_node},
     handle::ManagerHandle,
@@ -202,6 +202,11 @@ impl Manager {
         Ok(())
     }
 
+    /// The data keys that lie below a data folder; `unlock` opens them if autolock was on.
+    pub fn data_keys(data_root: &Path, unlock: Option<&UnlockKey>) -> Result<Keys, KeyFileError> {
+        key_file(data_root).load(unlock)
+    }
+
     /// Whether there is a manager's state in the data folder.
     pub fn exists(config: &ManagerConfig) -> bool {
         config.raft_file().exists()
@@ -283,7 +288,7 @@ fn run(
         attempts: Arc::default(),
     };
     let (connections, incoming) = mpsc::channel(BACKLOG);
-    let unlock = autolock.unlock();
+    let (unlock, keyring) = (autolock.unlock(), autolock.keyring());
     let tasks = vec![
         tokio::spawn(autolock.follow(proposer.published())),
         tokio::spawn(leader::run(proposer.clone())),
@@ -298,6 +303,7 @@ fn run(
         credentials,
         unlock,
         key_file: config.key_file(),
+        keyring,
         told,
         stop,
         tasks,

@@ -12,7 +12,7 @@ use anyhow::Result;
 use futures::future::BoxFuture;
 use manager::Backup;
 use model::{Availability, ClusterSettings, Timestamp};
-use seal::UnlockKey;
+use seal::{KeyId, Keys, UnlockKey};
 use tokio::sync::watch;
 use tonic::service::Routes;
 
@@ -43,6 +43,12 @@ pub trait ManagerPart: Send + Sync {
     fn worker_token(&self) -> Option<String>;
     /// The cluster's unlock key, `SWMKEY-1-...`; empty while autolock is off.
     fn unlock_key(&self) -> String;
+    /// Changes when [`ManagerPart::cover`] does.
+    fn lock(&self) -> watch::Receiver<Option<UnlockKey>>;
+    /// The data keys under which the node's key has to lie on the disk; `None`: in clear.
+    fn cover(&self) -> Option<Arc<Keys>>;
+    /// Under which of them it does.
+    fn covered(&self, under: Option<KeyId>);
     /// Shows a renewed certificate from now on.
     fn identify(&self, identity: &Identity) -> Result<()>;
     /// Raft id.
@@ -88,6 +94,8 @@ pub trait AgentPart: Send + Sync {
     fn calling(&self) -> watch::Receiver<Option<Calling>>;
     /// The managers as last told.
     fn managers(&self) -> watch::Receiver<Vec<KnownManager>>;
+    /// Lets the node's key lie on the disk sealed under these keys, or in clear. Waits until it does.
+    fn cover(&self, keys: Option<Arc<Keys>>) -> BoxFuture<'_, Result<()>>;
     /// What the kernel has of ours, by name.
     fn counts(&self) -> BoxFuture<'_, Result<Vec<(String, u64)>>>;
     /// Leaves the cluster and ends: tells the managers, removes the node's containers and everything of ours in the
@@ -118,8 +126,8 @@ pub trait Parts: Send + Sync + 'static {
     fn join<'a>(&'a self, request: &'a JoinRequest) -> BoxFuture<'a, Result<Identity>>;
     /// Keeps the identity on the disk.
     fn keep(&self, identity: &Identity) -> Result<()>;
-    /// The identity on the disk.
-    fn identity(&self) -> Result<Option<Identity>>;
+    /// The identity on the disk; its key stays sealed if the data keys of the manager's log cannot be read.
+    fn identity(&self, unlock: Option<&UnlockKey>) -> Result<Option<Identity>>;
     /// Starts the manager of a node that was one before; `unlock` opens it if autolock was on.
     fn manager<'a>(
         &'a self,

@@ -74,6 +74,8 @@ impl Keys {
 pub struct Keyring {
     keys: Arc<RwLock<Arc<Keys>>>,
     oldest_in_use: Arc<AtomicU32>,
+    /// The same for the node's own key, which lies elsewhere; 0 until somebody says.
+    beside: Arc<AtomicU32>,
 }
 
 impl Keyring {
@@ -82,6 +84,7 @@ impl Keyring {
         Self {
             keys: Arc::new(RwLock::new(Arc::new(keys))),
             oldest_in_use: Arc::default(),
+            beside: Arc::default(),
         }
     }
 
@@ -100,15 +103,32 @@ impl Keyring {
         self.oldest_in_use.store(id.0, Ordering::Release);
     }
 
+    /// Under which key the node's own key is sealed; `None`: it lies in clear. Until this was said no key is dropped.
+    pub fn set_beside(&self, id: Option<KeyId>) {
+        self.beside.store(id.map_or(u32::MAX, |id| id.0), Ordering::Release);
+    }
+
     /// The oldest key that is still needed.
     pub fn oldest_in_use(&self) -> KeyId {
-        KeyId(self.oldest_in_use.load(Ordering::Acquire))
+        let log = self.oldest_in_use.load(Ordering::Acquire);
+        KeyId(log.min(self.beside.load(Ordering::Acquire)))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_is_needed_as_long_as_log_or_node_need_it() {
+        let keyring = Keyring::new(Keys::fresh());
+        keyring.set_oldest_in_use(KeyId(3));
+        assert_eq!(keyring.oldest_in_use(), KeyId(0), "nobody knows of the node's key yet");
+        keyring.set_beside(Some(KeyId(2)));
+        assert_eq!(keyring.oldest_in_use(), KeyId(2));
+        keyring.set_beside(None);
+        assert_eq!(keyring.oldest_in_use(), KeyId(3));
+    }
 
     #[test]
     fn rotation_keeps_old_keys_until_they_are_dropped() {

@@ -3,13 +3,17 @@
 use std::{io, sync::Arc, time::Duration};
 
 use model::{HeldPort, NodeDescription, NodeView};
-use tokio::{sync::watch, task::JoinHandle};
+use seal::Keys;
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    task::JoinHandle,
+};
 use wire::pb::{self, dispatcher_client::DispatcherClient};
 
 use super::{AgentConfig, AgentError, wiring::Wires};
 use crate::{
     dns,
-    identity::Identity,
+    identity::{CoverOrder, Identity, IdentityError},
     network::{Network, NetworkError},
     plugin::Plugin,
     reconcile::Report,
@@ -44,6 +48,8 @@ pub(super) struct Parts {
     pub network: Arc<dyn Network>,
     pub plugin: Plugin,
     pub tasks: Vec<JoinHandle<()>>,
+    /// Orders to the identity's writer.
+    pub covers: mpsc::Sender<CoverOrder>,
 }
 
 /// A running agent. Dropping it leaves its tasks to the runtime; end it by [`AgentHandle::shutdown`] or
@@ -80,6 +86,16 @@ impl AgentHandle {
     /// Who this node is; changes when its certificate is renewed (it is on disk by then).
     pub fn identity(&self) -> watch::Receiver<Identity> {
         self.identity.clone()
+    }
+
+    /// Lets the node's key lie on the disk sealed under `keys`, or in clear, from now on. Waits until it does.
+    pub fn cover(&self, keys: Option<Arc<Keys>>) -> impl Future<Output = Result<(), IdentityError>> + Send + use<> {
+        let covers = self.parts.covers.clone();
+        async move {
+            let (done, answer) = oneshot::channel();
+            let _ = covers.send(CoverOrder { keys, done }).await;
+            answer.await.unwrap_or(Err(IdentityError::Ended))
+        }
     }
 
     /// What the managers want this node to be; `None` until one has said so.

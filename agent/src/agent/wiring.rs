@@ -70,7 +70,7 @@ impl Wires {
         config: &AgentConfig,
         runtime: &Arc<dyn Runtime>,
         network: &Arc<dyn Network>,
-        rebooted: bool,
+        (rebooted, covers): (bool, identity::Covers),
     ) -> Vec<JoinHandle<()>> {
         let worker = worker::Ports {
             views: self.views.subscribe(),
@@ -104,6 +104,7 @@ impl Wires {
                 self.session.subscribe(),
                 self.trust.subscribe(),
                 self.calling.subscribe(),
+                covers,
                 config.data_root.clone(),
             ),
             dns::serve(resolver),

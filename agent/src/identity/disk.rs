@@ -1,4 +1,5 @@
-//! The identity on disk: `<data-root>/identity/{format,ca.crt,node.key,node.crt}`, the key readable by root only.
+//! The identity on disk: `<data-root>/identity/{format,ca.crt,node.key,node.crt}`, the key readable by root only. On a
+//! manager with autolock the key is sealed under a data key of the raft log.
 //!
 //! Key and certificate belong together, so the folder changes as a whole: a new one is written beside it, its
 //! certificate last, and then takes its place. A cut in between is mended by the next load.
@@ -8,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use seal::durable;
+use seal::{Keys, durable};
 
 use super::{Identity, IdentityError};
 
@@ -68,14 +69,21 @@ impl Identity {
         Self::from_pem(certificate, part("node.key")?, part("ca.crt")?).map(Some)
     }
 
-    /// Keeps the identity under `data_root`.
-    pub fn save(&self, data_root: &Path) -> Result<(), IdentityError> {
+    /// Keeps the identity under `data_root`, its key sealed if there are `keys`.
+    pub fn save(&self, data_root: &Path, keys: Option<&Keys>) -> Result<(), IdentityError> {
         let folders = Folders::below(data_root);
+        let path = folders.now.join("node.key");
+        if self.is_sealed() {
+            return Err(IdentityError::Sealed { path });
+        }
+        let covered = keys.map(|keys| seal::cover(&self.key_pem, keys)).transpose();
+        let covered = covered.map_err(|why| file(&path, io::Error::other(why)))?;
+        let key = covered.as_ref().unwrap_or(&self.key_pem);
         remove(&folders.next)?;
         for (name, mode, content) in [
             ("format", 0o644, FORMAT),
             ("ca.crt", 0o644, &self.ca_pem),
-            ("node.key", 0o600, &self.key_pem),
+            ("node.key", 0o600, key),
             (CERTIFICATE, 0o644, &self.certificate_pem),
         ] {
             let path = folders.next.join(name);

@@ -12,10 +12,12 @@ use std::{fmt, io, path::PathBuf, sync::Arc};
 use model::{ClusterId, NodeId, Role};
 use peer::{Accept, Own, PeerError, Subject};
 use rustls::ClientConfig;
+use seal::Keys;
 use thiserror::Error;
 
 pub use join::{JoinError, JoinRequest, SigningRequest, confirm, data_port, join, renew};
-pub(crate) use renewal::keep_fresh;
+pub use renewal::CoverOrder;
+pub(crate) use renewal::{Covers, keep_fresh};
 
 /// A node's identity.
 #[derive(Clone)]
@@ -28,7 +30,7 @@ pub struct Identity {
     pub role: Role,
     /// Certificate, PEM.
     pub certificate_pem: String,
-    /// Its key, PEM (PKCS#8). Never printed.
+    /// Its key, PEM (PKCS#8). Never printed. Sealed on a manager that waits for the unlock key.
     pub key_pem: String,
     /// Root certificate, PEM.
     pub ca_pem: String,
@@ -51,9 +53,16 @@ pub enum IdentityError {
     File { path: PathBuf, error: io::Error },
     #[error("{path} has format {found:?}, this version reads another: upgrade netd")]
     Format { path: PathBuf, found: String },
+    #[error("{path} is sealed, and the key file beside the raft log does not open it: put both back from one backup")]
+    Sealed { path: PathBuf },
+    #[error("the agent has ended: it writes no key any more")]
+    Ended,
     #[error(transparent)]
     Peer(#[from] PeerError),
 }
+
+/// What a node says whose key is sealed.
+const SEALED: &str = "this node's key is sealed until \"netctl swarm unlock\"";
 
 impl Identity {
     /// Takes PEM texts and reads ids and role from the certificate.
@@ -68,12 +77,31 @@ impl Identity {
             ca_pem,
         };
         // Fails now if key and certificate do not belong together.
-        identity.client_config()?;
+        if !identity.is_sealed() {
+            identity.client_config()?;
+        }
         Ok(identity)
+    }
+
+    /// Whether its key cannot be used: the node knows who it is, and cannot show it.
+    pub fn is_sealed(&self) -> bool {
+        seal::is_covered(&self.key_pem)
+    }
+
+    /// With its key usable.
+    pub fn opened(self, keys: &Keys) -> Result<Self, IdentityError> {
+        let sealed = |_| IdentityError::Sealed {
+            path: PathBuf::from("identity/node.key"),
+        };
+        let key_pem = seal::uncover(&self.key_pem, keys).map_err(sealed)?;
+        Self::from_pem(self.certificate_pem, key_pem, self.ca_pem)
     }
 
     /// TLS configuration of this node when it calls a manager.
     fn client_config(&self) -> Result<Arc<ClientConfig>, PeerError> {
+        if self.is_sealed() {
+            return Err(PeerError::Certificate(SEALED));
+        }
         let own = Own {
             certificate_pem: &self.certificate_pem,
             key_pem: &self.key_pem,

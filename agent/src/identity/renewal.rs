@@ -4,16 +4,21 @@
 //! anybody uses it; running sessions keep the old one until they end.
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
+    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use tokio::{sync::watch, task::JoinHandle};
+use seal::Keys;
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    task::JoinHandle,
+};
 use tonic::transport::Channel;
 
 use peer::{PeerError, Subject, Validity};
 
-use super::{Identity, confirm, renew};
+use super::{Identity, IdentityError, confirm, renew};
 use crate::session::{Calling, SessionState, Trust};
 
 /// Longest sleep: the wall clock may be set meanwhile.
@@ -71,18 +76,45 @@ fn step(
     })
 }
 
+/// How the key is to lie on the disk from now on: sealed under these keys, or in clear. Answered once it does.
+#[derive(Debug)]
+pub struct CoverOrder {
+    /// `None`: in clear.
+    pub keys: Option<Arc<Keys>>,
+    /// Whether it does; else why not.
+    pub done: oneshot::Sender<Result<(), IdentityError>>,
+}
+
+/// Where the orders come from.
+pub(crate) type Covers = mpsc::Receiver<CoverOrder>;
+
+/// The identity's one writer.
+struct Keeper {
+    identity: watch::Sender<Identity>,
+    session: watch::Receiver<SessionState>,
+    data_root: PathBuf,
+    keys: Option<Arc<Keys>>,
+}
+
 /// Renews `identity` when it is due, and follows the cluster's root and the node's role, until the handle is aborted.
 pub(crate) fn keep_fresh(
     identity: watch::Sender<Identity>,
     session: watch::Receiver<SessionState>,
     mut trust: watch::Receiver<Option<Trust>>,
     mut calling: watch::Receiver<Option<Calling>>,
+    mut covers: Covers,
     data_root: PathBuf,
 ) -> JoinHandle<()> {
+    let mut keeper = Keeper {
+        identity,
+        session,
+        data_root,
+        keys: None,
+    };
     tokio::spawn(async move {
         let share = dice();
         loop {
-            let current = identity.borrow().clone();
+            let current = keeper.identity.borrow().clone();
             let told = trust.borrow_and_update().clone();
             let called = *calling.borrow_and_update();
             let step = step(&current, told.as_ref(), called, share, now()).unwrap_or_else(|error| {
@@ -95,64 +127,73 @@ pub(crate) fn keep_fresh(
                 Step::ChangeRole => ROLE_RETRY,
                 Step::Recertify(_) | Step::Adopt(_) | Step::Confirm => FOLLOW,
             };
-            match carry_out(step, &current, &session, &data_root).await {
-                Ok(Some(renewed)) => drop(identity.send_replace(renewed)),
-                Ok(None) => {}
-                Err(reason) => tracing::warn!(%reason, "the certificate is not as it should be, trying again"),
+            if let Err(reason) = keeper.carry_out(step, &current).await {
+                tracing::warn!(%reason, "the certificate is not as it should be, trying again");
             }
-            sleep_unless_told(pause, (&mut trust, &mut calling)).await;
+            keeper.sleep(pause, (&mut trust, &mut calling), &mut covers).await;
         }
     })
 }
 
-/// Ends early when the managers say something else.
-async fn sleep_unless_told(
-    span: Duration,
-    (trust, calling): (
-        &mut watch::Receiver<Option<Trust>>,
-        &mut watch::Receiver<Option<Calling>>,
-    ),
-) {
-    let told = async {
-        let ended = tokio::select! {
-            changed = trust.changed() => changed.is_err(),
-            changed = calling.changed() => changed.is_err(),
-        };
-        if ended {
-            std::future::pending::<()>().await;
-        }
-    };
-    let _ = tokio::time::timeout(span, told).await;
-}
-
-/// Answers with the new identity, which is on disk, if there is one.
-async fn carry_out(
-    step: Step,
-    current: &Identity,
-    session: &watch::Receiver<SessionState>,
-    data_root: &Path,
-) -> Result<Option<Identity>, String> {
-    let renewed = match step {
-        Step::Wait(_) => return Ok(None),
-        Step::Adopt(roots) => Identity {
-            ca_pem: roots,
-            ..current.clone()
-        },
-        Step::Confirm => {
-            let channel = call(current, session).await?;
-            confirm(current, channel).await.map_err(|error| error.to_string())?;
-            return Ok(None);
-        }
-        Step::Renew | Step::ChangeRole | Step::Recertify(_) => {
-            if let Step::Recertify(spread) = step {
-                tokio::time::sleep(spread * u32::from(dice()) / 255).await;
+impl Keeper {
+    /// Ends early when the managers say something else, or once the key lies on the disk as was ordered.
+    async fn sleep(
+        &mut self,
+        span: Duration,
+        (trust, calling): (
+            &mut watch::Receiver<Option<Trust>>,
+            &mut watch::Receiver<Option<Calling>>,
+        ),
+        covers: &mut Covers,
+    ) {
+        let told = async {
+            let ended = tokio::select! {
+                changed = trust.changed() => changed.is_err(),
+                changed = calling.changed() => changed.is_err(),
+                Some(order) = covers.recv() => { self.cover(order); false }
+            };
+            if ended {
+                std::future::pending::<()>().await;
             }
-            let channel = call(current, session).await?;
-            renew(current, channel).await.map_err(|error| error.to_string())?
+        };
+        let _ = tokio::time::timeout(span, told).await;
+    }
+
+    fn cover(&mut self, CoverOrder { keys, done }: CoverOrder) {
+        let saved = self.identity.borrow().save(&self.data_root, keys.as_deref());
+        if saved.is_ok() {
+            self.keys = keys;
         }
-    };
-    renewed.save(data_root).map_err(|error| error.to_string())?;
-    Ok(Some(renewed))
+        // Who ordered may have gone.
+        let _ = done.send(saved);
+    }
+
+    /// A new identity is on disk before anybody has it.
+    async fn carry_out(&self, step: Step, current: &Identity) -> Result<(), String> {
+        let session = &self.session;
+        let renewed = match step {
+            Step::Wait(_) => return Ok(()),
+            Step::Adopt(roots) => Identity {
+                ca_pem: roots,
+                ..current.clone()
+            },
+            Step::Confirm => {
+                let channel = call(current, session).await?;
+                return confirm(current, channel).await.map_err(|error| error.to_string());
+            }
+            Step::Renew | Step::ChangeRole | Step::Recertify(_) => {
+                if let Step::Recertify(spread) = step {
+                    tokio::time::sleep(spread * u32::from(dice()) / 255).await;
+                }
+                let channel = call(current, session).await?;
+                renew(current, channel).await.map_err(|error| error.to_string())?
+            }
+        };
+        let saved = renewed.save(&self.data_root, self.keys.as_deref());
+        saved.map_err(|error| error.to_string())?;
+        self.identity.send_replace(renewed);
+        Ok(())
+    }
 }
 
 /// A channel to the manager that the session is with.

@@ -78,7 +78,7 @@ fn an_identity_survives_on_disk_with_its_key_hidden() {
     let folder = tempfile::tempdir().unwrap();
     assert!(Identity::load(folder.path()).unwrap().is_none());
     let identity = Authority::new().identity(3, Role::Manager);
-    identity.save(folder.path()).unwrap();
+    identity.save(folder.path(), None).unwrap();
     let loaded = Identity::load(folder.path()).unwrap().unwrap();
     assert_eq!((loaded.node, loaded.role), (identity.node, Role::Manager));
     assert_eq!(loaded.key_pem, identity.key_pem);
@@ -90,6 +90,30 @@ fn an_identity_survives_on_disk_with_its_key_hidden() {
 }
 
 #[test]
+fn a_sealed_key_is_nowhere_on_the_disk_and_comes_back_with_the_data_keys() {
+    let folder = tempfile::tempdir().unwrap();
+    let identity = Authority::new().identity(3, Role::Manager);
+    let keys = seal::Keys::fresh();
+    identity.save(folder.path(), None).unwrap();
+    identity.save(folder.path(), Some(&keys)).unwrap();
+    for file in fs::read_dir(folder.path().join("identity")).unwrap() {
+        let text = fs::read_to_string(file.unwrap().path()).unwrap();
+        assert!(!text.contains("PRIVATE KEY"), "{text}");
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    let loaded = Identity::load(folder.path()).unwrap().unwrap();
+    assert!(loaded.is_sealed() && loaded.node == identity.node);
+    let words = loaded.client_config().unwrap_err().to_string();
+    assert!(words.contains("netctl swarm unlock"), "{words}");
+    assert!(
+        loaded.save(folder.path(), None).is_err(),
+        "what cannot be read is not written"
+    );
+    assert!(loaded.clone().opened(&seal::Keys::fresh()).is_err());
+    assert_eq!(loaded.opened(&keys).unwrap().key_pem, identity.key_pem);
+}
+
+#[test]
 fn a_cut_while_an_identity_is_replaced_leaves_a_whole_one() {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::new();
@@ -97,13 +121,13 @@ fn a_cut_while_an_identity_is_replaced_leaves_a_whole_one() {
         authority.identity(3, Role::Worker),
         authority.identity(3, Role::Manager),
     );
-    old.save(folder.path()).unwrap();
+    old.save(folder.path(), None).unwrap();
     let (now, next) = (folder.path().join("identity"), folder.path().join("identity.new"));
     // Cut before the new one was whole.
     fs::create_dir(&next).unwrap();
     fs::write(next.join("node.key"), &new.key_pem).unwrap();
     assert_eq!(Identity::load(folder.path()).unwrap().unwrap().role, Role::Worker);
-    new.save(folder.path()).unwrap();
+    new.save(folder.path(), None).unwrap();
     assert_eq!(Identity::load(folder.path()).unwrap().unwrap().role, Role::Manager);
     // Cut between the two renames.
     fs::rename(&now, &next).unwrap();
@@ -115,7 +139,10 @@ fn a_cut_while_an_identity_is_replaced_leaves_a_whole_one() {
 #[test]
 fn identities_of_another_format_are_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
-    Authority::new().identity(3, Role::Worker).save(folder.path()).unwrap();
+    Authority::new()
+        .identity(3, Role::Worker)
+        .save(folder.path(), None)
+        .unwrap();
     std::fs::write(folder.path().join("identity/format"), "2\n").unwrap();
     let error = Identity::load(folder.path()).unwrap_err().to_string();
     assert!(error.contains("upgrade netd"), "{error}");

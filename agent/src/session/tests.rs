@@ -134,6 +134,7 @@ async fn a_certificate_that_is_due_is_replaced_on_disk_and_in_use() {
         watch::channel(state).1,
         watch::channel(None).1,
         watch::channel(None).1,
+        mpsc::channel(1).1,
         folder.path().to_owned(),
     );
     let patience = Duration::from_secs(10);

@@ -160,11 +160,20 @@ impl Parts for Assembly {
     }
 
     fn keep(&self, identity: &Identity) -> Result<()> {
-        Ok(identity.save(&self.config.data_root)?)
+        // The agent, once it runs, seals it if it has to.
+        Ok(identity.save(&self.config.data_root, None)?)
     }
 
-    fn identity(&self) -> Result<Option<Identity>> {
-        Ok(Identity::load(&self.config.data_root)?)
+    fn identity(&self, unlock: Option<&UnlockKey>) -> Result<Option<Identity>> {
+        let found = Identity::load(&self.config.data_root)?;
+        let Some(sealed) = found.as_ref().filter(|identity| identity.is_sealed()) else {
+            return Ok(found);
+        };
+        match Manager::data_keys(&self.config.data_root, unlock) {
+            Ok(keys) => Ok(Some(sealed.clone().opened(&keys)?)),
+            // The manager says why; the agent goes on with what it has.
+            Err(_) => Ok(found),
+        }
     }
 
     fn manager<'a>(

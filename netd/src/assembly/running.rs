@@ -8,7 +8,7 @@ use std::{
 
 use agent::{
     AgentHandle,
-    identity::Identity,
+    identity::{Identity, IdentityError},
     network::Network,
     session::{Calling, Manager as KnownManager},
 };
@@ -16,6 +16,7 @@ use anyhow::Result;
 use futures::future::BoxFuture;
 use manager::{ManagerHandle, NodeCredentials};
 use model::Role;
+use seal::{KeyId, Keys, UnlockKey};
 use tokio::sync::watch;
 use tonic::service::Routes;
 
@@ -85,6 +86,19 @@ impl ManagerPart for RunningManager {
     fn unlock_key(&self) -> String {
         let key = self.with(|handle| handle.unlock_key().borrow().as_ref().map(ToString::to_string));
         key.flatten().unwrap_or_default()
+    }
+
+    fn lock(&self) -> watch::Receiver<Option<UnlockKey>> {
+        self.with(ManagerHandle::unlock_key)
+            .unwrap_or_else(|| watch::channel(None).1)
+    }
+
+    fn cover(&self) -> Option<Arc<Keys>> {
+        self.with(ManagerHandle::cover).flatten()
+    }
+
+    fn covered(&self, under: Option<KeyId>) {
+        self.with(|handle| handle.covered(under));
     }
 
     fn identify(&self, identity: &Identity) -> Result<()> {
@@ -210,6 +224,17 @@ impl AgentPart for RunningAgent {
             cut_off: status.session.since,
             warnings: status.warnings,
         }
+    }
+
+    fn cover(&self, keys: Option<Arc<Keys>>) -> BoxFuture<'_, Result<()>> {
+        let handle = self.handle.lock().unwrap_or_else(PoisonError::into_inner);
+        let covered = handle.as_ref().map(|handle| handle.cover(keys));
+        Box::pin(async {
+            match covered {
+                Some(covered) => Ok(covered.await?),
+                None => Err(IdentityError::Ended.into()),
+            }
+        })
     }
 
     fn counts(&self) -> BoxFuture<'_, Result<Vec<(String, u64)>>> {

@@ -177,6 +177,7 @@ impl Node {
                     place,
                     identity,
                     manager,
+                    covered: None,
                     locked: false,
                     agent,
                     role_error: String::new(),

@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 use futures::future::BoxFuture;
 use manager::{Backup, StartError};
 use model::{Availability, ClusterId, ClusterSettings, NodeId, Role};
-use seal::{KeyFileError, UnlockKey};
+use seal::{KeyFileError, KeyId, Keys, UnlockKey};
 use tonic::service::Routes;
 
 use super::*;
@@ -35,6 +35,10 @@ pub struct Fake {
     /// Role of the certificate that a join gives.
     pub joins_as_manager: bool,
     pub manager_fails: Arc<AtomicBool>,
+    /// Autolock is on while there is a key.
+    pub lock: watch::Sender<Option<UnlockKey>>,
+    /// The key of the identity on the disk.
+    pub key_pem: String,
     /// The managers that run have no majority.
     pub majority_lost: bool,
     /// Without it the manager does not start again.
@@ -45,6 +49,8 @@ struct Running {
     diary: Diary,
     leave_fails: bool,
     majority_lost: bool,
+    lock: watch::Sender<Option<UnlockKey>>,
+    keys: Arc<Keys>,
     identity: watch::Sender<Identity>,
     calling: watch::Receiver<Option<Calling>>,
     member: u64,
@@ -73,6 +79,13 @@ impl ManagerPart for Running {
     fn unlock_key(&self) -> String {
         String::new()
     }
+    fn lock(&self) -> watch::Receiver<Option<UnlockKey>> {
+        self.lock.subscribe()
+    }
+    fn cover(&self) -> Option<Arc<Keys>> {
+        self.lock.borrow().is_some().then(|| self.keys.clone())
+    }
+    fn covered(&self, _: Option<KeyId>) {}
     fn identify(&self, _: &Identity) -> Result<()> {
         self.note("manager shows the new certificate");
         Ok(())
@@ -120,6 +133,13 @@ impl AgentPart for Running {
     fn managers(&self) -> watch::Receiver<Vec<KnownManager>> {
         watch::channel(Vec::new()).1
     }
+    fn cover(&self, keys: Option<Arc<Keys>>) -> BoxFuture<'_, Result<()>> {
+        self.note(match keys {
+            Some(_) => "agent seals its key",
+            None => "agent keeps its key in clear",
+        });
+        Box::pin(async { Ok(()) })
+    }
     fn counts(&self) -> BoxFuture<'_, Result<Vec<(String, u64)>>> {
         Box::pin(async { Ok(Vec::new()) })
     }
@@ -155,6 +175,8 @@ impl Fake {
             diary: self.diary.clone(),
             leave_fails: self.leave_fails,
             majority_lost: self.majority_lost,
+            lock: self.lock.clone(),
+            keys: Arc::new(Keys::fresh()),
             identity: watch::Sender::new(identity(Role::Manager)),
             calling: self.calling.subscribe(),
             member,
@@ -206,8 +228,12 @@ impl Parts for Fake {
     fn keep(&self, _: &Identity) -> Result<()> {
         Ok(())
     }
-    fn identity(&self) -> Result<Option<Identity>> {
-        Ok(Some(identity(Role::Manager)))
+    fn identity(&self, unlock: Option<&UnlockKey>) -> Result<Option<Identity>> {
+        let mut found = identity(Role::Manager);
+        if unlock.is_none() || unlock != self.unlock_key.as_ref() {
+            found.key_pem.clone_from(&self.key_pem);
+        }
+        Ok(Some(found))
     }
     fn manager<'a>(
         &'a self,

@@ -1,6 +1,7 @@
 //! The node's place in a cluster, with one owner: a task that takes orders one after the other. Who gave an order may
 //! go away; the order is carried out to its end all the same.
 
+mod cover;
 mod enter;
 #[cfg(test)]
 mod fake;
@@ -18,6 +19,7 @@ use std::{future::pending, path::PathBuf, sync::Arc, time::Duration};
 use agent::{identity::Identity, session::Calling};
 use anyhow::{Result, bail};
 use futures::future::BoxFuture;
+use seal::KeyId;
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::{Instant, sleep},
@@ -60,6 +62,8 @@ enum News {
     Renewed(Identity),
     /// The managers want something else of the node than it is.
     Called(Calling),
+    /// The node's key does not lie on the disk as autolock wants it.
+    Uncovered,
     /// Raft has let the manager go.
     Dismissed,
     /// The manager cannot go on, and why.
@@ -75,6 +79,8 @@ pub struct Member {
     pub identity: Identity,
     /// Its manager, if it has one.
     pub manager: Option<Arc<dyn ManagerPart>>,
+    /// Under which data key its key lies on the disk, in clear if under none; `None`: that is not known.
+    pub covered: Option<Option<KeyId>>,
     /// It has a manager that waits for the unlock key; the agent goes on.
     pub locked: bool,
     /// Its agent.
@@ -113,6 +119,8 @@ pub struct Node {
     member: Option<Member>,
     /// Not before then another attempt to become what the managers want.
     next_role: Instant,
+    /// Not before then another attempt to have the node's key on the disk as it should be.
+    next_cover: Instant,
 }
 
 impl Node {
@@ -130,6 +138,7 @@ impl Node {
             standing,
             member: None,
             next_role: Instant::now(),
+            next_cover: Instant::now(),
         }
     }
 
@@ -151,6 +160,7 @@ impl Node {
                 News::Retry => self.resume().await,
                 News::Renewed(identity) => self.identify(identity),
                 News::Called(calling) => self.follow(calling).await,
+                News::Uncovered => self.cover().await,
                 News::Dismissed => self.step_down().await,
                 News::ManagerFailed(why) => bail!("this node's manager cannot go on: {why}"),
             }
@@ -167,6 +177,7 @@ impl Node {
             () = sleep(RESUME), if self.has_failed() || self.may_start_manager() => News::Retry,
             identity = self.renewed() => News::Renewed(identity),
             calling = self.called() => News::Called(calling),
+            () = self.uncovered() => News::Uncovered,
             () = removed => News::Dismissed,
             why = failed => News::ManagerFailed(why),
         }

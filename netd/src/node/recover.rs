@@ -108,6 +108,7 @@ impl Node {
         keep_told(member, &manager);
         let answer = welcome(&member.identity, &member.place, &manager);
         member.manager = Some(manager);
+        member.covered = None;
         member.role_error.clear();
         if moved {
             member.place.save(&self.data_root)?;

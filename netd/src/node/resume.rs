@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use agent::identity::Identity;
 use anyhow::{Context, Result};
+use seal::UnlockKey;
 
 use super::{Member, Node, Standing, role, unlock::is_locked};
 use crate::{
@@ -67,17 +68,54 @@ impl Node {
     /// Tries once more to start the manager that is missing.
     pub(super) async fn restart_manager(&mut self) {
         let Some(member) = self.member.clone() else { return };
-        let seat = self.old_manager(&member.place, &member.identity).await;
-        if let Some(manager) = &seat.manager {
-            role::keep_told(&member, manager);
-        }
+        let identity = self.open_identity(None).unwrap_or_else(|| member.identity.clone());
+        let seat = self.old_manager(&member.place, &identity).await;
         self.member = Some(Member {
-            manager: seat.manager,
             locked: seat.locked,
             role_error: seat.error,
             ..member
         });
+        if let Some(manager) = seat.manager
+            && let Err(error) = self.seat(manager, identity).await
+        {
+            tracing::error!(
+                error = format!("{error:#}"),
+                "this node cannot take its place in the cluster"
+            );
+        }
         self.publish();
+    }
+
+    /// The node's identity if its key, which was sealed, can be read by now.
+    pub(super) fn open_identity(&self, unlock: Option<&UnlockKey>) -> Option<Identity> {
+        let found = self.parts.identity(unlock).ok().flatten();
+        found.filter(|identity| !identity.is_sealed())
+    }
+
+    /// Gives the node its manager. An agent that could not show who it is begins anew; forwarding goes on meanwhile.
+    pub(super) async fn seat(&mut self, manager: Arc<dyn ManagerPart>, identity: Identity) -> Result<()> {
+        let Some(member) = &mut self.member else { return Ok(()) };
+        if member.identity.is_sealed() {
+            member.agent.stop().await;
+            match self.parts.agent(&member.place, &identity).await {
+                Ok(agent) => member.agent = agent,
+                Err(error) => {
+                    manager.stop().await;
+                    let why = format!("{error:#}");
+                    self.member = None;
+                    self.door.send_replace(gate::failed(&why));
+                    self.standing.send_replace(Standing::Failed(why));
+                    return Err(error);
+                }
+            }
+            member.identity = identity;
+        }
+        role::keep_told(member, &manager);
+        member.manager = Some(manager);
+        member.covered = None;
+        member.locked = false;
+        member.role_error.clear();
+        Ok(())
     }
 
     async fn restart(&self) -> Result<Option<Member>> {
@@ -85,7 +123,7 @@ impl Node {
             return Ok(None);
         };
         state::finish(&self.data_root)?;
-        let identity = self.parts.identity()?;
+        let identity = self.parts.identity(None)?;
         let identity = identity.with_context(|| {
             let root = self.data_root.display();
             format!(
@@ -110,6 +148,7 @@ impl Node {
             place,
             identity,
             manager: seat.manager,
+            covered: None,
             locked: seat.locked,
             agent,
             role_error: seat.error,

@@ -90,6 +90,7 @@ impl Node {
         self.give_up_seat().await?;
         let Some(member) = &mut self.member else { return Ok(()) };
         let manager = self.parts.new_manager(&member.place, &member.identity, id).await?;
+        member.covered = None;
         member.place.manager = true;
         if let Err(error) = member.place.save(&self.data_root) {
             member.place.manager = false;
@@ -107,6 +108,8 @@ impl Node {
         if member.manager.is_none() && !member.place.manager {
             return Ok(());
         }
+        self.uncover().await?;
+        let Some(member) = &mut self.member else { return Ok(()) };
         let manager = member.manager.take();
         member.locked = false;
         tracing::info!("this node is no manager any more");

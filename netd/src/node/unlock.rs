@@ -4,7 +4,7 @@
 use seal::{KeyFileError, UnlockKey};
 use wire::pb;
 
-use super::{Node, role::keep_told};
+use super::Node;
 use crate::refusal::{Outcome, Refusal};
 
 /// Whether a manager did not start for want of the unlock key only.
@@ -19,16 +19,15 @@ impl Node {
     /// Starts the manager with the key. A wrong one changes nothing.
     pub(super) async fn unlock(&mut self, request: &pb::UnlockRequest) -> Outcome<()> {
         let key: UnlockKey = request.unlock_key.parse().map_err(Refusal::of_request)?;
-        let Some(member) = self.member.as_mut() else {
+        let Some(member) = self.member.clone() else {
             return Err(Refusal::of_state("This node is not part of a swarm"));
         };
         if !member.locked {
             return Err(Refusal::of_state("swarm is not locked"));
         }
-        let manager = self.parts.manager(&member.place, &member.identity, Some(key)).await?;
-        keep_told(member, &manager);
-        member.manager = Some(manager);
-        member.locked = false;
+        let identity = self.open_identity(Some(&key)).unwrap_or(member.identity);
+        let manager = self.parts.manager(&member.place, &identity, Some(key)).await?;
+        self.seat(manager, identity).await?;
         self.publish();
         Ok(())
     }

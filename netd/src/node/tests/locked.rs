@@ -13,6 +13,7 @@ async fn a_locked_manager_waits_for_its_key_while_the_agent_goes_on() {
     first.node.stop().await;
     let fake = Fake {
         unlock_key: Some(key.clone()),
+        key_pem: seal::cover("a key", &seal::Keys::fresh()).unwrap(),
         ..Fake::default()
     };
     let diary = fake.diary.clone();
@@ -23,6 +24,7 @@ async fn a_locked_manager_waits_for_its_key_while_the_agent_goes_on() {
     assert!(matches!(&*standing.borrow(), Standing::Active(member) if member.locked));
     assert!(matches!(&*door.borrow(), Door::Closed(why) if why.contains("netctl swarm unlock")));
     assert_eq!(*diary.lock().unwrap(), ["agent starts"]);
+    assert!(second.member.as_ref().unwrap().identity.is_sealed());
     for (wrong, words) in [
         (
             seal::UnlockKey::fresh().to_string(),
@@ -36,4 +38,28 @@ async fn a_locked_manager_waits_for_its_key_while_the_agent_goes_on() {
     second.unlock(&open(&key.to_string())).await.unwrap();
     assert!(matches!(&*standing.borrow(), Standing::Active(member) if !member.locked));
     assert!(matches!(*door.borrow(), Door::Open(_)));
+    assert!(!second.member.as_ref().unwrap().identity.is_sealed());
+    let began_anew = ["agent starts", "manager starts", "agent stops", "agent starts"];
+    assert_eq!(*diary.lock().unwrap(), began_anew);
+}
+
+#[tokio::test]
+async fn the_nodes_key_is_sealed_with_the_lock_and_in_clear_before_the_manager_goes() {
+    let fake = Fake::default();
+    let lock = fake.lock.clone();
+    let mut bench = bench(fake);
+    bench.node.init(&pb::InitRequest::default()).await.unwrap();
+    bench.node.uncovered().await;
+    bench.node.cover().await;
+    assert_eq!(
+        bench.done(),
+        ["manager starts", "agent starts", "agent keeps its key in clear"]
+    );
+    lock.send_replace(Some(seal::UnlockKey::fresh()));
+    bench.node.uncovered().await;
+    bench.node.cover().await;
+    assert_eq!(bench.done(), ["agent seals its key"]);
+    bench.node.step_down().await;
+    let done = ["agent keeps its key in clear", "manager stops", "manager forgotten"];
+    assert_eq!(bench.done(), done);
 }
