@@ -15,6 +15,8 @@ const ELECTION_TICKS: usize = 10;
 const HEARTBEAT_TICKS: usize = 2;
 /// Bytes per append message.
 const MAX_MESSAGE_BYTES: u64 = 1 << 20;
+/// Bytes of entries that a leader takes in before they are committed; what comes then waits outside, and is tried again.
+const MAX_UNCOMMITTED_BYTES: u64 = 64 << 20;
 
 /// Raft's part and the state as of the snapshot that was saved.
 pub(super) fn member_of(saved: Saved) -> Result<(RawNode<Log>, State), ReplicaError> {
@@ -29,6 +31,7 @@ pub(super) fn member_of(saved: Saved) -> Result<(RawNode<Log>, State), ReplicaEr
         heartbeat_tick: HEARTBEAT_TICKS,
         applied: saved.snapshot.get_metadata().index,
         max_size_per_msg: MAX_MESSAGE_BYTES,
+        max_uncommitted_size: MAX_UNCOMMITTED_BYTES,
         check_quorum: true,
         pre_vote: true,
         read_only_option: ReadOnlyOption::Safe,

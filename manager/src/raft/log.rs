@@ -17,13 +17,21 @@ pub(super) struct Log {
     pub(super) hard_state: HardState,
     pub(super) snapshot: Snapshot,
     entries: VecDeque<Entry>,
+    /// Bytes of all that is in the entries.
+    bytes: usize,
     /// Raft asked for a snapshot that does not exist yet: one in which the member that needs it is a member.
     wanted: Cell<bool>,
+}
+
+/// What an entry holds.
+fn size(entry: &Entry) -> usize {
+    entry.data.len() + entry.context.len()
 }
 
 impl Log {
     pub(super) fn of(saved: Saved) -> Self {
         Self {
+            bytes: saved.entries.iter().map(size).sum(),
             hard_state: saved.hard_state,
             snapshot: saved.snapshot,
             entries: saved.entries.into(),
@@ -38,6 +46,22 @@ impl Log {
 
     pub(super) fn snapshot_index(&self) -> u64 {
         self.snapshot.get_metadata().index
+    }
+
+    /// Bytes of the entries that are held.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The first of the last entries that have `limit` bytes together.
+    pub(super) fn last_within(&self, limit: usize) -> u64 {
+        let mut total = 0;
+        let newest = self.entries.iter().rev();
+        let fit = newest.take_while(|entry| {
+            total += size(entry);
+            total <= limit
+        });
+        self.last() + 1 - fit.count() as u64
     }
 
     fn last(&self) -> u64 {
@@ -61,6 +85,7 @@ impl Log {
     /// A leader's snapshot replaces everything.
     pub(super) fn install(&mut self, snapshot: Snapshot) {
         self.entries.clear();
+        self.bytes = 0;
         self.hard_state.commit = snapshot.get_metadata().index.max(self.hard_state.commit);
         self.snapshot = snapshot;
     }
@@ -69,17 +94,18 @@ impl Log {
     pub(super) fn compact(&mut self, snapshot: Snapshot, keep_from: u64) {
         self.snapshot = snapshot;
         self.wanted.set(false);
-        while self.entries.front().is_some_and(|entry| entry.index < keep_from) {
-            self.entries.pop_front();
+        while let Some(old) = self.entries.pop_front_if(|entry| entry.index < keep_from) {
+            self.bytes -= size(&old);
         }
     }
 
     /// Entries in order without gaps; those that were at their indexes or behind go.
     pub(super) fn append(&mut self, entries: &[Entry]) {
         let Some(first) = entries.first() else { return };
-        while self.entries.back().is_some_and(|entry| entry.index >= first.index) {
-            self.entries.pop_back();
+        while let Some(old) = self.entries.pop_back_if(|entry| entry.index >= first.index) {
+            self.bytes -= size(&old);
         }
+        self.bytes += entries.iter().map(size).sum::<usize>();
         self.entries.extend(entries.iter().cloned());
     }
 }

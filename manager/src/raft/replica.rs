@@ -23,6 +23,8 @@ use super::{
 
 /// Entries before a snapshot that stay for members that lag a little.
 const KEEP_BEFORE_SNAPSHOT: u64 = 1_000;
+/// Bytes of entries in memory after which a snapshot is made, however few they are; half of it stays at most.
+const HELD_BYTES: usize = 64 << 20;
 
 /// A member.
 pub struct Replica<D> {
@@ -34,6 +36,8 @@ pub struct Replica<D> {
     history: History,
     /// Entries behind the last snapshot after which the next is made, if it is not what the cluster's settings say.
     snapshot_every: Option<u64>,
+    /// Bytes of entries that are held, about.
+    held_bytes: usize,
 }
 
 /// What the cluster's settings say; the default before there is a cluster.
@@ -74,6 +78,7 @@ impl<D: Disk> Replica<D> {
             state,
             reads: BTreeSet::new(),
             snapshot_every: None,
+            held_bytes: HELD_BYTES,
         };
         #[cfg(feature = "planted")]
         planted::is(planted::Bug::VoteForgotten).then(|| replica.node.raft.vote = 0);
@@ -108,6 +113,13 @@ impl<D: Disk> Replica<D> {
     #[must_use]
     pub fn with_snapshot_every(mut self, entries: u64) -> Self {
         self.snapshot_every = Some(entries);
+        self
+    }
+
+    /// Makes snapshots when the entries in memory have this many bytes; for tests.
+    #[must_use]
+    pub fn with_held_bytes(mut self, bytes: usize) -> Self {
+        self.held_bytes = bytes;
         self
     }
 
@@ -305,7 +317,10 @@ impl<D: Disk> Replica<D> {
         let (applied, last) = (self.state.applied(), self.node.store().snapshot_index());
         let every = self.snapshot_every.unwrap_or_else(|| snapshot_interval(&self.state));
         let wanted = self.node.store().is_snapshot_wanted() && applied > last;
-        if applied < last + every && !wanted {
+        let log = self.node.store();
+        // What is not applied yet no snapshot can replace.
+        let full = log.bytes() > self.held_bytes && applied > last;
+        if applied < last + every && !wanted && !full {
             return Ok(());
         }
         let mut snapshot = Snapshot::default();
@@ -315,6 +330,9 @@ impl<D: Disk> Replica<D> {
         meta.term = self.node.raft.raft_log.term(applied).map_err(raft_error)?;
         meta.set_conf_state(self.node.raft.prs().conf().to_conf_state());
         let keep_from = applied.saturating_sub(KEEP_BEFORE_SNAPSHOT.min(every));
+        let keep_from = keep_from
+            .max(self.node.store().last_within(self.held_bytes / 2))
+            .min(applied + 1);
         // The commit index on disk may lie behind the snapshot, which raft would not accept at the next start.
         let hard_state = self.node.store().hard_state.clone();
         self.disk.write(&DiskWrite {

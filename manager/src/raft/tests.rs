@@ -169,6 +169,22 @@ fn the_log_is_compacted_and_the_state_comes_back_from_the_snapshot() {
 }
 
 #[test]
+fn few_entries_of_many_bytes_are_compacted_too() {
+    let disk = lone();
+    let (limit, size) = (4096, entry(1).len());
+    let mut replica = Replica::start(disk.clone()).unwrap().with_held_bytes(limit);
+    replica.advance().unwrap();
+    for n in 1..=95 {
+        replica.propose(entry(n));
+        replica.advance().unwrap();
+        let held = disk.clone().load().unwrap().entries.len();
+        assert!(held * size <= limit + 2 * size, "{held} entries of {size} bytes");
+    }
+    drop(replica);
+    assert_eq!(started(disk).view().networks().count(), 95);
+}
+
+#[test]
 fn a_refusal_is_an_answer_and_a_read_comes_after_what_was_acknowledged() {
     let mut replica = started(lone());
     replica.propose(entry(1));
