@@ -128,8 +128,9 @@ impl Scope {
             let all = self.local.contains(&network);
             let published = self.published.get(&network);
             let wanted = |task: &&Task| all || published.is_some_and(|services| services.contains(&task.service));
-            let tasks = view.tasks_in_network(network).filter(wanted);
-            endpoints.extend(tasks.filter_map(|task| endpoint(view, task, network)));
+            let mut tasks: Vec<&Task> = view.tasks_in_network(network).filter(wanted).collect();
+            tasks.sort_unstable_by_key(|task| task.id);
+            endpoints.extend(tasks.into_iter().filter_map(|task| endpoint(view, task, network)));
         }
         endpoints
     }

@@ -82,34 +82,36 @@ impl Dirty {
             return scopes;
         }
         scopes.extend(self.services.iter().map(|service| (*service, Scope::Whole)));
+        let mut slots: BTreeMap<ServiceId, BTreeSet<Slot>> = BTreeMap::new();
         let on_nodes = self.nodes.iter().flat_map(|node| view.tasks_on_node(*node));
         let tasks = on_nodes
             .chain(view.tasks_waiting())
             .map(|task| (task.service, task.slot));
         for (service, slot) in self.slots.iter().copied().chain(tasks) {
-            let scope = scopes.entry(service).or_insert_with(|| first_scope(view, service));
-            if let Scope::Slots(slots) = scope
-                && slots.insert(slot)
-                && is_vacant(view, service, slot)
-            {
-                *scope = Scope::Whole;
+            if !self.services.contains(&service) {
+                slots.entry(service).or_default().insert(slot);
             }
         }
+        let part = |(service, slots)| (service, scope_of(view, service, slots));
+        scopes.extend(slots.into_iter().map(part));
         scopes
     }
 }
 
-fn first_scope(view: &View, id: ServiceId) -> Scope {
-    match view.service(id) {
-        Some(service) if view.has_outdated_tasks(service) => Scope::Whole,
-        _ => Scope::Slots(BTreeSet::new()),
-    }
+/// Slots that have to be counted, a service under update, and one of which most slots are to be looked at anyway: the
+/// whole of it.
+fn scope_of(view: &View, id: ServiceId, slots: BTreeSet<Slot>) -> Scope {
+    let whole = view.service(id).is_some_and(|service| {
+        let most = slots.len() > service.spec.replicas() as usize / 2;
+        most || view.has_outdated_tasks(service) || slots.iter().any(|slot| is_vacant(view, id, *slot))
+    });
+    if whole { Scope::Whole } else { Scope::Slots(slots) }
 }
 
 /// Whether a slot of a service is given up or was never filled: then slots have to be counted.
 fn is_vacant(view: &View, service: ServiceId, slot: Slot) -> bool {
     let kept = |task: &model::Task| task.desired < DesiredState::Remove;
-    view.service(service).is_some() && !view.tasks_in_slot(service, slot).any(kept)
+    !view.tasks_in_slot(service, slot).any(kept)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use store::{TaskOp, View};
 
 use crate::{dirty::Scope, draft::Draft};
 
-pub(crate) use slot::{SlotTasks, slots_of, tasks_of};
+pub(crate) use slot::{SlotTasks, tasks_of};
 
 /// Brings the tasks of one service in line with its spec, as far as `scope` goes. The tasks of a removed service are
 /// doomed by its removal.

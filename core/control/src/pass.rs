@@ -51,7 +51,7 @@ fn waiting(draft: &Draft<'_>, dirty: &Dirty, scopes: &BTreeMap<ServiceId, Scope>
             .flat_map(|(service, scope)| tasks_of(state, *service, scope));
         found.extend(dirty.filter(|task| task.node.is_none()));
     }
-    found.sort_by_key(|task| (task.service, task.slot, task.id));
+    found.sort_by_cached_key(|task| (task.service, task.slot, task.id));
     found.dedup_by_key(|task| task.id);
     let mut waiting: BTreeMap<ServiceId, Vec<TaskId>> = BTreeMap::new();
     for task in found.into_iter().filter(|task| task.is_live()) {

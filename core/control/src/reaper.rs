@@ -7,11 +7,7 @@ use std::time::Duration;
 use model::{DesiredState, NodeState, ServiceId, Task, TaskId};
 use store::{TaskOp, View};
 
-use crate::{
-    dirty::Scope,
-    draft::Draft,
-    orchestrator::{slots_of, tasks_of},
-};
+use crate::{dirty::Scope, draft::Draft, orchestrator::tasks_of};
 
 /// As in Swarm.
 const ORPHANED_AFTER: Duration = Duration::from_secs(24 * 3600);
@@ -20,9 +16,12 @@ const ORPHANED_AFTER: Duration = Duration::from_secs(24 * 3600);
 pub(crate) fn reap(draft: &mut Draft<'_>, service: ServiceId, scope: &Scope) {
     orphan(draft, service, scope);
     let state = draft.state();
-    let forgotten = tasks_of(state, service, scope).filter(|task| is_forgotten(state, task));
-    let mut gone: Vec<TaskId> = forgotten.map(|task| task.id).collect();
-    gone.extend(beyond_history(state, service, scope));
+    let tasks: Vec<&Task> = tasks_of(state, service, scope).collect();
+    let forgotten = tasks
+        .iter()
+        .filter(|task| is_forgotten(state, task))
+        .map(|task| task.id);
+    let gone: Vec<TaskId> = forgotten.chain(beyond_history(state, service, &tasks)).collect();
     for task in gone {
         draft.decide(TaskOp::Remove { task });
     }
@@ -50,9 +49,9 @@ fn orphan(draft: &mut Draft<'_>, service: ServiceId, scope: &Scope) {
     }
 }
 
-/// Ended tasks beyond the limit, which counts all tasks of a slot. The newest stays in any case, and as many as the
-/// restart policy has to count.
-fn beyond_history(view: &View, id: ServiceId, scope: &Scope) -> Vec<TaskId> {
+/// Ended ones of `tasks` (by slot) beyond the limit, which counts all tasks of a slot that are not to be forgotten. The
+/// newest stays in any case, and as many as the restart policy has to count.
+fn beyond_history(view: &View, id: ServiceId, tasks: &[&Task]) -> Vec<TaskId> {
     let Some(service) = view.service(id) else {
         return Vec::new();
     };
@@ -63,10 +62,16 @@ fn beyond_history(view: &View, id: ServiceId, scope: &Scope) -> Vec<TaskId> {
     };
     let keep = limit.max(counted) as usize;
     let mut gone = Vec::new();
-    for slot in slots_of(view, id, scope) {
-        let excess = slot.tasks.len().saturating_sub(keep);
+    for slot in tasks.chunk_by(|a, b| a.slot == b.slot).filter(|slot| slot.len() > keep) {
+        let mut slot: Vec<&Task> = slot
+            .iter()
+            .copied()
+            .filter(|t| t.desired < DesiredState::Remove)
+            .collect();
+        slot.sort_by_key(|task| (task.created_at, task.id));
+        let excess = slot.len().saturating_sub(keep);
         let ended = |task: &&&Task| task.status.state.is_terminal() && task.desired > DesiredState::Running;
-        gone.extend(slot.tasks.iter().filter(ended).take(excess).map(|task| task.id));
+        gone.extend(slot.iter().filter(ended).take(excess).map(|task| task.id));
     }
     gone
 }

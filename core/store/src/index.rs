@@ -37,11 +37,10 @@ pub(crate) struct Indexes {
     pub ports: OrdSet<PortKey>,
     pub tasks_of_service: OrdSet<(ServiceId, Slot, TaskId)>,
     pub tasks_on_node: OrdSet<(NodeId, TaskId)>,
-    pub tasks_in_network: OrdSet<(NetworkId, TaskId)>,
     pub tasks_without_node: OrdSet<TaskId>,
     pub tasks_waiting: OrdSet<TaskId>,
-    /// Wanted tasks by the spec that they were made from.
-    pub live_specs: OrdSet<(ServiceId, u64, TaskId)>,
+    /// How many wanted tasks there are of each spec that they were made from.
+    pub live_specs: OrdMap<(ServiceId, u64), u32>,
     pub loads: Loads,
     pub addresses: OrdMap<(NetworkId, IpAddr), AddressOwner>,
     pub taken: Taken,

@@ -1,6 +1,11 @@
 //! The state of the cluster and how it is read. Written by `apply/` only.
 
-use std::{iter, net::IpAddr, ops::Bound, sync::Arc};
+use std::{
+    iter,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    ops::Bound,
+    sync::Arc,
+};
 
 use model::{
     Cluster, Name, Network, NetworkId, Node, NodeId, NodeTrust, Protocol, PublishMode, RequestId, RootRotation,
@@ -168,12 +173,15 @@ impl State {
         self.indexes.tasks_waiting.iter().filter_map(|id| self.task(*id))
     }
 
-    /// The tasks with an address in a network that are not known to have ended.
+    /// The tasks with an address in a network that are not known to have ended, by address.
     pub fn tasks_in_network(&self, network: NetworkId) -> impl Iterator<Item = &Task> {
-        let first = (network, TaskId::from_bits(0));
-        let last = (network, TaskId::from_bits(u128::MAX));
-        let keys = self.indexes.tasks_in_network.range(first..=last);
-        keys.filter_map(|(_, task)| self.task(*task))
+        let first = (network, IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let last = (network, IpAddr::V6(Ipv6Addr::from_bits(u128::MAX)));
+        let owners = self.indexes.addresses.range(first..=last);
+        owners.filter_map(|(_, owner)| match owner {
+            AddressOwner::Task(task) => self.task(*task),
+            AddressOwner::Gateway | AddressOwner::Vip(_) => None,
+        })
     }
 
     /// Who has an address in a network.
@@ -222,13 +230,9 @@ impl State {
 
     /// Whether a service has wanted tasks that were made from another spec than its present one.
     pub fn has_outdated_tasks(&self, service: &Service) -> bool {
-        let end = |version| (service.id, version, TaskId::from_bits(0));
-        let mut older = self.indexes.live_specs.range(end(0)..end(service.spec_version));
-        let mut newer = self
-            .indexes
-            .live_specs
-            .range(end(service.spec_version + 1)..end(u64::MAX));
-        older.next().is_some() || newer.next().is_some()
+        let first = (service.id, 0);
+        let mut specs = self.indexes.live_specs.range(first..=(service.id, u64::MAX));
+        specs.any(|((_, version), _)| *version != service.spec_version)
     }
 
     /// The address given last in a network.

@@ -1,6 +1,6 @@
 //! Replicated services: as many slots as replicas, one wanted task in each.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use model::{ContainerSpec, DesiredState, Service, Slot, Task, TaskState, TaskStatus, Timestamp};
 use store::TaskOp;
@@ -17,17 +17,17 @@ use crate::{dirty::Scope, draft::Draft};
 pub(super) fn reconcile(draft: &mut Draft<'_>, service: &Service, replicas: u32, scope: &Scope) {
     let mut slots = slots_of(draft.base(), service.id, scope);
     let container = Arc::new(service.spec.container.clone());
-    let mut busy = Vec::new();
+    let mut busy = BTreeSet::new();
     if *scope == Scope::Whole {
         give_up(draft, &mut slots, replicas);
         for slot in scale::missing(&slots, replicas) {
             create(draft, service, &container, slot, Next::Now);
-            busy.push(slot);
+            busy.insert(slot);
         }
     }
     for slot in &slots {
         if tend(draft, service, &container, slot) {
-            busy.push(slot.slot);
+            busy.insert(slot.slot);
         }
     }
     if *scope == Scope::Whole {

@@ -9,6 +9,10 @@ use super::SlotTasks;
 /// The slots to give up, so that `replicas` are left: first those that do not run, then those on the nodes with most
 /// tasks of this service, then those with the highest numbers.
 pub(super) fn surplus(slots: &[SlotTasks<'_>], replicas: usize) -> BTreeSet<Slot> {
+    let count = slots.len().saturating_sub(replicas);
+    if count == 0 {
+        return BTreeSet::new();
+    }
     let node = |slot: &SlotTasks<'_>| slot.current().and_then(|task| task.node);
     let mut per_node: BTreeMap<NodeId, usize> = BTreeMap::new();
     for node in slots.iter().filter_map(node) {
@@ -17,8 +21,7 @@ pub(super) fn surplus(slots: &[SlotTasks<'_>], replicas: usize) -> BTreeSet<Slot
     let crowd = |per_node: &BTreeMap<NodeId, usize>, node: Option<NodeId>| {
         node.and_then(|node| per_node.get(&node).copied()).unwrap_or(0)
     };
-    let count = slots.len().saturating_sub(replicas);
-    let ranks = slots.iter().filter(|_| count > 0).map(|slot| {
+    let ranks = slots.iter().map(|slot| {
         let idle = slot
             .current()
             .is_none_or(|task| task.status.state != TaskState::Running);

@@ -46,10 +46,10 @@ impl Indexes {
         }
         if live_spec(old) != live_spec(new) {
             if let Some(version) = live_spec(old) {
-                self.live_specs.remove(&(service, version, id));
+                self.discount_spec((service, version));
             }
             if let Some(version) = live_spec(new) {
-                self.live_specs.insert((service, version, id));
+                *self.live_specs.entry((service, version)).or_default() += 1;
             }
         }
         if held(old) != held(new) {
@@ -84,16 +84,21 @@ impl Indexes {
         }
     }
 
+    fn discount_spec(&mut self, spec: (ServiceId, u64)) {
+        match self.live_specs.get(&spec) {
+            Some(1) | None => self.live_specs.remove(&spec),
+            Some(count) => self.live_specs.insert(spec, count - 1),
+        };
+    }
+
     fn release_addresses(&mut self, task: Option<&Task>) {
-        for (task, attachment) in task.into_iter().flat_map(|t| held(Some(t)).iter().map(move |a| (t, a))) {
-            self.tasks_in_network.remove(&(attachment.network, task.id));
+        for attachment in held(task) {
             self.disown(attachment.network, attachment.addr);
         }
     }
 
     fn hold_addresses(&mut self, task: Option<&Task>) {
         for (task, attachment) in task.into_iter().flat_map(|t| held(Some(t)).iter().map(move |a| (t, a))) {
-            self.tasks_in_network.insert((attachment.network, task.id));
             self.own(attachment.network, attachment.addr, AddressOwner::Task(task.id));
         }
     }
