@@ -39,8 +39,7 @@ async fn run(folder: &Path) -> Result<()> {
         advertise_addr: ([127, 0, 0, 1], 0).into(),
     };
     let (manager, _) = Manager::bootstrap(config, InitParams::new()).await?;
-    latency(&manager).await?;
-    throughput(&manager).await?;
+    figures(&manager, 1).await?;
     let control = operator(&manager).await?;
     network(control.clone()).await?;
     let began = Instant::now();
@@ -64,26 +63,36 @@ fn nothing() -> Command {
     Command::Tasks(Vec::new())
 }
 
-async fn latency(manager: &ManagerHandle) -> Result<()> {
+/// Latency and rate of commits in a group of so many, by its leader.
+pub async fn figures(manager: &ManagerHandle, managers: usize) -> Result<()> {
+    let group = match managers {
+        1 => "1_manager".to_owned(),
+        _ => format!("{managers}_managers"),
+    };
+    latency(manager, &group).await?;
+    throughput(manager, &group).await
+}
+
+async fn latency(manager: &ManagerHandle, group: &str) -> Result<()> {
     let mut times: Vec<Duration> = Vec::with_capacity(SEQUENTIAL);
     for _ in 0..SEQUENTIAL {
         let began = Instant::now();
         manager.proposer().propose(nothing()).await?;
         times.push(began.elapsed());
     }
-    figure::percentile("commit_1_manager_p50", &mut times, 0.50);
-    figure::percentile("commit_1_manager_p99", &mut times, 0.99);
+    figure::percentile(&format!("commit_{group}_p50"), &mut times, 0.50);
+    figure::percentile(&format!("commit_{group}_p99"), &mut times, 0.99);
     Ok(())
 }
 
-async fn throughput(manager: &ManagerHandle) -> Result<()> {
+async fn throughput(manager: &ManagerHandle, group: &str) -> Result<()> {
     let began = Instant::now();
     let proposals = stream::iter((0..CONCURRENT).map(|_| manager.proposer().propose(nothing())));
     let mut proposals = proposals.buffer_unordered(IN_FLIGHT);
     while let Some(applied) = proposals.next().await {
         applied?;
     }
-    figure::rate("proposals_1_manager", CONCURRENT, began.elapsed());
+    figure::rate(&format!("proposals_{group}"), CONCURRENT, began.elapsed());
     Ok(())
 }
 

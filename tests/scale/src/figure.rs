@@ -31,8 +31,14 @@ pub fn processor_time() -> Result<Duration> {
 
 /// Resident memory of this process, in MiB.
 pub fn resident() -> Result<f64> {
-    let text = fs::read_to_string("/proc/self/status")?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    memory("self", "VmRSS:")
+}
+
+/// A field of a process' status (`VmRSS:` is what it has now, `VmHWM:` the most that it had), in MiB.
+pub fn memory(process: &str, field: &str) -> Result<f64> {
+    let path = format!("/proc/{process}/status");
+    let text = fs::read_to_string(&path)?;
+    let line = text.lines().find_map(|line| line.strip_prefix(field));
     let kib = line.and_then(|line| line.split_whitespace().next());
-    Ok(kib.context("no VmRSS in /proc/self/status")?.parse::<f64>()? / 1024.0)
+    Ok(kib.with_context(|| format!("no {field} in {path}"))?.parse::<f64>()? / 1024.0)
 }

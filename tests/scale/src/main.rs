@@ -4,6 +4,7 @@
 mod cluster;
 mod commit;
 mod figure;
+mod group;
 mod million;
 mod passes;
 
@@ -35,6 +36,17 @@ enum Part {
         #[arg(long)]
         folder: Option<PathBuf>,
     },
+    /// Managers as processes, Raft on disk, agents with real sessions: commits, and tasks from created to running
+    Group {
+        /// Folder on the disk to measure; default: the folder for temporary files
+        #[arg(long)]
+        folder: Option<PathBuf>,
+        #[command(flatten)]
+        size: group::Size,
+    },
+    /// One manager of a group; started by it
+    #[command(hide = true)]
+    Manager(group::Seat),
 }
 
 fn main() -> ExitCode {
@@ -42,6 +54,8 @@ fn main() -> ExitCode {
         Part::Passes { only } => passes::measure(&only),
         Part::Million { nodes, replicas } => million::measure(nodes, replicas),
         Part::Commit { folder } => commit::measure(&folder.unwrap_or_else(std::env::temp_dir)),
+        Part::Group { folder, size } => group::measure(&folder.unwrap_or_else(std::env::temp_dir), size),
+        Part::Manager(seat) => group::host(&seat),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

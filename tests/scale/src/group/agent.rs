@@ -1,0 +1,215 @@
+//! An agent without an engine: it holds a session with the leader, beats, and reports each task that it is told to run as
+//! running, all of one message in one batch.
+
+use std::{
+    collections::BTreeSet,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use manager::NodeCredentials;
+use prost::Message as _;
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Status;
+use wire::pb::{self, dispatcher_client::DispatcherClient, session_down, session_up};
+
+use super::join;
+
+/// Until a session that ended is opened anew.
+const AGAIN: Duration = Duration::from_millis(100);
+/// The default period of heartbeats.
+const BEAT: Duration = Duration::from_millis(800);
+/// Messages to a manager that may wait.
+const UP_QUEUE: usize = 16;
+/// Format of sessions.
+const FORMAT: u32 = 2;
+
+/// What all agents were told, in encoded bytes.
+#[derive(Default)]
+pub struct Told(AtomicU64);
+
+impl Told {
+    pub fn bytes(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What is seen of an agent from outside.
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    in_session: bool,
+    /// Its node's raft id; 0: none.
+    member: u64,
+}
+
+/// Runs until dropped.
+pub struct Agent {
+    task: JoinHandle<()>,
+    seen: watch::Receiver<Seen>,
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Agent {
+    /// `control`: where its node's control port is or will be.
+    pub fn start(
+        credentials: NodeCredentials,
+        control: Option<SocketAddr>,
+        managers: Vec<SocketAddr>,
+        told: Arc<Told>,
+    ) -> Self {
+        let (say, seen) = watch::channel(Seen::default());
+        let keeper = Keeper {
+            credentials,
+            control,
+            managers,
+            told,
+            say,
+            known: BTreeSet::new(),
+        };
+        let task = tokio::spawn(keeper.run());
+        Self { task, seen }
+    }
+
+    /// Waits until the node is raft's member; its raft id.
+    pub async fn member(&mut self, patience: Duration) -> Result<u64> {
+        self.until(patience, |seen| seen.member > 0)
+            .await
+            .map(|seen| seen.member)
+    }
+
+    /// Waits until a manager has taken the session.
+    pub async fn in_session(&mut self, patience: Duration) -> Result<()> {
+        self.until(patience, |seen| seen.in_session).await.map(drop)
+    }
+
+    async fn until(&mut self, patience: Duration, fits: impl Fn(&Seen) -> bool) -> Result<Seen> {
+        let seen = timeout(patience, self.seen.wait_for(fits)).await;
+        Ok(*seen.context("an agent waits for too long")??)
+    }
+}
+
+struct Keeper {
+    credentials: NodeCredentials,
+    control: Option<SocketAddr>,
+    managers: Vec<SocketAddr>,
+    told: Arc<Told>,
+    say: watch::Sender<Seen>,
+    /// Tasks that were reported as running.
+    known: BTreeSet<String>,
+}
+
+impl Keeper {
+    async fn run(mut self) {
+        for turn in 0usize.. {
+            let addr = self.managers[turn % self.managers.len()];
+            if let Err(why) = self.session(addr).await {
+                eprintln!("agent {}: {why:#}", self.credentials.node);
+            }
+            self.say.send_modify(|seen| seen.in_session = false);
+            sleep(AGAIN).await;
+        }
+    }
+
+    async fn session(&mut self, addr: SocketAddr) -> Result<()> {
+        let (up, stream) = mpsc::channel(UP_QUEUE);
+        up.send(message(session_up::Message::Hello(self.hello()))).await?;
+        let mut dispatcher =
+            DispatcherClient::new(join::channel(&self.credentials, addr).await?).max_decoding_message_size(64 << 20);
+        let mut down = dispatcher.session(ReceiverStream::new(stream)).await?.into_inner();
+        let mut beat = tokio::time::interval(BEAT);
+        loop {
+            tokio::select! {
+                _ = beat.tick() => {
+                    let beat = pb::Heartbeat::default();
+                    up.send(message(session_up::Message::Heartbeat(beat))).await?;
+                }
+                next = down.message() => {
+                    let next = next?.ok_or_else(|| Status::aborted("the session ended"))?;
+                    self.told.0.fetch_add(next.encoded_len() as u64, Ordering::Relaxed);
+                    let running = next.message.map(|message| self.take(message)).unwrap_or_default();
+                    if !running.is_empty() {
+                        let batch = pb::StatusBatch { reports: running };
+                        up.send(message(session_up::Message::Statuses(batch))).await?;
+                    }
+                }
+            }
+        }
+    }
+
+    fn hello(&self) -> pb::Hello {
+        let description = pb::NodeDescription {
+            hostname: format!("agent-{}", self.credentials.node.short()),
+            os: "linux".to_owned(),
+            arch: "x86_64".to_owned(),
+            engine_version: "20.10".to_owned(),
+            nano_cpus: 4_000_000_000,
+            memory_bytes: 8 << 30,
+            vtep: "127.0.0.1".to_owned(),
+            underlay_mtu: 1500,
+            ..pb::NodeDescription::default()
+        };
+        pb::Hello {
+            format: FORMAT,
+            description: Some(description),
+            addr: self.control.map(|addr| addr.to_string()).unwrap_or_default(),
+            ..pb::Hello::default()
+        }
+    }
+
+    /// What follows from a message: reports.
+    fn take(&mut self, message: session_down::Message) -> Vec<pb::TaskReport> {
+        match message {
+            session_down::Message::Managers(list) => {
+                let addrs: Vec<SocketAddr> = list.managers.iter().filter_map(|m| m.addr.parse().ok()).collect();
+                if !addrs.is_empty() {
+                    self.managers = addrs;
+                }
+                Vec::new()
+            }
+            session_down::Message::Identity(identity) => {
+                self.say.send_modify(|seen| seen.member = identity.raft_id);
+                Vec::new()
+            }
+            session_down::Message::View(view) => {
+                self.say.send_modify(|seen| seen.in_session = true);
+                self.start(view.tasks)
+            }
+            session_down::Message::Delta(delta) => self.start(delta.tasks),
+            _ => Vec::new(),
+        }
+    }
+
+    fn start(&mut self, tasks: Vec<pb::Task>) -> Vec<pb::TaskReport> {
+        let fresh = tasks.into_iter().filter(|task| self.known.insert(task.id.clone()));
+        let running = |task: pb::Task| pb::TaskReport {
+            status: Some(pb::TaskStatus {
+                state: pb::TaskState::Running.into(),
+                at: task.updated_at + 1,
+                message: "started".to_owned(),
+                container: Some(format!("{:0>64}", task.id)),
+                ..pb::TaskStatus::default()
+            }),
+            task: task.id,
+        };
+        fresh.map(running).collect()
+    }
+}
+
+fn message(message: session_up::Message) -> pb::SessionUp {
+    pb::SessionUp { message: Some(message) }
+}

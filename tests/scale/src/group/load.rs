@@ -1,0 +1,79 @@
+//! Services, from the first call that creates one until the last task runs, as a manager's state says.
+
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use futures::{StreamExt as _, stream};
+use tonic::transport::Channel;
+use wire::pb::{self, control_client::ControlClient};
+
+use super::{Group, Size, join};
+use crate::figure;
+
+/// Callers at once.
+const CALLS: usize = 32;
+
+/// How figures of this size are called.
+pub fn name(size: Size) -> String {
+    let tasks = size.services * size.replicas as usize;
+    format!("raft_{}_managers_{}_agents_{tasks}_tasks", size.managers, size.agents)
+}
+
+/// Creates all services, and waits for their tasks.
+pub async fn measure(group: &mut Group, size: Size) -> Result<()> {
+    let first = &group.managers[0];
+    let control = ControlClient::new(join::channel(&first.credentials, first.addr).await?);
+    // One after the other: two that are made at the same time may look for the same subnet.
+    for number in 0..size.services {
+        network(control.clone(), number).await?;
+    }
+    let (tasks, before) = (size.services * size.replicas as usize, group.told.bytes());
+    let began = Instant::now();
+    let calls = stream::iter((0..size.services).map(|number| service(control.clone(), number, size.replicas)));
+    let mut calls = calls.buffer_unordered(CALLS);
+    while let Some(created) = calls.next().await {
+        created?;
+    }
+    figure::rate(&format!("{}_services", name(size)), size.services, began.elapsed());
+    // One that does not lead counts: it has something better to do otherwise.
+    let last = group.managers.last_mut().context("no manager")?;
+    last.figures(&format!("running {tasks}")).await?;
+    figure::rate(&format!("{}_create_to_running", name(size)), tasks, began.elapsed());
+    let told = (group.told.bytes() - before) as f64 / tasks as f64;
+    figure::tell(&format!("{}_told_to_agents_per_task", name(size)), told, "bytes");
+    Ok(())
+}
+
+async fn network(mut control: ControlClient<Channel>, number: usize) -> Result<()> {
+    let spec = pb::NetworkSpec {
+        name: format!("net-{number}"),
+        ..pb::NetworkSpec::default()
+    };
+    let created = control
+        .create_network(pb::CreateNetworkRequest {
+            request: String::new(),
+            spec: Some(spec),
+        })
+        .await;
+    created.map(drop).with_context(|| format!("network net-{number}"))
+}
+
+async fn service(mut control: ControlClient<Channel>, number: usize, replicas: u32) -> Result<()> {
+    let name = format!("service-{number}");
+    let mut spec = pb::ServiceSpec::from(model::ServiceSpec::new(
+        name.parse()?,
+        "registry.example.com/team/web:1.2.3",
+    ));
+    spec.mode = Some(pb::service_spec::Mode::Replicated(pb::ReplicatedMode { replicas }));
+    spec.networks = vec![pb::NetworkAttachment {
+        network: format!("net-{number}"),
+        aliases: Vec::new(),
+    }];
+    let created = control
+        .create_service(pb::CreateServiceRequest {
+            request: String::new(),
+            spec: Some(spec),
+        })
+        .await;
+    created.map(drop).with_context(|| format!("service {name}"))
+}
