@@ -142,6 +142,9 @@ enum Bench {
     Control {
         /// All when none is given
         parts: Vec<bench::control::Part>,
+        /// Three rounds of each fault instead of twenty
+        #[arg(long)]
+        short: bool,
     },
 }
 
@@ -155,7 +158,7 @@ fn main() -> ExitCode {
         },
         Xtask::Test { tiers } => tiers::run(&tiers),
         Xtask::Bench(Bench::Datapath { programs_only }) => bench::datapath(programs_only),
-        Xtask::Bench(Bench::Control { parts }) => bench::control::run(&parts),
+        Xtask::Bench(Bench::Control { parts, short }) => bench::control::run(&parts, short),
         Xtask::Check => check::run_all(),
         Xtask::Soak { minutes } => soak::run(minutes),
         Xtask::Fuzz { targets, seconds } => fuzz::run(&targets, seconds).map(drop),

@@ -16,21 +16,27 @@ pub enum Part {
     Passes,
     /// 10,000 nodes and 1,000,000 tasks with virtual agents, in memory
     Million,
-    /// Raft on disk: latency and rate of commits, a stack of 1,000 services
+    /// One manager, Raft on disk: latency and rate of commits, a stack of 1,000 services
     Commit,
+    /// Three managers, Raft on disk, 1,000 agents over gRPC: commits, 30,000 tasks from created to running
+    Group,
     /// Leaders killed and frozen, nodes without power, in a lab
     Failover,
 }
 
-const ALL: [Part; 4] = [Part::Passes, Part::Million, Part::Commit, Part::Failover];
+const ALL: [Part; 5] = [Part::Passes, Part::Million, Part::Commit, Part::Group, Part::Failover];
+/// Rounds of each fault.
+const ROUNDS: usize = 20;
+const SHORT_ROUNDS: usize = 3;
 
 impl Part {
-    fn measure(self) -> Result<Vec<Figure>> {
+    fn measure(self, rounds: usize) -> Result<Vec<Figure>> {
         match self {
             Self::Passes => alone("passes"),
             Self::Million => alone("million"),
             Self::Commit => alone("commit"),
-            Self::Failover => failover::measure(),
+            Self::Group => alone("group"),
+            Self::Failover => failover::measure(rounds),
         }
     }
 }
@@ -54,14 +60,15 @@ fn alone(part: &str) -> Result<Vec<Figure>> {
         .collect()
 }
 
-/// Measures the parts, all when none is given.
+/// Measures the parts, all when none is given. `short`: few rounds of the faults, for a first look.
 ///
 /// # Errors
 /// A part cannot be measured; what the others before it came to is kept.
-pub fn run(parts: &[Part]) -> Result<()> {
+pub fn run(parts: &[Part], short: bool) -> Result<()> {
     setup::setup()?;
+    let rounds = if short { SHORT_ROUNDS } else { ROUNDS };
     for part in if parts.is_empty() { ALL.as_slice() } else { parts } {
-        let figures = part.measure().with_context(|| format!("measuring {part:?}"))?;
+        let figures = part.measure(rounds).with_context(|| format!("measuring {part:?}"))?;
         for figure in &figures {
             println!("{} {} {}", figure.name, figure.value, figure.unit);
         }
