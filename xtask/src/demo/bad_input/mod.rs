@@ -3,6 +3,7 @@
 //! nothing half-made.
 
 mod image;
+mod locked;
 mod unfit;
 mod words;
 
@@ -43,7 +44,9 @@ pub fn run(cluster: &Cluster, report: &mut Report) -> Result<()> {
     words::inside(cluster, report)?;
     report.step(5, "an image that nobody has");
     image::run(cluster, report)?;
-    report.step(6, "leaving leaves nothing");
+    report.step(6, "a locked manager and wrong keys");
+    locked::run(cluster, report)?;
+    report.step(7, "leaving leaves nothing");
     let left = cluster.typed(HOST, "netctl swarm leave --force");
     report.check("swarm leave --force", left.map(|_| String::new()));
     report.check("nothing is left", traces::nothing_made(cluster, HOST, &[]));

@@ -39,6 +39,11 @@ const OUTSIDE: &[Refusal] = &[
 const REQUESTS: &[Refusal] = &[
     ("netctl swarm init", &["already part of a swarm", "netctl swarm leave"]),
     (
+        "netctl swarm join --token $(netctl swarm join-token -q worker) 10.77.0.11:2377",
+        &["already part of a swarm", "netctl swarm leave"],
+    ),
+    ("netctl node rm n1", &["n1", "must be demoted to worker before removal"]),
+    (
         "netctl service create --publish 0:80 netctl/tools",
         &["0:80", "between 1 and 65535"],
     ),

@@ -1,6 +1,6 @@
 //! Step 13: three managers, and what they survive; then four, which survive no more.
 
-use super::{N1, N2, N3, N4, at, silent};
+use super::{N1, N2, N3, N4, at, moves, root, silent};
 use crate::demo::cluster::{Cluster, SETTLE};
 use crate::demo::join::join_line;
 use crate::demo::report::Report;
@@ -28,6 +28,8 @@ pub fn run(cluster: &Cluster, report: &mut Report) -> Result<()> {
     report.require("it runs", cluster.await_replicas("web", 2))?;
     promote(cluster, report)?;
     majority_lost(cluster, report, &[N1, N2, N3])?;
+    root::run(cluster, report)?;
+    moves::run(cluster, report)?;
     four(cluster, report)?;
     demote(cluster, report)?;
     report.check("service rm web", silent(cluster.typed(at(N1), "netctl service rm web")));

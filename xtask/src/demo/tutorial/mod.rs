@@ -4,7 +4,9 @@
 mod departure;
 mod entry;
 mod managers;
+mod moves;
 mod power_cut;
+mod root;
 
 use super::cluster::Cluster;
 use super::report::Report;
