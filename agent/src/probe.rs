@@ -3,7 +3,9 @@
 //!
 //! The control port of a manager by a TCP connection. The data port of a node by a datagram that goes through the tunnel
 //! and that the other node's program sends back (`decide::probe`), so that it tells of the whole way, both directions,
-//! whether or not a daemon runs over there.
+//! whether or not a daemon runs over there. Which of them is blocked is told by datagrams that go one way (`one_way`).
+
+mod one_way;
 
 use std::{
     collections::BTreeMap,
@@ -20,6 +22,8 @@ use tokio::{
 };
 use wire::pb;
 
+use self::one_way::OneWay;
+
 /// A node or manager that has not answered within this is not reached.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Probes of the data port are repeated this often within it: a lost datagram is no firewall.
@@ -29,9 +33,13 @@ const ANSWER: usize = 64;
 
 /// Probes all; `managers` are `HOST:PORT`.
 pub async fn probe(view: Option<&NodeView>, managers: &[String]) -> Vec<pb::ProbeFailure> {
-    let others = |view: &NodeView| view.peers.iter().filter(|p| p.node != view.node).cloned().collect();
-    let peers: Vec<PeerView> = view.map(others).unwrap_or_default();
-    let (mut failures, data) = tokio::join!(control_ports(managers), data_ports(&peers));
+    let data = async {
+        match view {
+            Some(view) => data_ports(view).await,
+            None => Vec::new(),
+        }
+    };
+    let (mut failures, data) = tokio::join!(control_ports(managers), data);
     failures.extend(data);
     failures
 }
@@ -49,6 +57,7 @@ async fn control_ports(managers: &[String]) -> Vec<pb::ProbeFailure> {
             addr: addr.clone(),
             node: String::new(),
             reason,
+            heard: None,
         })
     });
     failed.collect()
@@ -58,17 +67,24 @@ fn no_answer() -> String {
     format!("no answer within {PATIENCE:?}")
 }
 
-async fn data_ports(peers: &[PeerView]) -> Vec<pb::ProbeFailure> {
-    let mut silent: BTreeMap<Ipv4Addr, &PeerView> = peers.iter().filter_map(|p| Some((v4(p.vtep)?, p))).collect();
-    let reason = match ask(&mut silent).await {
+async fn data_ports(view: &NodeView) -> Vec<pb::ProbeFailure> {
+    let (own, others): (Vec<_>, Vec<_>) = view.peers.iter().partition(|p| p.node == view.node);
+    let mut silent: BTreeMap<Ipv4Addr, &PeerView> = others.iter().filter_map(|p| Some((v4(p.vtep)?, *p))).collect();
+    let own = own.first().and_then(|own| v4(own.vtep));
+    let mut one_way = match own {
+        Some(own) => OneWay::open(own, view.data_port).await.ok(),
+        None => None,
+    };
+    let reason = match ask(&mut silent, one_way.as_ref()).await {
         Ok(()) => no_answer(),
         Err(error) => format!("the tunnel of this node is not up: {error}"),
     };
-    let failed = silent.into_values().map(|peer| pb::ProbeFailure {
+    let failed = silent.into_iter().map(|(addr, peer)| pb::ProbeFailure {
         kind: pb::ProbeKind::Data.into(),
         addr: peer.vtep.to_string(),
         node: peer.node.to_string(),
         reason: reason.clone(),
+        heard: one_way.as_mut().map(|one_way| one_way.heard().contains(&addr)),
     });
     failed.collect()
 }
@@ -81,7 +97,7 @@ fn v4(addr: IpAddr) -> Option<Ipv4Addr> {
 }
 
 /// Sends probes to all that are silent and takes away who answers, until nobody is left or their time is over.
-async fn ask(silent: &mut BTreeMap<Ipv4Addr, &PeerView>) -> io::Result<()> {
+async fn ask(silent: &mut BTreeMap<Ipv4Addr, &PeerView>, one_way: Option<&OneWay>) -> io::Result<()> {
     let socket = UdpSocket::bind((abi::DNS_ADDR, 0)).await?;
     let mark: [u8; 8] = random()?;
     for _ in 0..TRIES {
@@ -92,6 +108,9 @@ async fn ask(silent: &mut BTreeMap<Ipv4Addr, &PeerView>) -> io::Result<()> {
             let _ = socket
                 .send_to(&question, (abi::PROBE_ADDR, abi::PROBE_PORT.get()))
                 .await;
+            if let Some(one_way) = one_way {
+                one_way.send(*addr).await;
+            }
         }
         let mut buffer = [0; ANSWER];
         while !silent.is_empty() {

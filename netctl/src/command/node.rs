@@ -7,7 +7,7 @@ use crate::{
     args::{ListArgs, NodePsArgs, NodeRefs, NodeUpdateArgs},
     client::{Client, request_id},
     failure::{Failure, Failures},
-    render::{NodeRows, node_rows},
+    render::{NodeRows, even_managers, node_rows},
     request::{Filter, has_label, labels},
     terminal::{complain, say, show},
 };
@@ -44,14 +44,11 @@ pub async fn list(client: &mut Client, args: &ListArgs) -> Result<(), Failure> {
     };
     let listing = node_rows(answer.nodes, &of);
     show(&listing.render(args.format.as_deref(), args.quiet)?);
-    if managers == 2 {
-        complain(TWO_MANAGERS);
+    if let Some(advice) = even_managers(managers) {
+        complain(&format!("WARNING: {advice}"));
     }
     Ok(())
 }
-
-const TWO_MANAGERS: &str = "WARNING: this swarm has two managers, which is worse than one: it is lost as soon as either \
-    of them is. Promote a third, or demote one.";
 
 /// Makes nodes managers.
 pub async fn promote(client: &mut Client, args: &NodeRefs) -> Result<(), Failure> {

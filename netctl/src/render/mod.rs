@@ -16,7 +16,7 @@ pub use inspect::{network_json, node_json, service_json, task_json};
 pub use list::{NodeRows, network_rows, node_rows, service_rows};
 pub use pretty::node_text;
 pub use pretty_service::service_text;
-pub use status::{Cluster, Health};
+pub use status::{Cluster, Health, even_managers};
 pub use template::Format;
 
 #[cfg(test)]

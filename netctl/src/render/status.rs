@@ -103,16 +103,7 @@ impl Health {
         if cluster.leader.is_empty() {
             self.problems.push("no manager leads".to_owned());
         }
-        if all == 2 {
-            let advice = "two managers are worse than one: if either fails, nothing can be changed; add a third or \
-                demote one";
-            self.advice.push(advice.to_owned());
-        } else if all % 2 == 0 {
-            self.advice.push(format!(
-                "{all} managers tolerate no more failures than {}: add one or demote one",
-                all - 1
-            ));
-        }
+        self.advice.extend(even_managers(all));
     }
 
     fn nodes(&mut self, cluster: &Cluster) {
@@ -187,6 +178,21 @@ impl Health {
             "Problems": self.problems,
             "Warnings": self.advice,
         })
+    }
+}
+
+/// What an operator should know of a swarm with an even number of managers; `None` for an odd one.
+pub fn even_managers(all: usize) -> Option<String> {
+    match all {
+        2 => Some(
+            "two managers are worse than one: if either fails, nothing can be changed; add a third or demote one"
+                .to_owned(),
+        ),
+        even if even > 0 && even % 2 == 0 => Some(format!(
+            "{even} managers tolerate no more failures than {}: add one or demote one",
+            even - 1
+        )),
+        _ => None,
     }
 }
 

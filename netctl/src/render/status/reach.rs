@@ -68,18 +68,33 @@ fn control(cluster: &Cluster, probes: &[NodeProbe]) -> Vec<String> {
     blocked.collect()
 }
 
-/// A probe of the data port goes there and back: both ends miss it, whichever way is blocked.
+/// A probe of the data port goes there and back: both ends miss it, whichever way is blocked. Which one that is they know
+/// from what they heard of each other.
 fn data(cluster: &Cluster, probes: &[NodeProbe], port: u32) -> Vec<String> {
-    let mut pairs: BTreeMap<[&str; 2], (&str, &ProbeFailure)> = BTreeMap::new();
+    let mut pairs: BTreeMap<[&str; 2], Vec<(&str, &ProbeFailure)>> = BTreeMap::new();
     for (from, failure) in failures(probes, ProbeKind::Data) {
-        let mut pair = [from, failure.node.as_str()];
-        pair.sort_unstable();
-        pairs.entry(pair).or_insert((from, failure));
+        if may_be_up(node(cluster, &failure.node)) {
+            let mut pair = [from, failure.node.as_str()];
+            pair.sort_unstable();
+            pairs.entry(pair).or_default().push((from, failure));
+        }
     }
-    let up = pairs.into_values().filter(|(_, f)| may_be_up(node(cluster, &f.node)));
-    let line = |(from, failure): (&str, &ProbeFailure)| {
-        let (from, to, reason) = (name(cluster, from), name(cluster, &failure.node), &failure.reason);
-        format!("{from} <-> {to}: UDP {port} (data) blocked, one way or both: {reason}")
+    let line = |(pair, failures): ([&str; 2], Vec<(&str, &ProbeFailure)>)| {
+        let [first, second] = pair.map(|id| name(cluster, id));
+        // Whether the way from the other end to the one that tells is open.
+        let from = |end: &str| failures.iter().find(|(_, f)| f.node == end).and_then(|(_, f)| f.heard);
+        let reason = failures.first().map_or("", |(_, failure)| failure.reason.as_str());
+        let (ends, words) = match (from(pair[0]), from(pair[1])) {
+            (Some(false), Some(false)) => (format!("{first} <-> {second}"), " both ways"),
+            (Some(false), Some(true)) => (format!("{first} -> {second}"), ", open the other way"),
+            (Some(true), Some(false)) => (format!("{second} -> {first}"), ", open the other way"),
+            (Some(false), None) => (format!("{first} -> {second}"), ", perhaps the other way as well"),
+            (None, Some(false)) => (format!("{second} -> {first}"), ", perhaps the other way as well"),
+            (Some(true), None) => (format!("{second} -> {first}"), ", open the other way"),
+            (None, Some(true)) => (format!("{first} -> {second}"), ", open the other way"),
+            (Some(true), Some(true)) | (None, None) => (format!("{first} <-> {second}"), ", one way or both"),
+        };
+        format!("{ends}: UDP {port} (data) blocked{words}: {reason}")
     };
-    up.map(line).collect()
+    pairs.into_iter().map(line).collect()
 }

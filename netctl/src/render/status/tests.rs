@@ -72,6 +72,7 @@ fn what_a_firewall_blocks_is_named() {
         addr: addr.into(),
         node: model::NodeId::from_bits(node).to_string(),
         reason: "no answer within 2s".into(),
+        heard: None,
     };
     let probes = cluster.probes.as_mut().unwrap();
     probes[1].failures = vec![
@@ -90,6 +91,43 @@ fn what_a_firewall_blocks_is_named() {
 }
 
 #[test]
+fn the_blocked_way_of_a_data_port_is_told_from_what_both_ends_heard() {
+    let told = |first: Option<Option<bool>>, second: Option<Option<bool>>| {
+        let mut cluster = cluster(1, 2);
+        let failure = |node: u128, heard| ProbeFailure {
+            kind: ProbeKind::Data.into(),
+            node: model::NodeId::from_bits(node).to_string(),
+            reason: "silence".into(),
+            heard,
+            ..ProbeFailure::default()
+        };
+        let probes = cluster.probes.as_mut().unwrap();
+        probes[0].failures.extend(first.map(|heard| failure(2, heard)));
+        probes[1].failures.extend(second.map(|heard| failure(1, heard)));
+        health(cluster).problems.join("")
+    };
+    let blocked = |text: &str| text.replace("DATA", "UDP 4789 (data) blocked") + ": silence";
+    for (first, second, text) in [
+        (
+            Some(Some(true)),
+            Some(Some(false)),
+            "n1 -> n2: DATA, open the other way",
+        ),
+        (
+            Some(Some(false)),
+            Some(Some(true)),
+            "n2 -> n1: DATA, open the other way",
+        ),
+        (Some(Some(false)), Some(Some(false)), "n1 <-> n2: DATA both ways"),
+        (Some(Some(true)), None, "n1 -> n2: DATA, open the other way"),
+        (None, Some(Some(false)), "n1 -> n2: DATA, perhaps the other way as well"),
+        (Some(None), Some(None), "n1 <-> n2: DATA, one way or both"),
+    ] {
+        assert_eq!(told(first, second), blocked(text));
+    }
+}
+
+#[test]
 fn nodes_engines_and_services_that_are_not_well_are_problems() {
     let mut cluster = cluster(1, 3);
     cluster.nodes[1].status.state = NodeState::Down;
@@ -102,7 +140,7 @@ fn nodes_engines_and_services_that_are_not_well_are_problems() {
         kind: ProbeKind::Data.into(),
         addr: "192.0.2.2".into(),
         node: cluster.nodes[1].id.to_string(),
-        reason: String::new(),
+        ..ProbeFailure::default()
     }];
     assert_eq!(
         health(cluster).problems,
