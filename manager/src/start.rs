@@ -17,7 +17,7 @@ use tonic::transport::Server;
 
 use crate::{
     access::Gate,
-    api::Api,
+    api::{Api, Queue},
     autolock::{self, Autolock},
     ca::CaError,
     config::{InitParams, ManagerConfig, NodeCredentials, key_file},
@@ -272,16 +272,18 @@ fn run(
         member: replica.member(),
         addr: config.advertise_addr.to_string(),
     };
-    let peers = Peers::new(own, current, known);
+    let peers = Peers::new(own, current, known, config.hints.clone());
     let transport = PeerChannels::new(peers.clone(), Handle::current());
     let driver = Driver::start(replica, transport);
     peers.set_driver(driver.clone());
     let proposer = Proposer::new(driver);
 
     let (stop, stopping) = watch::channel(false);
+    let (queue, planning) = Queue::start(proposer.clone());
     let api = Api {
         dispatcher: Dispatcher::start(proposer.clone(), stopping.clone()),
         proposer: proposer.clone(),
+        queue,
         node,
         advertise_addr: config.advertise_addr,
         peers,
@@ -290,6 +292,7 @@ fn run(
     let (connections, incoming) = mpsc::channel(BACKLOG);
     let (unlock, keyring) = (autolock.unlock(), autolock.keyring());
     let tasks = vec![
+        planning,
         tokio::spawn(autolock.follow(proposer.published())),
         tokio::spawn(leader::run(proposer.clone())),
         tokio::spawn(roles::run(proposer.clone())),

@@ -8,6 +8,7 @@ mod dispatch;
 mod members;
 mod network;
 mod node;
+mod queue;
 mod raft;
 mod refusal;
 mod service;
@@ -22,20 +23,18 @@ use std::{
 
 use ::control::JoinAttempts;
 use model::{NodeId, RequestId};
-use store::{Command, Refused, View};
+use store::{Refused, View};
 use tonic::{Status, service::Routes};
 use wire::pb::{
     admission_server::AdmissionServer, control_server::ControlServer, dispatcher_server::DispatcherServer,
     raft_transport_server::RaftTransportServer,
 };
 
-use crate::{ca::Authority, dispatcher::Dispatcher, mint, peers::Peers, proposer::Proposer, raft::ProposeError};
+pub(crate) use self::queue::Queue;
+use crate::{ca::Authority, dispatcher::Dispatcher, mint, peers::Peers, proposer::Proposer};
 
 /// Bytes of one message to or from a manager; a node's status batch or a service's spec stays far below.
 const MAX_MESSAGE_BYTES: usize = 64 << 20;
-/// How often a request is planned anew because what it wanted was taken meanwhile. Requests that race for the next address
-/// of one network lose to each other and to the tasks that they lead to; in each round one of them wins.
-const MAX_RACES: u32 = 64;
 
 /// What the services share; cheap to clone.
 #[derive(Clone)]
@@ -46,6 +45,8 @@ pub(crate) struct Api {
     /// Where others reach this manager.
     pub(crate) advertise_addr: SocketAddr,
     pub(crate) dispatcher: Dispatcher,
+    /// Where changes are planned.
+    pub(crate) queue: Queue,
     /// The way to other managers.
     pub(crate) peers: Peers,
     /// The failed attempts to join of late. Held for an instant only.
@@ -76,46 +77,9 @@ impl Api {
         self.proposer.read().await.map_err(|why| refusal::unread(&why))
     }
 
-    /// Plans a change on a fresh view, proposes it and returns the state that has it. A repeated request gets the first
-    /// outcome; a race lost to another request is planned anew, under an id derived from the request's.
-    async fn change(
-        &self,
-        request: RequestId,
-        plan: impl Fn(&View) -> Result<Command, Refused> + Send + Sync,
-    ) -> Result<View, Status> {
-        let mut view = self.read().await?;
-        for race in 0..MAX_RACES {
-            let id = attempt(request, race);
-            let again = race + 1 < MAX_RACES;
-            match view.outcome(id) {
-                Some(Ok(())) => return Ok(view),
-                Some(Err(why)) if why.is_race() && again => continue,
-                Some(Err(why)) => return Err(refusal::refused(&why)),
-                None => {}
-            }
-            let command = plan(&view).map_err(|why| refusal::refused(&why))?;
-            match self.proposer.propose_as(id, command).await {
-                Ok(applied) => return Ok(applied.view),
-                Err(ProposeError::Refused(why)) if why.is_race() && again => view = self.read().await?,
-                Err(why) => return Err(refusal::unproposed(&why)),
-            }
-        }
-        Err(Status::aborted(
-            "others changed the same objects at the same time: try again",
-        ))
-    }
-
     /// Who signs, and what nodes are to trust.
     fn authority(view: &View) -> Result<Authority, Status> {
         Authority::of(view).ok_or_else(|| refusal::refused(&Refused::NoCluster))
-    }
-}
-
-/// The id of a request's n-th attempt.
-fn attempt(request: RequestId, race: u32) -> RequestId {
-    match race {
-        0 => request,
-        _ => RequestId::from_bits(mint::object_of(request, &format!("attempt {race}"))),
     }
 }
 

@@ -16,7 +16,8 @@ impl Api {
         let network = NetworkId::from_bits(mint::object_of(id, "network"));
         let at = mint::now();
         let view = self
-            .change(id, |view| plan_create_network(view, network, at, spec.clone()))
+            .queue
+            .change(id, move |view| plan_create_network(view, network, at, spec.clone()))
             .await?;
         let found = view.network(network).cloned();
         found
@@ -52,7 +53,9 @@ impl Api {
             )));
         }
         let network = found.id;
-        self.change(id, |_| Ok(Command::RemoveNetwork { id: network })).await?;
+        self.queue
+            .change(id, move |_| Ok(Command::RemoveNetwork { id: network }))
+            .await?;
         Ok(pb::RemoveResponse {
             id: network.to_string(),
         })

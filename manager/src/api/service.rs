@@ -32,7 +32,8 @@ impl Api {
         let service = ServiceId::from_bits(mint::object_of(id, "service"));
         let at = mint::now();
         let view = self
-            .change(id, |view| plan_create_service(view, service, at, spec.clone()))
+            .queue
+            .change(id, move |view| plan_create_service(view, service, at, spec.clone()))
             .await?;
         found(&view, service)
     }
@@ -46,7 +47,10 @@ impl Api {
         let spec = resolve(&view, request.spec.unwrap_or_default())?;
         let (version, at) = (request.version, mint::now());
         let view = self
-            .change(id, |view| plan_update_service(view, service, version, at, spec.clone()))
+            .queue
+            .change(id, move |view| {
+                plan_update_service(view, service, version, at, spec.clone())
+            })
             .await?;
         found(&view, service)
     }
@@ -74,7 +78,8 @@ impl Api {
             .map_err(|why| refusal::refused(&why))?
             .id;
         let at = mint::now();
-        self.change(id, |_| Ok(Command::RemoveService { id: service, at }))
+        self.queue
+            .change(id, move |_| Ok(Command::RemoveService { id: service, at }))
             .await?;
         Ok(pb::RemoveResponse {
             id: service.to_string(),

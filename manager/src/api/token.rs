@@ -62,7 +62,7 @@ impl Api {
         if request.rotate {
             let fresh = mint::bits().to_le_bytes();
             let id = request_id(&request.request)?;
-            view = self.change(id, |view| rotated(view, role, fresh)).await?;
+            view = self.queue.change(id, move |view| rotated(view, role, fresh)).await?;
         }
         let cluster = view.cluster().ok_or_else(|| refusal::refused(&Refused::NoCluster))?;
         Ok(token::of_role(cluster, role).to_owned())
@@ -79,13 +79,14 @@ impl Api {
             uses_left: limits.uses,
             spent_at: None,
         };
-        let plan = |_: &View| {
+        let hash = minted.hash.clone();
+        let plan = move |_: &View| {
             let token = Box::new(minted.clone());
             Ok(Command::Token(TokenStep::Mint { at, token }))
         };
-        let after = self.change(id, plan).await?;
+        let after = self.queue.change(id, plan).await?;
         let root = |view: &View| view.cluster().map(|cluster| cluster.root_ca.clone());
-        let kept = after.limited_tokens().any(|token| token.hash == minted.hash);
+        let kept = after.limited_tokens().any(|token| token.hash == hash);
         match kept && root(&before) == root(&after) {
             true => Ok(text),
             // A repeated request, whose token was told the first time; or one that pins a root that was replaced.

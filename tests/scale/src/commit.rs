@@ -23,8 +23,8 @@ const CONCURRENT: usize = 20_000;
 const IN_FLIGHT: usize = 1_000;
 /// Services of a stack.
 const SERVICES: usize = 1_000;
-/// Callers at once. Few: creations in one network that race for its next address are planned anew, a limited number of times.
-const CALLS_IN_FLIGHT: usize = 6;
+/// Callers at once, all in one network.
+const CALLS_IN_FLIGHT: usize = 64;
 
 /// Runs a manager in `folder`, in this process.
 pub fn measure(folder: &Path) -> Result<()> {
@@ -37,6 +37,7 @@ async fn run(folder: &Path) -> Result<()> {
         data_root: folder.path().to_owned(),
         listen_addr: ([127, 0, 0, 1], 0).into(),
         advertise_addr: ([127, 0, 0, 1], 0).into(),
+        hints: manager::Hints::default(),
     };
     let (manager, _) = Manager::bootstrap(config, InitParams::new()).await?;
     figures(&manager, 1).await?;
