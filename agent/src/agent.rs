@@ -18,6 +18,7 @@ use std::{
     sync::Arc,
 };
 
+use peer::Hints;
 use thiserror::Error;
 use tokio::sync::mpsc;
 
@@ -50,6 +51,8 @@ pub struct AgentConfig {
     pub identity: Identity,
     /// Managers to call, `HOST:PORT`; those that are learned later are kept on disk and called too.
     pub managers: Vec<String>,
+    /// Where managers may be, should all that are known have moved.
+    pub hints: Hints,
     /// Where others reach this node; the port is that of its manager, should it have one.
     pub addr: SocketAddr,
     /// This node's tunnel endpoint.

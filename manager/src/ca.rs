@@ -7,6 +7,7 @@
 mod authority;
 mod given;
 mod rotation;
+mod shown;
 
 use model::Timestamp;
 use peer::Subject;
@@ -19,8 +20,12 @@ use rustls::pki_types::{CertificateDer, pem::PemObject};
 use thiserror::Error;
 use time::{Duration, OffsetDateTime};
 
+use crate::config::GivenRoot;
+
 pub(crate) use authority::Authority;
-pub(crate) use rotation::{fresh_rotation, progress};
+pub(crate) use given::check as check_given;
+pub(crate) use rotation::{fresh_rotation, probe, progress};
+pub(crate) use shown::{cluster_tls_info, tls_info};
 
 /// Life of the root certificate.
 const ROOT_LIFE: Duration = Duration::days(20 * 365);
@@ -39,6 +44,9 @@ pub enum CaError {
     /// A root that an operator gave cannot be the cluster's.
     #[error("the given CA certificate cannot be the cluster's root: {0}")]
     Given(String),
+    /// Only one of the two was given.
+    #[error("a CA certificate needs its key: use --ca-cert FILE with --ca-key FILE")]
+    Half,
     /// The operating system has none.
     #[error("no randomness from the operating system")]
     Randomness,
@@ -54,6 +62,15 @@ pub(crate) struct Root {
     pub(crate) certificate_pem: String,
     /// Key, PEM (PKCS#8). Secret.
     pub(crate) key_pem: String,
+}
+
+impl From<GivenRoot> for Root {
+    fn from(given: GivenRoot) -> Self {
+        Self {
+            certificate_pem: given.certificate_pem,
+            key_pem: given.key_pem,
+        }
+    }
 }
 
 fn moment(at: Timestamp) -> OffsetDateTime {

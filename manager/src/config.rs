@@ -7,7 +7,10 @@ use std::{
 };
 
 use model::{Availability, ClusterId, ClusterSettings, NodeDescription, NodeId, Role};
+use peer::Hints;
 use seal::KeyFile;
+
+use crate::ca::CaError;
 
 /// Where a manager keeps its state and where it listens.
 #[derive(Clone, Debug)]
@@ -18,6 +21,37 @@ pub struct ManagerConfig {
     pub listen_addr: SocketAddr,
     /// Address and port at which others reach the control port.
     pub advertise_addr: SocketAddr,
+    /// Where other managers may be, should all that are known have moved.
+    pub hints: Hints,
+}
+
+/// A root certificate that an operator brings.
+#[derive(Clone)]
+pub struct GivenRoot {
+    /// Certificate, PEM.
+    pub certificate_pem: String,
+    /// Its key, PEM (PKCS#8). Secret.
+    pub key_pem: String,
+}
+
+impl GivenRoot {
+    /// What was typed: both, or neither, which is no root.
+    pub fn of(certificate_pem: String, key_pem: String) -> Result<Option<Self>, CaError> {
+        match (certificate_pem.is_empty(), key_pem.is_empty()) {
+            (true, true) => Ok(None),
+            (false, false) => Ok(Some(Self {
+                certificate_pem,
+                key_pem,
+            })),
+            _ => Err(CaError::Half),
+        }
+    }
+}
+
+impl fmt::Debug for GivenRoot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "GivenRoot({})", self.certificate_pem)
+    }
 }
 
 /// What a new cluster begins with.
@@ -27,6 +61,8 @@ pub struct InitParams {
     pub settings: ClusterSettings,
     /// Whether the first node takes tasks.
     pub availability: Availability,
+    /// The root certificate to begin with; `None`: a fresh one.
+    pub root: Option<GivenRoot>,
     /// The first node's machine; says which prefixes no network may have. `None`: it says so when its agent comes.
     pub description: Option<NodeDescription>,
 }
@@ -37,6 +73,7 @@ impl InitParams {
         Self {
             settings: ClusterSettings::default(),
             availability: Availability::Active,
+            root: None,
             description: None,
         }
     }

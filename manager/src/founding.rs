@@ -17,7 +17,15 @@ pub(crate) const FIRST_MEMBER: u64 = 1;
 /// The cluster, and the credentials of its first node.
 pub(crate) fn found_cluster(init: &InitParams) -> Result<(Cluster, NodeCredentials), CaError> {
     let now = mint::now();
-    let root = Root::create(now)?;
+    let root = match &init.root {
+        None => Root::create(now)?,
+        Some(given) => {
+            let root = Root::from(given.clone());
+            ca::check_given(&root, now, init.settings.cert_expiry)?;
+            ca::probe(&root, None, now)?;
+            root
+        }
+    };
     let digest = root.digest()?;
     let subject = Subject {
         node: NodeId::from_bits(mint::bits()),

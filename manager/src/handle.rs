@@ -11,6 +11,7 @@ use tonic::service::Routes;
 
 use crate::{
     api::Api,
+    ca,
     config::NodeCredentials,
     peers::KnownManager,
     proposer::Proposer,
@@ -104,6 +105,11 @@ impl ManagerHandle {
         self.tls.send_replace(tls::server_config(&credentials)?);
         self.credentials.send_replace(credentials);
         Ok(())
+    }
+
+    /// The root that the cluster's nodes are to trust, and who signs for them; `None` before there is a cluster.
+    pub fn tls_info(&self) -> Option<wire::pb::TlsInfo> {
+        ca::cluster_tls_info(&self.view()).ok().flatten()
     }
 
     /// Raft id of this manager.

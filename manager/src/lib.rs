@@ -31,8 +31,9 @@ mod token;
 
 pub use backup::{Backup, BackupError, BackupHeader};
 pub use ca::CaError;
-pub use config::{InitParams, ManagerConfig, NodeCredentials};
+pub use config::{GivenRoot, InitParams, ManagerConfig, NodeCredentials};
 pub use handle::ManagerHandle;
+pub use peer::Hints;
 pub use peers::KnownManager;
 pub use proposer::Proposer;
 pub use start::{Manager, StartError};

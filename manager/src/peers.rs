@@ -3,7 +3,8 @@
 //!
 //! Three sources, none of which is enough alone: the state (a member that joins has none yet, one that lags has an old
 //! one), what this node's own session was told by another manager, and for addresses what peers say when they call, which
-//! is how managers that moved find each other before they can agree on anything.
+//! is how managers that moved find each other before they can agree on anything. If all have moved at once, two more help:
+//! an operator's hints, and the addresses of all other nodes, since addresses are often given to other machines.
 
 use std::{
     collections::BTreeMap,
@@ -12,6 +13,7 @@ use std::{
 };
 
 use model::NodeId;
+use peer::Hints;
 use store::View;
 use tokio::sync::watch;
 use tonic::transport::Channel;
@@ -44,6 +46,7 @@ struct Inner {
     credentials: watch::Receiver<NodeCredentials>,
     driver: OnceLock<Driver>,
     told: watch::Receiver<Vec<KnownManager>>,
+    hints: Hints,
     /// Where each member said that it is, when it called last.
     heard: Mutex<BTreeMap<u64, SocketAddr>>,
     /// How often each member was dialled: addresses are tried in turn.
@@ -63,17 +66,61 @@ fn verdict(view: &View, told: &[KnownManager], member: u64, node: NodeId) -> Ver
     }
 }
 
+/// Where a member may be, and in which order that is tried.
+#[derive(Debug, PartialEq, Eq)]
+struct Places {
+    /// Where it was, or is said to be; the likeliest first.
+    known: Vec<String>,
+    /// Where somebody else was.
+    others: Vec<String>,
+}
+
+impl Places {
+    /// So many attempts go to the known places alone: a manager that is down for a moment comes back where it was.
+    const PATIENCE: usize = 20;
+    /// Later, every so many go elsewhere.
+    const ELSEWHERE: usize = 4;
+
+    fn new(known: impl Iterator<Item = String>, others: impl Iterator<Item = String>) -> Self {
+        let mut places = Self {
+            known: Vec::new(),
+            others: Vec::new(),
+        };
+        for addr in known {
+            if !places.known.contains(&addr) {
+                places.known.push(addr);
+            }
+        }
+        places.others.extend(others.filter(|addr| !places.known.contains(addr)));
+        places
+    }
+
+    /// Where the `attempt`-th goes, from 0.
+    fn at(&self, attempt: usize) -> Option<&String> {
+        let late = attempt
+            .checked_sub(Self::PATIENCE)
+            .map(|late| (late / Self::ELSEWHERE, late % Self::ELSEWHERE));
+        let elsewhere = late.filter(|(_, rest)| *rest == 0 && !self.others.is_empty());
+        match elsewhere {
+            Some((turn, _)) => self.others.get(turn % self.others.len()),
+            None => self.known.get(attempt % self.known.len().max(1)),
+        }
+    }
+}
+
 impl Peers {
     pub(crate) fn new(
         own: Introduction,
         credentials: watch::Receiver<NodeCredentials>,
         told: watch::Receiver<Vec<KnownManager>>,
+        hints: Hints,
     ) -> Self {
         Self(Arc::new(Inner {
             own,
             credentials,
             driver: OnceLock::new(),
             told,
+            hints,
             heard: Mutex::default(),
             attempts: Mutex::default(),
             removed: watch::Sender::new(false),
@@ -105,25 +152,24 @@ impl Peers {
         verdict
     }
 
-    /// The member's node, and the addresses at which it may be, the likeliest first.
-    fn find(&self, member: u64) -> Option<(NodeId, Vec<SocketAddr>)> {
+    /// The member's node, and the addresses at which it may be.
+    fn find(&self, member: u64) -> Option<(NodeId, Places)> {
         let view = self.view();
         let node = view.member(member);
         let told = self.0.told.borrow().iter().find(|k| k.member == member).copied();
-        let heard = self.0.heard.lock().unwrap_or_else(PoisonError::into_inner);
         let id = node.map(|node| node.id).or_else(|| Some(told?.node))?;
+        let heard = self.0.heard.lock().unwrap_or_else(PoisonError::into_inner);
         let known = [
             heard.get(&member).copied(),
             node.and_then(|node| node.manager_addr),
             told.filter(|k| k.node == id).map(|k| k.addr),
         ];
-        let mut addrs = Vec::new();
-        for addr in known.into_iter().flatten() {
-            if !addrs.contains(&addr) {
-                addrs.push(addr);
-            }
-        }
-        Some((id, addrs))
+        let known = known.into_iter().flatten().map(|addr| addr.to_string());
+        let others = view
+            .nodes()
+            .filter_map(|node| node.manager_addr)
+            .map(|addr| addr.to_string());
+        Some((id, Places::new(known.chain(self.0.hints.now()), others)))
     }
 
     fn attempt(&self, member: u64) -> usize {
@@ -140,13 +186,11 @@ impl Peers {
 
     /// A channel to the member, or why not. Repeated, it tries one address after the other.
     pub(crate) async fn dial(&self, to: u64) -> Result<Channel, String> {
-        let (node, addrs) = self.find(to).ok_or_else(|| format!("manager {to} is not known"))?;
-        let turn = self.attempt(to) % addrs.len().max(1);
-        let addr = addrs
-            .get(turn)
-            .ok_or_else(|| format!("nobody knows where manager {node} is"))?;
+        let (node, places) = self.find(to).ok_or_else(|| format!("manager {to} is not known"))?;
+        let addr = places.at(self.attempt(to));
+        let addr = addr.ok_or_else(|| format!("nobody knows where manager {node} is"))?;
         let config = tls::client_config(&self.0.credentials.borrow(), node).map_err(|why| why.to_string())?;
-        let channel = peer::connect(&addr.to_string(), config).await;
+        let channel = peer::connect(addr, config).await;
         let channel = channel.map_err(|why| format!("manager {node}: {why}"))?;
         self.dialled(to);
         Ok(channel)

@@ -1,7 +1,7 @@
 //! Which address a node tells the others: what the user typed, or the only candidate. Pure; the addresses of the host
 //! are an argument.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use thiserror::Error;
 
@@ -98,6 +98,28 @@ pub fn listen(option: &'static str, text: &str, host: &[HostAddr]) -> Result<Soc
     }
 }
 
+/// As [`choose`]; of several candidates the one that packets to the managers come from, if `routed` says which.
+pub fn choose_towards(
+    option: &'static str,
+    text: &str,
+    host: &[HostAddr],
+    routed: impl FnOnce() -> Option<IpAddr>,
+) -> Result<SocketAddr, ChoiceError> {
+    let ambiguous = match choose(option, text, host) {
+        Err(several @ ChoiceError::Ambiguous(_)) => several,
+        chosen => return chosen,
+    };
+    let routed = routed().filter(|addr| host.iter().any(|h| h.addr == *addr && is_candidate(h)));
+    routed.map(|addr| SocketAddr::new(addr, CONTROL_PORT)).ok_or(ambiguous)
+}
+
+/// The address from which this host's packets to `remote` go. Nothing is sent.
+pub fn source(remote: SocketAddr) -> Option<IpAddr> {
+    let socket = UdpSocket::bind(("0.0.0.0", 0)).ok()?;
+    socket.connect(remote).ok()?;
+    Some(socket.local_addr().ok()?.ip())
+}
+
 /// The addresses of all devices of this host.
 pub fn of_this_host() -> nix::Result<Vec<HostAddr>> {
     let addrs = nix::ifaddrs::getifaddrs()?.filter_map(|entry| {
@@ -185,6 +207,26 @@ mod tests {
         assert_eq!(
             choose("--advertise-addr", "198.51.100.1", &host),
             Ok("198.51.100.1:2377".parse().unwrap())
+        );
+    }
+
+    #[test]
+    fn of_several_the_one_towards_the_managers_is_taken() {
+        let host = host(&[
+            ("eth0", "192.0.2.1"),
+            ("eth1", "198.51.100.1"),
+            ("docker0", "172.17.0.1"),
+        ]);
+        let towards = |text, routed: &str| {
+            let routed = routed.parse().unwrap();
+            choose_towards("--advertise-addr", text, &host, || Some(routed)).map(|addr| addr.ip().to_string())
+        };
+        assert_eq!(towards("", "198.51.100.1").as_deref(), Ok("198.51.100.1"));
+        assert_eq!(towards("eth0", "198.51.100.1").as_deref(), Ok("192.0.2.1"));
+        assert!(towards("", "172.17.0.1").is_err(), "the engine's");
+        assert_eq!(
+            source("127.0.0.1:9".parse().unwrap()),
+            Some("127.0.0.1".parse().unwrap())
         );
     }
 

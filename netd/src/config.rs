@@ -39,6 +39,10 @@ pub struct Flags {
     /// cgroup2 directory that the socket hooks hang on [default: the mount found in /proc/mounts]
     #[arg(long, value_name = "DIR")]
     cgroup: Option<PathBuf>,
+    /// Where a manager may be, should all that this node knows have moved; may be given several times
+    #[arg(long = "peer", value_name = "HOST:PORT")]
+    #[serde(default, rename = "peers")]
+    peers: Vec<String>,
 }
 
 /// Everything that the daemon needs to know before it starts.
@@ -56,6 +60,8 @@ pub struct Config {
     pub bpffs: PathBuf,
     /// Where the socket hooks hang; `None`: the cgroup2 mount.
     pub cgroup: Option<PathBuf>,
+    /// Where managers may be, `HOST:PORT` each; host names are looked up for each attempt.
+    pub peers: Vec<String>,
 }
 
 impl Config {
@@ -87,6 +93,11 @@ impl Config {
             plugin_dir: dir(flags.plugin_dir, file.plugin_dir, "/run/docker/plugins"),
             bpffs: dir(flags.bpffs, file.bpffs, "/sys/fs/bpf/netctl"),
             cgroup: flags.cgroup.or(file.cgroup),
+            peers: if flags.peers.is_empty() {
+                file.peers
+            } else {
+                flags.peers
+            },
         }
     }
 }
@@ -102,11 +113,15 @@ mod tests {
 
     #[test]
     fn a_flag_wins_over_the_file_and_the_file_over_the_default() {
-        let file: Flags = serde_saphyr::from_str("data-root: /srv/netctl\nrun-dir: /srv/run\n").unwrap();
+        let file: Flags = serde_saphyr::from_str(
+            "data-root: /srv/netctl\nrun-dir: /srv/run\npeers: [\"manager.example.net:2377\"]\n",
+        )
+        .unwrap();
         let flags = Flags::try_parse_from(["netd", "--run-dir", "/tmp/run"]).unwrap();
         let config = Config::merge(flags, file);
         assert_eq!(config.data_root, PathBuf::from("/srv/netctl"));
         assert_eq!(config.socket(), PathBuf::from("/tmp/run/netctl.sock"));
+        assert_eq!(config.peers, ["manager.example.net:2377"]);
         assert_eq!(config.docker_host, "unix:///var/run/docker.sock");
     }
 

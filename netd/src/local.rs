@@ -69,12 +69,14 @@ fn member_info(info: &mut pb::InfoResponse, member: &Member) {
     info.cut_off_since = status.cut_off.map_or(0, |since| since.0);
     info.manager_addrs = status.managers;
     info.warnings.extend(status.warnings);
+    let errors = [&member.role_error, &member.place_error];
     info.warnings
-        .extend(Some(member.role_error.clone()).filter(|why| !why.is_empty()));
+        .extend(errors.into_iter().filter(|why| !why.is_empty()).cloned());
     if let Some(manager) = &member.manager {
         let summary = manager.summary();
         info.manager = true;
         info.key_storage = summary.key_storage;
+        info.tls = summary.tls;
         info.nodes = summary.nodes;
         info.managers = summary.managers;
         info.manager_addrs = summary.manager_addrs;
@@ -157,6 +159,11 @@ impl Local for LocalService {
     async fn unlock(&self, request: Request<pb::UnlockRequest>) -> Result<Response<pb::UnlockResponse>, Status> {
         self.order(|reply| Order::Unlock(request.into_inner(), reply)).await?;
         Ok(Response::new(pb::UnlockResponse {}))
+    }
+
+    async fn join_addr(&self, request: Request<pb::JoinAddrRequest>) -> Result<Response<pb::JoinAddrResponse>, Status> {
+        self.order(|reply| Order::JoinAddr(request.into_inner(), reply)).await?;
+        Ok(Response::new(pb::JoinAddrResponse {}))
     }
 
     async fn leave(&self, request: Request<pb::LeaveRequest>) -> Result<Response<pb::LeaveResponse>, Status> {

@@ -12,6 +12,7 @@ mod node;
 mod parts;
 mod preflight;
 mod refusal;
+mod relocate;
 mod serve;
 mod socket;
 mod state;

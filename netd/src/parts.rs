@@ -1,7 +1,10 @@
 //! What a node is made of, as the daemon sees it: a seam, so that entering and leaving a cluster are tested without a
 //! kernel, an engine or a disk. `assembly` has the real parts.
 
-use std::sync::Arc;
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use agent::{
     identity::{Identity, JoinRequest},
@@ -10,11 +13,12 @@ use agent::{
 };
 use anyhow::Result;
 use futures::future::BoxFuture;
-use manager::Backup;
+use manager::{Backup, InitParams};
 use model::{Availability, ClusterSettings, Timestamp};
 use seal::{KeyId, Keys, UnlockKey};
 use tokio::sync::watch;
 use tonic::service::Routes;
+use wire::pb;
 
 use crate::{advertise::HostAddr, preflight::Unfit, state::NodeState};
 
@@ -31,6 +35,8 @@ pub struct Summary {
     pub settings: ClusterSettings,
     /// Where the keys of its log lie on its disk, and what that means.
     pub key_storage: String,
+    /// The cluster's root, and who signs for its nodes.
+    pub tls: Option<pb::TlsInfo>,
 }
 
 /// A running manager.
@@ -111,14 +117,17 @@ pub trait Parts: Send + Sync + 'static {
     fn engine(&self) -> BoxFuture<'_, Result<EngineFacts>>;
     /// Addresses of this host.
     fn addresses(&self) -> Result<Vec<HostAddr>>;
+    /// Where managers may be as an operator said: for all parts, from now on.
+    fn hint(&self, peers: &[String]);
+    /// The address of this host from which packets to `remote` go; `None` without a route.
+    fn source(&self, remote: SocketAddr) -> Option<IpAddr>;
     /// Whether this host's kernel and ports will do for a node at `place` with tunnels on `data_port`.
     fn fit(&self, place: &NodeState, data_port: u16, data_port_hint: &'static str) -> Result<(), Unfit>;
     /// Makes a cluster with this node as its first manager.
     fn bootstrap<'a>(
         &'a self,
         place: &'a NodeState,
-        settings: ClusterSettings,
-        availability: Availability,
+        init: InitParams,
     ) -> BoxFuture<'a, Result<(Arc<dyn ManagerPart>, Identity)>>;
     /// The UDP port of the tunnels in the cluster of the manager at `remote`.
     fn data_port<'a>(&'a self, remote: &'a str) -> BoxFuture<'a, Result<u16>>;

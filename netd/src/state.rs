@@ -35,6 +35,15 @@ pub struct NodeState {
     pub manager: bool,
     /// Control ports of managers that were known last.
     pub managers: Vec<SocketAddr>,
+    /// What the user typed as `--advertise-addr`; empty: nothing.
+    #[serde(default)]
+    pub advertise_given: String,
+    /// What the user typed as `--data-path-addr`; empty: nothing.
+    #[serde(default)]
+    pub data_path_given: String,
+    /// Where managers may be as an operator said, `HOST:PORT`; the latest first.
+    #[serde(default)]
+    pub peers: Vec<String>,
 }
 
 impl NodeState {
@@ -47,6 +56,9 @@ impl NodeState {
             data_path_addr,
             manager: false,
             managers: Vec::new(),
+            advertise_given: String::new(),
+            data_path_given: String::new(),
+            peers: Vec::new(),
         }
     }
 

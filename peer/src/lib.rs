@@ -7,6 +7,7 @@
 mod clock;
 mod dial;
 mod error;
+mod hints;
 mod pem;
 mod root;
 mod subject;
@@ -18,6 +19,7 @@ use rustls::{ClientConfig, crypto::CryptoProvider, version::TLS13};
 
 pub use dial::{ConnectError, connect};
 pub use error::PeerError;
+pub use hints::Hints;
 pub use pem::{chain, key, roots};
 pub use root::{digests, issuer, verify};
 pub use subject::{Subject, Validity};

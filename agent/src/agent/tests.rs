@@ -17,6 +17,7 @@ fn config(folder: &std::path::Path) -> AgentConfig {
         cgroup: None,
         identity: Authority::new().identity(1, Role::Worker),
         managers: vec!["127.0.0.1:1".to_owned(), "127.0.0.1:1".to_owned()],
+        hints: Hints::default(),
         addr: "192.0.2.1:2377".parse().unwrap(),
         vtep: "192.0.2.1".parse().unwrap(),
     }

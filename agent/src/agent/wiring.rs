@@ -81,6 +81,7 @@ impl Wires {
         };
         let session = session::Ports {
             addr: config.addr,
+            hints: config.hints.clone(),
             calling: self.calling.clone(),
             identity: self.identity.subscribe(),
             trust: self.trust.clone(),

@@ -13,6 +13,7 @@ pub mod saved;
 use std::{net::SocketAddr, time::Duration};
 
 use model::{NodeDescription, NodeId, NodeView, Role, Timestamp};
+use peer::Hints;
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
@@ -97,6 +98,8 @@ pub struct SessionState {
 pub struct Ports {
     /// Where others reach this node.
     pub addr: SocketAddr,
+    /// Where managers may be, besides those that are known.
+    pub hints: Hints,
     /// What the managers want it to be.
     pub calling: watch::Sender<Option<Calling>>,
     /// Who this node is; changes when its certificate is renewed.
@@ -122,7 +125,7 @@ pub fn spawn(ports: Ports) -> JoinHandle<()> {
     tokio::spawn(async move {
         let mut course = Course::default();
         loop {
-            let next = course.next(&ports.managers.borrow());
+            let next = course.next(&candidates(&ports));
             let Some(addr) = next else {
                 tokio::time::sleep(NOBODY).await;
                 continue;
@@ -141,6 +144,17 @@ pub fn spawn(ports: Ports) -> JoinHandle<()> {
             tokio::time::sleep(course.ended(&addr, welcomed)).await;
         }
     })
+}
+
+/// Those that are known, then those that there may be.
+fn candidates(ports: &Ports) -> Vec<Manager> {
+    let mut all = ports.managers.borrow().clone();
+    for hint in ports.hints.now() {
+        if all.iter().all(|manager| manager.addr != hint) {
+            all.push(Manager::at(hint));
+        }
+    }
+    all
 }
 
 /// Why a session ended; it never does so by itself.

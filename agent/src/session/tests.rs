@@ -21,7 +21,14 @@ use crate::{
 
 mod bench;
 
-use bench::{Fake, bench, manager, status};
+use bench::{Fake, bench, bench_with, manager, status};
+
+#[tokio::test]
+async fn a_node_whose_managers_have_all_moved_asks_where_an_operator_says() {
+    let gone = manager("127.0.0.1:1", true);
+    let hint = |addr: &str| (vec![gone], Hints::of(&watch::Sender::new(vec![addr.to_owned()])));
+    bench_with(hint).await.hear_hello().await;
+}
 
 #[tokio::test]
 async fn only_changed_statuses_are_reported_and_a_new_session_hears_all() {

@@ -129,6 +129,7 @@ impl From<Node> for pb::Node {
             status: Some(node.status.into()),
             manager_addr: node.manager_addr.map(|addr| addr.to_string()),
             raft_id: node.raft_id,
+            tls: None,
         }
     }
 }

@@ -23,7 +23,7 @@ use crate::{
 
 pub(super) fn uncertified(why: &CaError) -> Status {
     match why {
-        CaError::Request(_) | CaError::Given(_) => Status::invalid_argument(why.to_string()),
+        CaError::Request(_) | CaError::Given(_) | CaError::Half => Status::invalid_argument(why.to_string()),
         _ => Status::internal(why.to_string()),
     }
 }

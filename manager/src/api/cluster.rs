@@ -10,6 +10,7 @@ use wire::pb;
 use super::{Api, admission::uncertified, refusal, request_id};
 use crate::{
     ca::{self, Root, fresh_rotation},
+    config::GivenRoot,
     mint,
 };
 
@@ -38,11 +39,11 @@ impl Api {
         let mut view = self.read().await?;
         if request.rotate {
             let unlock_key = UnlockKey::fresh().to_string();
-            let plan = |_: &View| {
+            let plan = move |_: &View| {
                 let unlock_key = unlock_key.clone();
                 Ok(Command::SetUnlockKey { unlock_key })
             };
-            view = self.change(request_id(&request.request)?, plan).await?;
+            view = self.queue.change(request_id(&request.request)?, plan).await?;
         }
         let cluster = view.cluster().ok_or_else(|| refusal::refused(&Refused::NoCluster))?;
         Ok(pb::GetUnlockKeyResponse {
@@ -59,34 +60,24 @@ impl Api {
         let given = request.settings.unwrap_or_default();
         let settings = ClusterSettings::try_from(given).map_err(|why| refusal::invalid(&why))?;
         let fresh = UnlockKey::fresh().to_string();
-        let plan = |view: &View| {
+        let plan = move |view: &View| {
             let update = plan_update_cluster(view, request.version, settings.clone())?;
             Ok(with_unlock_key(view, update, settings.autolock, &fresh))
         };
-        cluster(&self.change(id, plan).await?)
+        cluster(&self.queue.change(id, plan).await?)
     }
 
     pub(super) async fn rotate_root(&self, request: pb::RotateRootRequest) -> Result<pb::Cluster, Status> {
         let id = request_id(&request.request)?;
-        let given = match (request.root_ca.as_str(), request.root_key.as_str()) {
-            ("", "") => None,
-            ("", _) | (_, "") => {
-                return Err(Status::invalid_argument(
-                    "a CA certificate needs its key: use --ca-cert FILE with --ca-key FILE",
-                ));
-            }
-            (certificate, key) => Some(Root {
-                certificate_pem: certificate.to_owned(),
-                key_pem: key.to_owned(),
-            }),
-        };
-        let rotation = fresh_rotation(&self.read().await?, given, mint::now()).map_err(|why| uncertified(&why))?;
+        let given = GivenRoot::of(request.root_ca, request.root_key).map_err(|why| uncertified(&why))?;
+        let rotation =
+            fresh_rotation(&self.read().await?, given.map(Root::from), mint::now()).map_err(|why| uncertified(&why))?;
         let rotation = rotation.ok_or_else(|| refusal::refused(&Refused::NoCluster))?;
         let (version, rotation) = (request.version, Box::new(rotation));
-        let plan = |_: &View| {
+        let plan = move |_: &View| {
             let rotation = rotation.clone();
             Ok(Command::StartRootRotation { version, rotation })
         };
-        cluster(&self.change(id, plan).await?)
+        cluster(&self.queue.change(id, plan).await?)
     }
 }

@@ -7,11 +7,19 @@ use store::{Command, Refused, View};
 use tonic::Status;
 use wire::pb::{self, control_client::ControlClient};
 
-use super::{Api, refusal, request_id};
+use super::{Api, admission::uncertified, refusal, request_id};
 use crate::{
+    ca::{self, CaError},
     mint,
     raft::{Outbound, ReadError},
 };
+
+/// A node, with what it has of the cluster's authority.
+fn with_tls(view: &View, node: Node) -> Result<pb::Node, CaError> {
+    let trust = view.node_trust(node.id);
+    let tls = trust.map(|trust| ca::tls_info(view, trust)).transpose()?.flatten();
+    Ok(pb::Node { tls, ..node.into() })
+}
 
 impl Api {
     /// A node by what users call it; "self" is the one that answers.
@@ -29,9 +37,10 @@ impl Api {
             found.collect::<Result<_, _>>().map_err(|why| refusal::refused(&why))?
         };
         let unreachable = self.unreachable(&view).await;
+        let nodes = nodes.into_iter().map(|node| with_tls(&view, node));
         Ok(pb::ListNodesResponse {
             unreachable,
-            nodes: nodes.into_iter().map(Into::into).collect(),
+            nodes: nodes.collect::<Result<_, _>>().map_err(|why| uncertified(&why))?,
             self_: self.node.to_string(),
             leader: self.proposer.leader().map(|node| node.to_string()).unwrap_or_default(),
         })
@@ -81,11 +90,11 @@ impl Api {
         if spec.role == Role::Worker && node.spec.role == Role::Manager {
             self.check_demotion(&view, id).await?;
         }
-        let plan = |_: &View| {
+        let plan = move |_: &View| {
             let spec = spec.clone();
             Ok(Command::UpdateNodeSpec { id, version, at, spec })
         };
-        let view = self.change(request_id, plan).await?;
+        let view = self.queue.change(request_id, plan).await?;
         let found = view.node(id).cloned();
         found
             .map(Into::into)
@@ -126,7 +135,8 @@ impl Api {
             .map_err(|why| refusal::refused(&why))?
             .id;
         let (at, force) = (mint::now(), request.force);
-        self.change(request_id, |_| Ok(Command::RemoveNode { id, at, force }))
+        self.queue
+            .change(request_id, move |_| Ok(Command::RemoveNode { id, at, force }))
             .await?;
         Ok(pb::RemoveResponse { id: id.to_string() })
     }

@@ -40,7 +40,7 @@ fn parse(der: &[u8]) -> Result<X509Certificate<'_>, CaError> {
 }
 
 /// Checks that it is a CA with this key, valid now and for as long as the certificates under it shall live.
-pub(super) fn check(root: &Root, now: Timestamp, node_life: Duration) -> Result<(), CaError> {
+pub(crate) fn check(root: &Root, now: Timestamp, node_life: Duration) -> Result<(), CaError> {
     let der = der(&root.certificate_pem)?;
     let certificate = parse(&der)?;
     if !certificate.is_ca() {

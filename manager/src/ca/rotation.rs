@@ -31,7 +31,7 @@ pub(crate) fn fresh_rotation(
         return Err(CaError::Given("it is the cluster's root already".to_owned()));
     }
     let cross_signed = old.cross_sign(&new)?;
-    probe(&old, &new, &cross_signed, now)?;
+    probe(&new, Some((&old, &cross_signed)), now)?;
     Ok(Some(RootRotation {
         digest: peer::digests(&new.certificate_pem)
             .map_err(|why| CaError::Root(why.to_string()))?
@@ -46,8 +46,9 @@ pub(crate) fn fresh_rotation(
     }))
 }
 
-/// Signs a certificate as managers will, and verifies it as nodes will that trust the old root only, or the new.
-fn probe(old: &Root, new: &Root, cross_signed: &str, now: Timestamp) -> Result<(), CaError> {
+/// Signs a certificate as managers will, and verifies it as nodes will that trust the new root, or only the `old` one,
+/// to which what it has cross-signed leads.
+pub(crate) fn probe(new: &Root, old: Option<(&Root, &str)>, now: Timestamp) -> Result<(), CaError> {
     let subject = Subject {
         node: NodeId::from_bits(1),
         role: Role::Manager,
@@ -58,7 +59,10 @@ fn probe(old: &Root, new: &Root, cross_signed: &str, now: Timestamp) -> Result<(
     let certificate = new.sign(&csr, subject, now, life)?;
     let unfit = |why: peer::PeerError| CaError::Given(format!("certificates under it cannot be verified: {why}"));
     peer::verify(&certificate, &new.certificate_pem).map_err(unfit)?;
-    peer::verify(&(certificate + cross_signed), &old.certificate_pem).map_err(unfit)
+    match old {
+        Some((old, cross_signed)) => peer::verify(&(certificate + cross_signed), &old.certificate_pem).map_err(unfit),
+        None => Ok(()),
+    }
 }
 
 /// Fills in how many nodes have what the cluster's authority wants them to have.

@@ -5,6 +5,7 @@ use x509_parser::{certificate::X509Certificate, prelude::FromDer};
 use model::{ClusterId, NodeId, Role};
 
 use super::*;
+use crate::{config::InitParams, founding::found_cluster, mint};
 
 const NOW: Timestamp = Timestamp(1_790_000_000_000_000_000);
 const LIFE: std::time::Duration = std::time::Duration::from_secs(90 * 86_400);
@@ -69,4 +70,22 @@ fn a_key_of_another_kind_is_refused() {
     let csr = CertificateParams::default().serialize_request(&key).unwrap();
     let refused = root.sign(&csr.pem().unwrap(), subject(Role::Worker), NOW, LIFE);
     assert!(matches!(refused, Err(CaError::Request(_))));
+}
+
+#[test]
+fn a_cluster_begins_with_a_root_that_an_operator_brings_if_the_key_is_its_own() {
+    let (given, other) = (Root::create(mint::now()).unwrap(), Root::create(mint::now()).unwrap());
+    let with_key = |key_pem: &str| {
+        let root = GivenRoot::of(given.certificate_pem.clone(), key_pem.to_owned()).unwrap();
+        found_cluster(&InitParams {
+            root,
+            ..InitParams::new()
+        })
+    };
+    let (cluster, credentials) = with_key(&given.key_pem).unwrap();
+    assert_eq!(cluster.root_ca, given.certificate_pem);
+    peer::verify(&credentials.certificate_pem, &given.certificate_pem).unwrap();
+    let refused = with_key(&other.key_pem).map(drop).unwrap_err().to_string();
+    assert!(refused.contains("the key given is not its key"), "{refused}");
+    assert!(GivenRoot::of(String::new(), given.key_pem.clone()).is_err());
 }

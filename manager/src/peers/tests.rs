@@ -52,7 +52,7 @@ async fn a_renewed_certificate_is_shown_to_the_next_manager_that_is_called() {
     };
     let (now, current) = watch::channel(credentials(&root, 1));
     let (_told, told) = watch::channel(vec![known]);
-    let peers = Peers::new(own, current, told);
+    let peers = Peers::new(own, current, told, Hints::default());
     let mut before = Vec::new();
     for _ in 0..2 {
         let want = peer::chain(&now.borrow().certificate_pem).unwrap();
@@ -63,4 +63,52 @@ async fn a_renewed_certificate_is_shown_to_the_next_manager_that_is_called() {
         before = shown;
         now.send_replace(credentials(&root, 1));
     }
+}
+
+#[tokio::test]
+async fn a_manager_that_has_moved_is_found_where_an_operator_says_that_one_is() {
+    let root = Root::create(mint::now()).unwrap();
+    let (other, third) = (credentials(&root, 2), credentials(&root, 3));
+    let listeners = [
+        TcpListener::bind("127.0.0.1:0").await.unwrap(),
+        TcpListener::bind("127.0.0.1:0").await.unwrap(),
+    ];
+    let known = KnownManager {
+        member: 2,
+        node: other.node,
+        // Somebody else is there now.
+        addr: listeners[0].local_addr().unwrap(),
+    };
+    let own = Introduction {
+        member: 1,
+        addr: String::new(),
+    };
+    let (_now, current) = watch::channel(credentials(&root, 1));
+    let (_told, told) = watch::channel(vec![known]);
+    let hint = listeners[1].local_addr().unwrap().to_string();
+    let hints = Hints::of(&watch::Sender::new(vec![hint]));
+    let peers = Peers::new(own, current, told, hints);
+    let acceptor = TlsAcceptor::from(tls::server_config(&third).unwrap());
+    let refusing = async {
+        let (stream, _) = listeners[0].accept().await.unwrap();
+        acceptor.accept(stream).await.map(drop)
+    };
+    let (dialled, _) = tokio::join!(peers.dial(2), refusing);
+    assert!(dialled.is_err(), "known by its identity, not by its address");
+    let (dialled, _stream) = tokio::join!(peers.dial(2), answer(&listeners[1], &other));
+    dialled.unwrap();
+}
+
+#[test]
+fn known_places_come_first_and_later_every_fourth_attempt_goes_where_others_were() {
+    let texts = |all: &[&str]| all.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let places = Places::new(texts(&["a", "b", "a"]).into_iter(), texts(&["a", "x", "y"]).into_iter());
+    assert_eq!(
+        (&places.known, &places.others),
+        (&texts(&["a", "b"]), &texts(&["x", "y"]))
+    );
+    let tried = |range: std::ops::Range<usize>| range.map(|n| places.at(n).unwrap().as_str()).collect::<String>();
+    assert_eq!(tried(0..Places::PATIENCE), "ab".repeat(10));
+    assert_eq!(tried(20..32), "xbabybabxbab");
+    assert_eq!(Places::new(std::iter::empty(), std::iter::empty()).at(0), None);
 }

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use manager::{InitParams, KnownManager, Manager, ManagerConfig, ManagerHandle, NodeCredentials};
+use manager::{Hints, InitParams, KnownManager, Manager, ManagerConfig, ManagerHandle, NodeCredentials};
 use model::Role;
 use tempfile::TempDir;
 use tokio::{sync::Mutex, task::JoinHandle, time::sleep};
@@ -46,14 +46,17 @@ pub struct Seat {
     pub credentials: NodeCredentials,
     /// The running manager.
     pub handle: Arc<Mutex<Option<ManagerHandle>>>,
+    /// Where others may be, as an operator says.
+    pub hints: Hints,
     session: Option<JoinHandle<()>>,
 }
 
-fn config(folder: &TempDir, addr: SocketAddr) -> ManagerConfig {
+fn config(folder: &TempDir, addr: SocketAddr, hints: Hints) -> ManagerConfig {
     ManagerConfig {
         data_root: folder.path().to_owned(),
         listen_addr: addr,
         advertise_addr: addr,
+        hints,
     }
 }
 
@@ -61,13 +64,14 @@ impl Seat {
     /// The first manager of a new cluster.
     pub async fn first() -> Self {
         let (folder, addr) = (tempfile::tempdir().unwrap(), free_addr([127, 0, 0, 1]));
-        let started = Manager::bootstrap(config(&folder, addr), InitParams::new()).await;
+        let started = Manager::bootstrap(config(&folder, addr, Hints::default()), InitParams::new()).await;
         let (handle, credentials) = started.unwrap();
         Self {
             folder,
             addr,
             credentials,
             handle: Arc::new(Mutex::new(Some(handle))),
+            hints: Hints::default(),
             session: None,
         }
     }
@@ -88,6 +92,7 @@ impl Seat {
                 ..manager.credentials.clone()
             },
             handle: Arc::default(),
+            hints: Hints::default(),
             session: None,
         };
         seat.keeps_session(vec![manager.addr]);
@@ -96,7 +101,7 @@ impl Seat {
 
     /// As what its manager starts.
     pub fn config(&self) -> ManagerConfig {
-        config(&self.folder, self.addr)
+        config(&self.folder, self.addr, self.hints.clone())
     }
 
     pub fn id(&self) -> String {
@@ -111,7 +116,7 @@ impl Seat {
     /// Begins what the node's agent and daemon do about its role.
     pub fn keeps_session(&mut self, managers: Vec<SocketAddr>) {
         let keeper = Keeper {
-            config: config(&self.folder, self.addr),
+            config: config(&self.folder, self.addr, self.hints.clone()),
             credentials: self.credentials.clone(),
             handle: self.handle.clone(),
             managers,
@@ -133,7 +138,7 @@ impl Seat {
     /// The machine is back, as its disk says, at its address or another.
     pub async fn returns(&mut self, addr: SocketAddr, managers: Vec<SocketAddr>) {
         self.addr = addr;
-        let config = config(&self.folder, addr);
+        let config = config(&self.folder, addr, self.hints.clone());
         if Manager::exists(&config) {
             let handle = Manager::start(config, self.credentials.clone(), None).await.unwrap();
             *self.handle.lock().await = Some(handle);

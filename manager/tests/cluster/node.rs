@@ -32,6 +32,7 @@ pub fn config(folder: &Path) -> ManagerConfig {
         data_root: folder.to_owned(),
         listen_addr: ([127, 0, 0, 1], 0).into(),
         advertise_addr: ([127, 0, 0, 1], 0).into(),
+        hints: manager::Hints::default(),
     }
 }
 

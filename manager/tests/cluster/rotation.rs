@@ -102,6 +102,25 @@ async fn the_old_root_goes_when_every_node_has_the_new_one() {
 
     follow(&mut own, &told.roots_pem).await;
     confirm(&joined, &told.roots_pem).await;
+    let shown = operator(&manager)
+        .await
+        .list_nodes(pb::ListNodesRequest::default())
+        .await;
+    let shown: Vec<_> = shown
+        .unwrap()
+        .into_inner()
+        .nodes
+        .into_iter()
+        .map(|node| node.tls)
+        .collect();
+    assert_eq!(shown.iter().flatten().count(), 2, "one node has not said what it has");
+    for tls in shown.into_iter().flatten() {
+        assert_eq!(
+            peer::digests(&tls.trust_root).unwrap(),
+            peer::digests(&told.roots_pem).unwrap()
+        );
+        assert!(!tls.issuer_subject.is_empty() && !tls.issuer_public_key.is_empty());
+    }
     let waiting = cluster(&manager).await;
     assert_eq!(
         (waiting.nodes, waiting.certified_nodes, waiting.trusting_nodes),

@@ -19,6 +19,8 @@ pub enum SwarmCommand {
     Backup(BackupArgs),
     /// Make a swarm of this node from a backup
     Restore(RestoreArgs),
+    /// Tell this node where a manager is, should all that it knows have moved
+    JoinAddr(JoinAddrArgs),
     /// Leave the swarm
     Leave(LeaveArgs),
     /// Update the swarm
@@ -160,6 +162,12 @@ pub struct InitArgs {
     /// Enable manager autolocking (requiring an unlock key to start a stopped manager)
     #[arg(long)]
     pub autolock: bool,
+    /// Path to the PEM-formatted root CA certificate to use for the new cluster
+    #[arg(long, value_name = "FILE", requires = "ca_key")]
+    pub ca_cert: Option<PathBuf>,
+    /// Path to the PEM-formatted root CA key to use for the new cluster
+    #[arg(long, value_name = "FILE", requires = "ca_cert")]
+    pub ca_key: Option<PathBuf>,
     #[command(flatten)]
     pub settings: SettingsArgs,
 }
@@ -214,6 +222,14 @@ pub struct JoinTokenArgs {
     /// Only display token
     #[arg(short, long)]
     pub quiet: bool,
+}
+
+/// `swarm join-addr`
+#[derive(Debug, Args)]
+pub struct JoinAddrArgs {
+    /// Address of a manager
+    #[arg(value_name = "HOST:PORT")]
+    pub addr: String,
 }
 
 /// `swarm leave`

@@ -11,8 +11,8 @@ use std::{ffi::OsString, process::ExitCode};
 use clap::{Args, Parser, Subcommand, error::ErrorKind};
 
 pub use cluster::{
-    BackupArgs, CaArgs, InitArgs, JoinArgs, JoinTokenArgs, LeaveArgs, RestoreArgs, SettingsArgs, SwarmCommand,
-    TokenRole, UnlockKeyArgs, UpdateArgs,
+    BackupArgs, CaArgs, InitArgs, JoinAddrArgs, JoinArgs, JoinTokenArgs, LeaveArgs, RestoreArgs, SettingsArgs,
+    SwarmCommand, TokenRole, UnlockKeyArgs, UpdateArgs,
 };
 pub use network::{NetworkCommand, NetworkCreateArgs};
 pub use node::{AvailabilityArg, NodeCommand, NodePsArgs, NodeRefs, NodeUpdateArgs};

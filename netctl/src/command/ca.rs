@@ -54,7 +54,8 @@ async fn get(client: &mut Client) -> Result<pb::Cluster, Failure> {
     Ok(client.control.get_cluster(pb::GetClusterRequest {}).await?.into_inner())
 }
 
-fn read(path: Option<&PathBuf>) -> Result<String, Failure> {
+/// What a file has; nothing if none is named.
+pub fn read(path: Option<&PathBuf>) -> Result<String, Failure> {
     let Some(path) = path else { return Ok(String::new()) };
     fs::read_to_string(path).map_err(|error| Failure::Wrong(format!("cannot read {}: {error}", path.display())))
 }

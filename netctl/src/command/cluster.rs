@@ -5,9 +5,9 @@ use std::time::Duration;
 use wire::pb;
 
 use crate::{
-    args::{InitArgs, JoinArgs, JoinTokenArgs, LeaveArgs, TokenRole, UpdateArgs},
+    args::{InitArgs, JoinAddrArgs, JoinArgs, JoinTokenArgs, LeaveArgs, TokenRole, UpdateArgs},
     client::{Client, request_id},
-    command::lock::unlock_command,
+    command::{ca, lock::unlock_command},
     failure::Failure,
     request::{changed_settings, duration},
     terminal::{say, show},
@@ -31,6 +31,8 @@ pub async fn init(client: &mut Client, args: &InitArgs) -> Result<(), Failure> {
         cert_expiry: Some(settings.cert_expiry),
         snapshot_interval: Some(settings.snapshot_interval),
         autolock: args.autolock,
+        root_ca: ca::read(args.ca_cert.as_ref())?,
+        root_key: ca::read(args.ca_key.as_ref())?,
     };
     let answer = client.local.init(request).await?.into_inner();
     show(&initialized(&answer));
@@ -127,6 +129,14 @@ fn limits(args: &JoinTokenArgs) -> Option<String> {
     });
     let both: Vec<_> = time.into_iter().chain(uses).collect();
     (!both.is_empty()).then(|| format!("This token is good {}, and shown this once only.", both.join(" and ")))
+}
+
+/// Tells this node where a manager is.
+pub async fn join_addr(client: &mut Client, args: &JoinAddrArgs) -> Result<(), Failure> {
+    let addr = args.addr.clone();
+    client.local.join_addr(pb::JoinAddrRequest { addr }).await?;
+    say("This node looks for managers there from now on, besides those that it knows.");
+    Ok(())
 }
 
 /// Leaves the cluster.

@@ -85,6 +85,8 @@ pub struct Nodes {
     pub leader: String,
     /// Ids of the managers that the leader does not hear.
     pub unreachable: Vec<String>,
+    /// What each has of the cluster's authority, by its id.
+    pub tls: BTreeMap<String, pb::TlsInfo>,
 }
 
 /// All nodes, or the one that `name` refers to.
@@ -92,6 +94,11 @@ pub async fn nodes(client: &mut Client, name: Option<&str>) -> Result<Nodes, Fai
     let refs = name.map(str::to_owned).into_iter().collect();
     let answer = client.control.list_nodes(pb::ListNodesRequest { refs }).await;
     let answer = answer.map_err(missing("node", name.unwrap_or_default()))?.into_inner();
+    let tls = answer
+        .nodes
+        .iter()
+        .filter_map(|node| Some((node.id.clone(), node.tls.clone()?)));
+    let tls = tls.collect();
     let nodes = match name {
         Some(name) => vec![one(answer.nodes, "node", name)?],
         None => convert(answer.nodes)?,
@@ -101,6 +108,7 @@ pub async fn nodes(client: &mut Client, name: Option<&str>) -> Result<Nodes, Fai
         self_id: answer.self_,
         leader: answer.leader,
         unreachable: answer.unreachable,
+        tls,
     })
 }
 

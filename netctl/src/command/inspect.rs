@@ -77,9 +77,10 @@ pub async fn nodes(client: &mut Client, args: &InspectArgs) -> Result<(), Failur
         let answer = fetch::nodes(client, Some(name)).await;
         let Some(answer) = failures.note(answer) else { continue };
         for node in &answer.nodes {
+            let tls = answer.tls.get(&node.id.to_string());
             match args.pretty {
-                true => show(&node_text(node, &answer.leader)),
-                false => found.push(node_json(node, &answer.leader, &answer.unreachable)),
+                true => show(&node_text(node, &answer.leader, tls)),
+                false => found.push(node_json(node, &answer.leader, &answer.unreachable, tls)),
             }
         }
     }
@@ -137,10 +138,10 @@ async fn of_kind(client: &mut Client, kind: &str, name: &str) -> Result<Value, F
         "task" => fetch::task(client, name).await.map(|task| task_json(&task)),
         _ => {
             let answer = fetch::nodes(client, Some(name)).await?;
-            let node = answer
-                .nodes
-                .first()
-                .map(|node| node_json(node, &answer.leader, &answer.unreachable));
+            let node = answer.nodes.first().map(|node| {
+                let tls = answer.tls.get(&node.id.to_string());
+                node_json(node, &answer.leader, &answer.unreachable, tls)
+            });
             node.ok_or_else(|| Failure::Missing {
                 kind: "node",
                 name: name.to_owned(),

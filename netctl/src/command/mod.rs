@@ -46,6 +46,7 @@ async fn connected(command: Command, client: &mut Client) -> Result<(), Failure>
             SwarmCommand::JoinToken(args) => cluster::join_token(client, &args).await,
             SwarmCommand::Backup(args) => backup::backup(client, &args).await,
             SwarmCommand::Restore(args) => backup::restore(client, &args).await,
+            SwarmCommand::JoinAddr(args) => cluster::join_addr(client, &args).await,
             SwarmCommand::Leave(args) => cluster::leave(client, &args).await,
             SwarmCommand::Ca(args) => ca::ca(client, &args).await,
             SwarmCommand::Update(args) => cluster::update(client, &args).await,

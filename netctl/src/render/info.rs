@@ -8,7 +8,7 @@ use std::{
 use serde_json::{Value, json};
 use wire::pb::{ClusterSettings, InfoResponse};
 
-use super::time::words;
+use super::{inspect::tls_json, time::words};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -133,6 +133,7 @@ pub fn info_json(info: &InfoResponse) -> Value {
                 "SubnetSize": info.settings.as_ref().map(|settings| settings.subnet_prefix),
                 "Spec": info.settings.as_ref().map(spec_json),
                 "DataPathPort": info.data_port,
+                "TLSInfo": info.tls.as_ref().map(tls_json),
             },
         },
         "Warnings": info.warnings,

@@ -1,7 +1,9 @@
 //! `inspect`: objects in the Engine API's field names, order and units (durations in nanoseconds).
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use model::{Network, Node, PublishedPort, Role, Service, Task, Timestamp};
 use serde_json::{Value, json};
+use wire::pb;
 
 use super::spec::{container, endpoint_spec, publish_mode, service_spec};
 
@@ -113,7 +115,7 @@ pub fn task_json(task: &Task) -> Value {
 }
 
 /// A node; `unreachable` are the managers that the leader does not hear.
-pub fn node_json(node: &Node, leader: &str, unreachable: &[String]) -> Value {
+pub fn node_json(node: &Node, leader: &str, unreachable: &[String], tls: Option<&pb::TlsInfo>) -> Value {
     let id = node.id.to_string();
     let mut value = json!({
         "ID": id,
@@ -125,7 +127,7 @@ pub fn node_json(node: &Node, leader: &str, unreachable: &[String]) -> Value {
             "Role": node.spec.role.word(),
             "Availability": node.spec.availability.word().to_lowercase(),
         },
-        "Description": description(node),
+        "Description": description(node, tls),
         "Status": {
             "State": node.status.state.word().to_lowercase(),
             "Message": node.status.message,
@@ -143,15 +145,28 @@ pub fn node_json(node: &Node, leader: &str, unreachable: &[String]) -> Value {
     value
 }
 
-fn description(node: &Node) -> Value {
+fn description(node: &Node, tls: Option<&pb::TlsInfo>) -> Value {
     let Some(description) = &node.description else {
         return json!({});
     };
-    json!({
+    let mut value = json!({
         "Hostname": description.hostname,
         "Platform": { "Architecture": description.arch, "OS": description.os },
         "Resources": { "NanoCPUs": description.nano_cpus, "MemoryBytes": description.memory_bytes },
         "Engine": { "EngineVersion": description.engine_version, "Labels": description.engine_labels },
+    });
+    if let Some(tls) = tls {
+        value["TLSInfo"] = tls_json(tls);
+    }
+    value
+}
+
+/// What a node or the cluster has of its authority: the roots as PEM, who signs as base64 of the DER bytes.
+pub fn tls_json(tls: &pb::TlsInfo) -> Value {
+    json!({
+        "TrustRoot": tls.trust_root,
+        "CertIssuerSubject": BASE64_STANDARD.encode(&tls.issuer_subject),
+        "CertIssuerPublicKey": BASE64_STANDARD.encode(&tls.issuer_public_key),
     })
 }
 
@@ -184,10 +199,15 @@ mod tests {
     #[test]
     fn only_managers_have_a_manager_status() {
         let manager = sample::node(1, Role::Manager);
-        let value = node_json(&manager, &manager.id.to_string(), &[]);
+        let tls = pb::TlsInfo {
+            issuer_subject: vec![1],
+            ..pb::TlsInfo::default()
+        };
+        let value = node_json(&manager, &manager.id.to_string(), &[], Some(&tls));
+        assert_eq!(value["Description"]["TLSInfo"]["CertIssuerSubject"], "AQ==");
         assert_eq!(value["ManagerStatus"]["Leader"], true);
         assert_eq!(value["Spec"]["Role"], "manager");
-        let worker = node_json(&sample::node(2, Role::Worker), "", &[]);
+        let worker = node_json(&sample::node(2, Role::Worker), "", &[], None);
         assert!(worker.get("ManagerStatus").is_none());
     }
 

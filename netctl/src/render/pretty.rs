@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, fmt::Write};
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use model::{Node, Role};
+use wire::pb;
 
 /// The entries of a map under their title, if there are any.
 pub fn map(text: &mut String, title: &str, entries: &BTreeMap<String, String>) {
@@ -16,7 +18,7 @@ pub fn map(text: &mut String, title: &str, entries: &BTreeMap<String, String>) {
 }
 
 /// A node, as docker prints it.
-pub fn node_text(node: &Node, leader: &str) -> String {
+pub fn node_text(node: &Node, leader: &str, tls: Option<&pb::TlsInfo>) -> String {
     let mut text = format!("ID:\t\t\t{}\n", node.id);
     map(&mut text, "Labels:", &node.spec.labels);
     let _ = writeln!(text, "Hostname:              \t{}", node.hostname());
@@ -48,6 +50,14 @@ pub fn node_text(node: &Node, leader: &str) -> String {
             let _ = writeln!(text, "Held Port:\t\t{}/{} by {}", held.port, held.protocol, held.holder);
         }
     }
+    if let Some(tls) = tls {
+        let (subject, key) = (
+            BASE64_STANDARD.encode(&tls.issuer_subject),
+            BASE64_STANDARD.encode(&tls.issuer_public_key),
+        );
+        let _ = writeln!(text, "TLS Info:\n TrustRoot:\n{}", tls.trust_root);
+        let _ = writeln!(text, " Issuer Subject:\t{subject}\n Issuer Public Key:\t{key}");
+    }
     text
 }
 
@@ -59,10 +69,18 @@ mod tests {
     #[test]
     fn a_node_tells_its_role_and_state() {
         let node = sample::node(1, model::Role::Manager);
-        let text = node_text(&node, &node.id.to_string());
-        assert!(
-            text.contains("State:\t\t\tReady") && text.contains("Leader:\t\tYes"),
-            "{text}"
-        );
+        let tls = pb::TlsInfo {
+            trust_root: "-----BEGIN CERTIFICATE-----\n".into(),
+            issuer_subject: vec![1],
+            issuer_public_key: vec![2],
+        };
+        let text = node_text(&node, &node.id.to_string(), Some(&tls));
+        for line in [
+            "State:\t\t\tReady",
+            "Leader:\t\tYes",
+            "TLS Info:\n TrustRoot:\n-----BEGIN CERTIFICATE-----\n\n Issuer Subject:\tAQ==\n Issuer Public Key:\tAg==\n",
+        ] {
+            assert!(text.contains(line), "{text}");
+        }
     }
 }

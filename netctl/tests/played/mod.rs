@@ -80,6 +80,9 @@ impl local_server::Local for Played {
             role: pb::Role::Worker.into(),
         }))
     }
+    async fn join_addr(&self, _: Request<pb::JoinAddrRequest>) -> Answer<pb::JoinAddrResponse> {
+        refused()
+    }
     async fn leave(&self, request: Request<pb::LeaveRequest>) -> Answer<pb::LeaveResponse> {
         match request.into_inner().force {
             true => Ok(Response::new(pb::LeaveResponse {})),

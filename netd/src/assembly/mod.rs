@@ -2,7 +2,10 @@
 
 mod running;
 
-use std::sync::Arc;
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use agent::{
     Agent, AgentConfig,
@@ -12,9 +15,10 @@ use agent::{
 };
 use anyhow::{Context, Result};
 use futures::future::BoxFuture;
-use manager::{Backup, InitParams, Manager, ManagerConfig, ManagerHandle, NodeCredentials};
+use manager::{Backup, Hints, InitParams, Manager, ManagerConfig, ManagerHandle, NodeCredentials};
 use model::{Availability, ClusterSettings};
 use seal::UnlockKey;
+use tokio::sync::watch;
 
 use self::running::{RunningAgent, RunningManager, credentials};
 use crate::{
@@ -28,12 +32,15 @@ use crate::{
 /// Makes parts as the daemon's configuration says.
 pub struct Assembly {
     config: Config,
+    /// Where managers may be: what the daemon was started with, and what operators said since.
+    hints: watch::Sender<Vec<String>>,
 }
 
 impl Assembly {
     /// For this daemon.
     pub fn new(config: Config) -> Self {
-        Self { config }
+        let hints = watch::Sender::new(config.peers.clone());
+        Self { config, hints }
     }
 
     async fn start_agent(&self, place: &NodeState, identity: &Identity) -> Result<Arc<dyn AgentPart>> {
@@ -45,6 +52,7 @@ impl Assembly {
             cgroup: self.config.cgroup.clone(),
             identity: identity.clone(),
             managers: place.managers.iter().map(ToString::to_string).collect(),
+            hints: Hints::of(&self.hints),
             addr: place.advertise_addr,
             vtep: place.data_path_addr,
         };
@@ -56,32 +64,22 @@ impl Assembly {
             data_root: self.config.data_root.clone(),
             listen_addr: place.listen_addr,
             advertise_addr: place.advertise_addr,
+            hints: Hints::of(&self.hints),
         }
     }
 
     /// What a cluster begins with on this node.
-    async fn init_params(
-        &self,
-        place: &NodeState,
-        settings: ClusterSettings,
-        availability: Availability,
-    ) -> Result<InitParams> {
+    async fn init_params(&self, place: &NodeState, init: InitParams) -> Result<InitParams> {
         let runtime = DockerRuntime::connect(&self.config.docker_host).await?;
         Ok(InitParams {
-            settings,
-            availability,
             // No network may overlap what this host routes; the agent could say so only later.
             description: Some(describe::now(&runtime, place.data_path_addr).await?),
+            ..init
         })
     }
 
-    async fn first_manager(
-        &self,
-        place: &NodeState,
-        settings: ClusterSettings,
-        availability: Availability,
-    ) -> Result<(Arc<dyn ManagerPart>, Identity)> {
-        let init = self.init_params(place, settings, availability).await?;
+    async fn first_manager(&self, place: &NodeState, init: InitParams) -> Result<(Arc<dyn ManagerPart>, Identity)> {
+        let init = self.init_params(place, init).await?;
         founded(Manager::bootstrap(self.manager_config(place), init).await?).await
     }
 
@@ -91,9 +89,11 @@ impl Assembly {
         backup: Backup,
         availability: Availability,
     ) -> Result<(Arc<dyn ManagerPart>, Identity)> {
-        let init = self
-            .init_params(place, ClusterSettings::default(), availability)
-            .await?;
+        let init = InitParams {
+            availability,
+            ..InitParams::new()
+        };
+        let init = self.init_params(place, init).await?;
         founded(Manager::restore(self.manager_config(place), backup, init).await?).await
     }
 
@@ -132,6 +132,15 @@ impl Parts for Assembly {
         advertise::of_this_host().context("cannot list the addresses of this host")
     }
 
+    fn hint(&self, peers: &[String]) {
+        let all = peers.iter().chain(&self.config.peers).cloned();
+        self.hints.send_replace(all.collect());
+    }
+
+    fn source(&self, remote: SocketAddr) -> Option<IpAddr> {
+        advertise::source(remote)
+    }
+
     fn fit(&self, place: &NodeState, data_port: u16, data_port_hint: &'static str) -> Result<(), Unfit> {
         preflight::version(&preflight::release())?;
         preflight::capabilities()?;
@@ -142,10 +151,9 @@ impl Parts for Assembly {
     fn bootstrap<'a>(
         &'a self,
         place: &'a NodeState,
-        settings: ClusterSettings,
-        availability: Availability,
+        init: InitParams,
     ) -> BoxFuture<'a, Result<(Arc<dyn ManagerPart>, Identity)>> {
-        Box::pin(self.first_manager(place, settings, availability))
+        Box::pin(self.first_manager(place, init))
     }
 
     fn data_port<'a>(&'a self, remote: &'a str) -> BoxFuture<'a, Result<u16>> {

@@ -63,6 +63,7 @@ fn summary(handle: &ManagerHandle) -> Summary {
         .unwrap_or_default();
     Summary {
         key_storage: handle.key_storage(),
+        tls: handle.tls_info(),
         nodes: u32::try_from(view.nodes().count()).unwrap_or(u32::MAX),
         managers: u32::try_from(addrs.len()).unwrap_or(u32::MAX),
         manager_addrs: addrs.iter().flatten().map(ToString::to_string).collect(),

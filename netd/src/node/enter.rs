@@ -2,21 +2,22 @@
 //!
 //! Either all of it happens or nothing stays: what was started is stopped and what was written is swept away.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use agent::identity::{Identity, JoinRequest};
 use anyhow::Result;
 use futures::future::BoxFuture;
+use manager::InitParams;
 use model::JoinToken;
 use tokio::time::{sleep, timeout};
 use wire::pb;
 
 use super::{
     Member, Node, Standing, role,
-    words::{availability, remote, settings},
+    words::{availability, remote, root, settings},
 };
 use crate::{
-    advertise::{CONTROL_PORT, choose, listen},
+    advertise::{CONTROL_PORT, choose, choose_towards, listen},
     parts::ManagerPart,
     preflight,
     refusal::{Outcome, Refusal},
@@ -55,16 +56,25 @@ impl Node {
         if request.force_new_cluster {
             return self.force_new_cluster(request).await;
         }
-        let settings = settings(request)?;
-        let availability = availability(request.availability())?;
+        let init = InitParams {
+            settings: settings(request)?,
+            availability: availability(request.availability())?,
+            root: root(request)?,
+            ..InitParams::new()
+        };
         let place = self
-            .place(&request.advertise_addr, &request.listen_addr, &request.data_path_addr)
+            .place(
+                &request.advertise_addr,
+                &request.listen_addr,
+                &request.data_path_addr,
+                None,
+            )
             .await?;
         let hint = "choose another with --data-path-port PORT";
-        self.parts.fit(&place, settings.data_port, hint)?;
+        self.parts.fit(&place, init.settings.data_port, hint)?;
         let parts = self.parts.clone();
         let at = place.clone();
-        let made = parts.bootstrap(&at, settings, availability);
+        let made = parts.bootstrap(&at, init);
         self.found(place, made).await
     }
 
@@ -99,8 +109,9 @@ impl Node {
         let token: JoinToken = request.token.parse().map_err(Refusal::of_request)?;
         let remote = remote(&request.remote_addr).await?;
         let availability = availability(request.availability())?;
+        let (advertise, data_path) = (&request.advertise_addr, &request.data_path_addr);
         let mut place = self
-            .place(&request.advertise_addr, &request.listen_addr, &request.data_path_addr)
+            .place(advertise, &request.listen_addr, data_path, Some(remote))
             .await?;
         let hint = "free it, or give the whole cluster another with \"netctl swarm init --data-path-port\"";
         let data_port = self.parts.data_port(&remote.to_string()).await?;
@@ -181,6 +192,7 @@ impl Node {
                     locked: false,
                     agent,
                     role_error: String::new(),
+                    place_error: String::new(),
                 };
                 if let Some(manager) = &member.manager {
                     role::keep_told(&member, manager);
@@ -203,15 +215,22 @@ impl Node {
         error.into()
     }
 
-    /// Where this node would be, if it is fit for a cluster at all.
-    pub(super) async fn place(&self, advertise: &str, listen_at: &str, data_path: &str) -> Outcome<NodeState> {
+    /// Where this node would be, if it is fit for a cluster at all. `remote`: a manager of that cluster, if there is one.
+    pub(super) async fn place(
+        &self,
+        advertise: &str,
+        listen_at: &str,
+        data_path: &str,
+        remote: Option<SocketAddr>,
+    ) -> Outcome<NodeState> {
         if self.member.is_some() || self.has_failed() {
             return Err(Refusal::of_state(ALREADY));
         }
         preflight::engine(&self.parts.engine().await?)?;
         let host = self.parts.addresses()?;
         let listen_addr = listen("--listen-addr", listen_at, &host)?;
-        let mut advertise_addr = choose("--advertise-addr", advertise, &host)?;
+        let routed = || self.parts.source(remote?);
+        let mut advertise_addr = choose_towards("--advertise-addr", advertise, &host, routed)?;
         if advertise_addr.port() == CONTROL_PORT {
             advertise_addr.set_port(listen_addr.port());
         }
@@ -219,6 +238,8 @@ impl Node {
             "" => advertise_addr.ip(),
             text => choose("--data-path-addr", text, &host)?.ip(),
         };
-        Ok(NodeState::new(advertise_addr, listen_addr, data_path_addr))
+        let mut place = NodeState::new(advertise_addr, listen_addr, data_path_addr);
+        (place.advertise_given, place.data_path_given) = (advertise.to_owned(), data_path.to_owned());
+        Ok(place)
     }
 }

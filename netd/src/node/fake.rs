@@ -1,15 +1,18 @@
 //! Parts that do nothing but write down what they were asked.
 
-use std::sync::{
-    Mutex,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicU8, Ordering},
+    },
 };
 
 use agent::{identity::JoinRequest, runtime::EngineFacts, session::Manager as KnownManager};
 use anyhow::{Result, bail};
 use futures::future::BoxFuture;
-use manager::{Backup, StartError};
-use model::{Availability, ClusterId, ClusterSettings, NodeId, Role};
+use manager::{Backup, InitParams, StartError};
+use model::{Availability, ClusterId, NodeId, Role};
 use seal::{KeyFileError, KeyId, Keys, UnlockKey};
 use tonic::service::Routes;
 
@@ -22,6 +25,9 @@ use crate::{
 
 /// What the fakes did, in order.
 pub type Diary = Arc<Mutex<Vec<&'static str>>>;
+
+/// As the last number of the host's address: it has none.
+pub const NO_ADDRESS: u8 = u8::MAX;
 
 /// Parts that do nothing but write it down.
 #[derive(Default)]
@@ -41,6 +47,10 @@ pub struct Fake {
     pub key_pem: String,
     /// The managers that run have no majority.
     pub majority_lost: bool,
+    /// What its parts are told last of where managers may be.
+    pub hints: Arc<Mutex<Vec<String>>>,
+    /// Last number of the host's address; 0: as at first.
+    pub addr: Arc<AtomicU8>,
     /// Without it the manager does not start again.
     pub unlock_key: Option<UnlockKey>,
 }
@@ -54,6 +64,7 @@ struct Running {
     identity: watch::Sender<Identity>,
     calling: watch::Receiver<Option<Calling>>,
     member: u64,
+    unlock_key: String,
 }
 
 impl Running {
@@ -77,7 +88,7 @@ impl ManagerPart for Running {
         Some("SWMTKN-1-a-b".into())
     }
     fn unlock_key(&self) -> String {
-        String::new()
+        self.unlock_key.clone()
     }
     fn lock(&self) -> watch::Receiver<Option<UnlockKey>> {
         self.lock.subscribe()
@@ -180,6 +191,7 @@ impl Fake {
             identity: watch::Sender::new(identity(Role::Manager)),
             calling: self.calling.subscribe(),
             member,
+            unlock_key: self.unlock_key.as_ref().map(ToString::to_string).unwrap_or_default(),
         })
     }
 }
@@ -194,10 +206,21 @@ impl Parts for Fake {
         })
     }
     fn addresses(&self) -> Result<Vec<HostAddr>> {
+        let addr = match self.addr.load(Ordering::Relaxed) {
+            0 => "192.0.2.1".parse()?,
+            NO_ADDRESS => return Ok(Vec::new()),
+            last => format!("192.0.2.{last}").parse()?,
+        };
         Ok(vec![HostAddr {
             device: "eth0".into(),
-            addr: "192.0.2.1".parse()?,
+            addr,
         }])
+    }
+    fn hint(&self, peers: &[String]) {
+        *self.hints.lock().unwrap() = peers.to_vec();
+    }
+    fn source(&self, _: SocketAddr) -> Option<IpAddr> {
+        None
     }
     fn fit(&self, _: &NodeState, _: u16, _: &'static str) -> Result<(), Unfit> {
         Ok(())
@@ -205,8 +228,7 @@ impl Parts for Fake {
     fn bootstrap<'a>(
         &'a self,
         _: &'a NodeState,
-        _: ClusterSettings,
-        _: Availability,
+        _: InitParams,
     ) -> BoxFuture<'a, Result<(Arc<dyn ManagerPart>, Identity)>> {
         Box::pin(async {
             let manager: Arc<dyn ManagerPart> = self.running("manager starts", 1);

@@ -38,7 +38,7 @@ impl Node {
         }
         if let Err(error) = member.agent.leave().await {
             if !request.force {
-                self.resume().await;
+                self.resume(None).await;
                 let words = format!("{error:#}. Use the --force option to leave all the same.");
                 return Err(Refusal::of_state(words));
             }

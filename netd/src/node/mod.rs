@@ -6,6 +6,7 @@ mod enter;
 #[cfg(test)]
 mod fake;
 mod leave;
+mod moved;
 mod recover;
 mod resume;
 mod role;
@@ -46,6 +47,8 @@ pub enum Order {
     Join(pb::JoinRequest, oneshot::Sender<Outcome<pb::JoinResponse>>),
     /// Open a manager that waits for the unlock key.
     Unlock(pb::UnlockRequest, oneshot::Sender<Outcome<()>>),
+    /// Keep in mind where a manager may be.
+    JoinAddr(pb::JoinAddrRequest, oneshot::Sender<Outcome<()>>),
     /// Leave it.
     Leave(pb::LeaveRequest, oneshot::Sender<Outcome<()>>),
     /// End, with containers and datapath going on.
@@ -58,6 +61,8 @@ enum News {
     Order(Order),
     /// Time to try to take the node's place again.
     Retry,
+    /// Time to see whether the node still has its addresses.
+    Look,
     /// The node has a new certificate.
     Renewed(Identity),
     /// The managers want something else of the node than it is.
@@ -87,6 +92,8 @@ pub struct Member {
     pub agent: Arc<dyn AgentPart>,
     /// Why it is not what the managers want it to be; empty if it is.
     pub role_error: String,
+    /// Why it is not where its `place` says; empty if it is.
+    pub place_error: String,
 }
 
 impl Member {
@@ -121,6 +128,8 @@ pub struct Node {
     next_role: Instant,
     /// Not before then another attempt to have the node's key on the disk as it should be.
     next_cover: Instant,
+    /// Since when the node's place is not on this host; `None` while it is.
+    lost: Option<Instant>,
 }
 
 impl Node {
@@ -139,25 +148,28 @@ impl Node {
             member: None,
             next_role: Instant::now(),
             next_cover: Instant::now(),
+            lost: None,
         }
     }
 
     /// Takes the node's place again that an earlier run of the daemon left on the disk, then takes orders, until one ends it. Fails if the manager cannot go on: a new process may, and the datapath does meanwhile.
     pub async fn run(mut self, mut orders: mpsc::Receiver<Order>) -> Result<()> {
-        self.resume().await;
+        self.resume(None).await;
         loop {
             match self.news(&mut orders).await {
                 News::Order(Order::Init(request, reply)) => drop(reply.send(self.init(&request).await)),
                 News::Order(Order::Restore(request, reply)) => drop(reply.send(self.restore(&request).await)),
                 News::Order(Order::Join(request, reply)) => drop(reply.send(self.join(&request).await)),
                 News::Order(Order::Unlock(request, reply)) => drop(reply.send(self.unlock(&request).await)),
+                News::Order(Order::JoinAddr(request, reply)) => drop(reply.send(self.join_addr(&request).await)),
                 News::Order(Order::Leave(request, reply)) => drop(reply.send(self.leave(&request).await)),
                 News::Order(Order::Stop) => {
                     self.stop().await;
                     return Ok(());
                 }
                 News::Retry if self.may_start_manager() => self.restart_manager().await,
-                News::Retry => self.resume().await,
+                News::Retry => self.resume(None).await,
+                News::Look => self.look().await,
                 News::Renewed(identity) => self.identify(identity),
                 News::Called(calling) => self.follow(calling).await,
                 News::Uncovered => self.cover().await,
@@ -175,6 +187,7 @@ impl Node {
         tokio::select! {
             order = orders.recv() => News::Order(order.unwrap_or(Order::Stop)),
             () = sleep(RESUME), if self.has_failed() || self.may_start_manager() => News::Retry,
+            () = sleep(moved::LOOK), if self.member.is_some() => News::Look,
             identity = self.renewed() => News::Renewed(identity),
             calling = self.called() => News::Called(calling),
             () = self.uncovered() => News::Uncovered,
@@ -224,8 +237,13 @@ impl Node {
     }
 
     async fn stop(&mut self) {
+        self.end_parts(Door::Closed(INACTIVE.into())).await;
+    }
+
+    /// Callers find `door` from now on.
+    async fn end_parts(&mut self, door: Door) {
         let Some(member) = self.member.take() else { return };
-        self.door.send_replace(Door::Closed(INACTIVE.into()));
+        self.door.send_replace(door);
         member.agent.stop().await;
         if let Some(manager) = member.manager {
             manager.stop().await;

@@ -80,6 +80,7 @@ impl Node {
         }
         if !request.advertise_addr.is_empty() {
             place.advertise_addr = choose("--advertise-addr", &request.advertise_addr, &host)?;
+            place.advertise_given.clone_from(&request.advertise_addr);
             if place.advertise_addr.port() == CONTROL_PORT {
                 place.advertise_addr.set_port(place.listen_addr.port());
             }
@@ -124,7 +125,12 @@ impl Node {
             key => Some(key.parse::<UnlockKey>().map_err(Refusal::of_request)?),
         };
         let place = self
-            .place(&request.advertise_addr, &request.listen_addr, &request.data_path_addr)
+            .place(
+                &request.advertise_addr,
+                &request.listen_addr,
+                &request.data_path_addr,
+                None,
+            )
             .await?;
         let backup = Backup::open(&request.data, unlock.as_ref()).map_err(|why| unopened(&why))?;
         let hint = "free it: the swarm of the backup uses this port on every node";

@@ -24,9 +24,10 @@ struct Seat {
 }
 
 impl Node {
-    /// Starts what the disk says this node is. A node that cannot start says so and stays where it is.
-    pub(super) async fn resume(&mut self) {
-        match self.restart().await {
+    /// Starts what the disk says this node is; `unlock` opens its manager if autolock is on. A node that cannot start
+    /// says so and stays where it is.
+    pub(super) async fn resume(&mut self, unlock: Option<UnlockKey>) {
+        match self.restart(unlock).await {
             Ok(member) => {
                 self.member = member;
                 self.publish();
@@ -41,8 +42,8 @@ impl Node {
     }
 
     /// The manager that was here before, or why it cannot start. Agent, containers and datapath go on without it.
-    async fn old_manager(&self, place: &NodeState, identity: &Identity) -> Seat {
-        match self.parts.manager(place, identity, None).await {
+    async fn old_manager(&self, place: &NodeState, identity: &Identity, unlock: Option<UnlockKey>) -> Seat {
+        match self.parts.manager(place, identity, unlock).await {
             Ok(manager) => Seat {
                 manager: Some(manager),
                 ..Seat::default()
@@ -69,7 +70,7 @@ impl Node {
     pub(super) async fn restart_manager(&mut self) {
         let Some(member) = self.member.clone() else { return };
         let identity = self.open_identity(None).unwrap_or_else(|| member.identity.clone());
-        let seat = self.old_manager(&member.place, &identity).await;
+        let seat = self.old_manager(&member.place, &identity, None).await;
         self.member = Some(Member {
             locked: seat.locked,
             role_error: seat.error,
@@ -118,12 +119,13 @@ impl Node {
         Ok(())
     }
 
-    async fn restart(&self) -> Result<Option<Member>> {
+    async fn restart(&self, unlock: Option<UnlockKey>) -> Result<Option<Member>> {
         let Some(place) = NodeState::load(&self.data_root)? else {
             return Ok(None);
         };
         state::finish(&self.data_root)?;
-        let identity = self.parts.identity(None)?;
+        self.parts.hint(&place.peers);
+        let identity = self.parts.identity(unlock.as_ref())?;
         let identity = identity.with_context(|| {
             let root = self.data_root.display();
             format!(
@@ -132,7 +134,7 @@ impl Node {
             )
         })?;
         let seat = match place.manager {
-            true => self.old_manager(&place, &identity).await,
+            true => self.old_manager(&place, &identity, unlock).await,
             false => Seat::default(),
         };
         let agent = match self.parts.agent(&place, &identity).await {
@@ -152,6 +154,7 @@ impl Node {
             locked: seat.locked,
             agent,
             role_error: seat.error,
+            place_error: String::new(),
         };
         if let Some(manager) = &member.manager {
             role::keep_told(&member, manager);

@@ -1,6 +1,7 @@
 //! Entering and leaving over fake parts: nothing half-made stays, and refusals say what helps.
 
 mod locked;
+mod moved;
 mod recover;
 
 use tempfile::TempDir;
@@ -8,7 +9,7 @@ use tempfile::TempDir;
 use model::Role;
 
 use super::{
-    fake::{Diary, Fake},
+    fake::{Diary, Fake, NO_ADDRESS},
     *,
 };
 
@@ -195,7 +196,7 @@ async fn a_daemon_started_again_takes_its_place() {
     let (door, _) = watch::channel(Door::Closed(INACTIVE.into()));
     let (standing_in, standing) = watch::channel(Standing::default());
     let mut second = Node::new(Arc::new(fake), first.root.path().to_owned(), door, standing_in);
-    second.resume().await;
+    second.resume(None).await;
     assert!(matches!(*standing.borrow(), Standing::Active(_)));
     assert_eq!(*diary.lock().unwrap(), ["manager starts", "agent starts"]);
 }
@@ -212,7 +213,7 @@ async fn a_node_that_cannot_take_its_place_says_why_and_leaves_no_manager_runnin
     let (door_in, door) = watch::channel(Door::Closed(INACTIVE.into()));
     let (standing_in, _standing) = watch::channel(Standing::default());
     let mut second = Node::new(Arc::new(fake), first.root.path().to_owned(), door_in, standing_in);
-    second.resume().await;
+    second.resume(None).await;
     assert!(second.has_failed());
     assert!(matches!(&*door.borrow(), Door::Closed(why) if why.contains("the kernel refuses")));
     assert_eq!(*diary.lock().unwrap(), ["manager starts", "manager stops"]);
@@ -322,7 +323,7 @@ async fn a_manager_that_cannot_start_again_keeps_nothing_else_of_its_node_from_g
     let (fails, called, diary) = (fake.manager_fails.clone(), fake.calling.clone(), fake.diary.clone());
     second.node.parts = Arc::new(fake);
     fails.store(true, std::sync::atomic::Ordering::Relaxed);
-    second.node.resume().await;
+    second.node.resume(None).await;
     assert!(matches!(&*second.standing.borrow(), Standing::Active(m) if m.role_error.contains("damaged")));
     assert!(matches!(&*second.door.borrow(), Door::Closed(why) if why.contains("the log is damaged")));
     assert!(

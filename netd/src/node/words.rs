@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use manager::GivenRoot;
 use model::{Availability, ClusterSettings};
 use tokio::net::lookup_host;
 use wire::pb;
@@ -48,6 +49,11 @@ fn running(settings: &mut ClusterSettings, request: &pb::InitRequest) {
     settings.cert_expiry = request.cert_expiry.map_or(defaults.cert_expiry, Duration::from_nanos);
     settings.snapshot_interval = request.snapshot_interval.unwrap_or(defaults.snapshot_interval);
     settings.autolock = request.autolock;
+}
+
+/// The root certificate that a new cluster begins with, if the user brings one.
+pub fn root(request: &pb::InitRequest) -> Outcome<Option<GivenRoot>> {
+    GivenRoot::of(request.root_ca.clone(), request.root_key.clone()).map_err(Refusal::of_request)
 }
 
 /// Whether the node takes tasks.

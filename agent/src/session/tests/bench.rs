@@ -97,6 +97,11 @@ impl Drop for Bench {
 }
 
 pub(super) async fn bench() -> Bench {
+    bench_with(|addr| (vec![manager(addr, false)], Hints::default())).await
+}
+
+/// A session that knows these managers, and has these hints, when the fake one is at `addr`.
+pub(super) async fn bench_with(knows: impl FnOnce(&str) -> (Vec<Manager>, Hints)) -> Bench {
     let authority = Arc::new(Authority::new());
     let (hears, heard) = mpsc::channel(64);
     let lines = Arc::new(Mutex::new(Vec::new()));
@@ -110,10 +115,12 @@ pub(super) async fn bench() -> Bench {
     let (statuses, reported) = watch::channel(Statuses::new());
     let (applied, have) = watch::channel(0);
     let (views, seen) = watch::channel(None);
-    let (managers, known) = watch::channel(vec![manager(&addr, false)]);
+    let (managers, hints) = knows(&addr);
+    let (managers, known) = watch::channel(managers);
     let (state, going) = watch::channel(SessionState::default());
     let ports = Ports {
         addr: "192.0.2.1:2377".parse().unwrap(),
+        hints,
         calling: watch::Sender::default(),
         identity: watch::channel(authority.identity(1, Role::Worker)).1,
         trust: watch::Sender::default(),

@@ -20,7 +20,7 @@ async fn a_locked_manager_waits_for_its_key_while_the_agent_goes_on() {
     let (door_in, door) = watch::channel(Door::Closed(INACTIVE.into()));
     let (standing_in, standing) = watch::channel(Standing::default());
     let mut second = Node::new(Arc::new(fake), first.root.path().to_owned(), door_in, standing_in);
-    second.resume().await;
+    second.resume(None).await;
     assert!(matches!(&*standing.borrow(), Standing::Active(member) if member.locked));
     assert!(matches!(&*door.borrow(), Door::Closed(why) if why.contains("netctl swarm unlock")));
     assert_eq!(*diary.lock().unwrap(), ["agent starts"]);
