@@ -6,7 +6,7 @@ use model::{NetworkAttachment, NetworkId, NetworkSpec, ServiceId, ServiceSpec, T
 use super::*;
 use crate::{
     config::{InitParams, ManagerConfig},
-    founding::{first_node, found_cluster},
+    founding::{FIRST_MEMBER, found_cluster, manager_node},
 };
 
 type Answer = oneshot::Receiver<Result<View, Status>>;
@@ -23,7 +23,7 @@ fn state() -> State {
         advertise_addr: ([192, 0, 2, 1], 2377).into(),
         hints: peer::Hints::default(),
     };
-    let node = first_node(&config, &init, &cluster, credentials.node);
+    let node = manager_node(&config, &init, cluster.created_at, (credentials.node, FIRST_MEMBER));
     let mut state = State::default();
     let first = plan_init(&state, cluster, node, NetworkId::from_bits(1)).unwrap();
     state.apply_draft(first).unwrap();
