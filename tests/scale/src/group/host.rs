@@ -58,6 +58,7 @@ async fn start(seat: &Seat) -> Result<ManagerHandle> {
         data_root: seat.folder.clone(),
         listen_addr: seat.addr,
         advertise_addr: seat.addr,
+        hints: manager::Hints::default(),
     };
     let Some(member) = seat.member else {
         let init = InitParams {
