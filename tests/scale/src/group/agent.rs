@@ -25,8 +25,9 @@ use wire::pb::{self, dispatcher_client::DispatcherClient, session_down, session_
 
 use super::join;
 
-/// Until a session that ended is opened anew.
-const AGAIN: Duration = Duration::from_millis(100);
+/// Until a session that ended is opened anew; agents take turns within the second part of it.
+const AGAIN: Duration = Duration::from_millis(200);
+const SPREAD: u64 = 800;
 /// The default period of heartbeats.
 const BEAT: Duration = Duration::from_millis(800);
 /// Messages to a manager that may wait.
@@ -115,13 +116,16 @@ struct Keeper {
 
 impl Keeper {
     async fn run(mut self) {
-        for turn in 0usize.. {
-            let addr = self.managers[turn % self.managers.len()];
+        let spread = Duration::from_millis((self.credentials.node.bits() % u128::from(SPREAD)) as u64);
+        loop {
+            let addr = self.managers[0];
+            // Unless it says who leads, the next one is tried.
+            self.managers.rotate_left(1);
             if let Err(why) = self.session(addr).await {
                 eprintln!("agent {}: {why:#}", self.credentials.node);
             }
             self.say.send_modify(|seen| seen.in_session = false);
-            sleep(AGAIN).await;
+            sleep(AGAIN + spread).await;
         }
     }
 
@@ -175,7 +179,9 @@ impl Keeper {
     fn take(&mut self, message: session_down::Message) -> Vec<pb::TaskReport> {
         match message {
             session_down::Message::Managers(list) => {
-                let addrs: Vec<SocketAddr> = list.managers.iter().filter_map(|m| m.addr.parse().ok()).collect();
+                let mut list = list.managers;
+                list.sort_by_key(|manager| !manager.leader);
+                let addrs: Vec<SocketAddr> = list.iter().filter_map(|manager| manager.addr.parse().ok()).collect();
                 if !addrs.is_empty() {
                     self.managers = addrs;
                 }

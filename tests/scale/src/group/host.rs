@@ -100,6 +100,9 @@ async fn obey(manager: &ManagerHandle, line: &str) -> Result<()> {
             while running() < count {
                 sleep(LOOK).await;
             }
+            // Grows with each election: one of them while it was measured, and the figures are of something else.
+            let term = manager.proposer().published().borrow().standing.term;
+            crate::figure::tell("raft_term", term as f64, "terms");
             Ok(())
         }
         _ => bail!("not known"),

@@ -4,14 +4,18 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use futures::{StreamExt as _, stream};
+use model::RequestId;
 use tonic::transport::Channel;
 use wire::pb::{self, control_client::ControlClient};
 
-use super::{Group, Size, join};
+use super::{Group, Size, join, persistently};
 use crate::figure;
 
 /// Callers at once.
 const CALLS: usize = 32;
+/// Where the ids of requests of each kind begin.
+const NETWORKS: u128 = 1 << 64;
+const SERVICES: u128 = 2 << 64;
 
 /// How figures of this size are called.
 pub fn name(size: Size) -> String {
@@ -22,26 +26,34 @@ pub fn name(size: Size) -> String {
 /// Creates all services, and waits for their tasks.
 pub async fn measure(group: &mut Group, size: Size) -> Result<()> {
     let first = &group.managers[0];
-    let control = ControlClient::new(join::channel(&first.credentials, first.addr).await?);
+    let control = &ControlClient::new(join::channel(&first.credentials, first.addr).await?);
     // One after the other: two that are made at the same time may look for the same subnet.
     for number in 0..size.services {
-        network(control.clone(), number).await?;
+        persistently(|| network(control.clone(), number)).await?;
     }
     let (tasks, before) = (size.services * size.replicas as usize, group.told.bytes());
     let began = Instant::now();
-    let calls = stream::iter((0..size.services).map(|number| service(control.clone(), number, size.replicas)));
+    let create = |number| persistently(move || service(control.clone(), number, size.replicas));
+    let calls = stream::iter((0..size.services).map(create));
     let mut calls = calls.buffer_unordered(CALLS);
     while let Some(created) = calls.next().await {
         created?;
     }
     figure::rate(&format!("{}_services", name(size)), size.services, began.elapsed());
     // One that does not lead counts: it has something better to do otherwise.
-    let last = group.managers.last_mut().context("no manager")?;
-    last.figures(&format!("running {tasks}")).await?;
+    let leader = group.leader().await?;
+    let other = group.managers.iter_mut().enumerate().find(|(at, _)| *at != leader);
+    let (_, other) = other.context("a group of one")?;
+    other.figures(&format!("running {tasks}")).await?;
     figure::rate(&format!("{}_create_to_running", name(size)), tasks, began.elapsed());
     let told = (group.told.bytes() - before) as f64 / tasks as f64;
     figure::tell(&format!("{}_told_to_agents_per_task", name(size)), told, "bytes");
     Ok(())
+}
+
+/// The same for each repetition, so that it is carried out once.
+fn request(kind: u128, number: usize) -> String {
+    RequestId::from_bits(kind + number as u128).to_string()
 }
 
 async fn network(mut control: ControlClient<Channel>, number: usize) -> Result<()> {
@@ -51,7 +63,7 @@ async fn network(mut control: ControlClient<Channel>, number: usize) -> Result<(
     };
     let created = control
         .create_network(pb::CreateNetworkRequest {
-            request: String::new(),
+            request: request(NETWORKS, number),
             spec: Some(spec),
         })
         .await;
@@ -71,7 +83,7 @@ async fn service(mut control: ControlClient<Channel>, number: usize, replicas: u
     }];
     let created = control
         .create_service(pb::CreateServiceRequest {
-            request: String::new(),
+            request: request(SERVICES, number),
             spec: Some(spec),
         })
         .await;

@@ -7,9 +7,14 @@ mod join;
 mod load;
 mod process;
 
-use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use futures::{StreamExt as _, stream};
 use manager::NodeCredentials;
 use model::Role;
@@ -23,9 +28,11 @@ use process::ManagerProcess;
 pub use host::{Seat, run as host};
 
 /// Agents that join at a time.
-const JOINING: usize = 16;
-/// A new manager has this long to become one that votes.
-const VOTING: Duration = Duration::from_secs(60);
+const JOINING: usize = 8;
+/// Longest wait for anything that has to come; the machine may be busy with other things.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Until a call that found no leader is repeated.
+const AGAIN: Duration = Duration::from_millis(200);
 
 /// How much of everything.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -52,7 +59,9 @@ pub fn measure(folder: &Path, size: Size) -> Result<()> {
 async fn run(folder: &Path, size: Size) -> Result<()> {
     let folder = tempfile::tempdir_in(folder)?;
     let mut group = Group::of(folder.path(), size.managers).await?;
-    group.managers[0].figures(&format!("commit {}", size.managers)).await?;
+    let leader = group.leader().await?;
+    let commit = format!("commit {}", size.managers);
+    group.managers[leader].figures(&commit).await?;
     group.admit(size.agents).await?;
     load::measure(&mut group, size).await?;
     group.memory(size)?;
@@ -95,49 +104,55 @@ impl Group {
         let token = first.token(Role::Manager)?;
         let credentials = join::admitted(&first.credentials, first.addr, &token, &addr.to_string(), false).await?;
         let mut agent = Agent::start(credentials.clone(), Some(addr), self.addrs(), self.told.clone());
-        let member = agent.member(VOTING).await?;
+        let member = agent.member(PATIENCE).await?;
         self.agents.push(agent);
         let manager = ManagerProcess::join(folder, addr, credentials, member, first).await?;
         self.managers.push(manager);
-        self.voters().await
+        self.leader().await.map(drop)
     }
 
     fn addrs(&self) -> Vec<SocketAddr> {
         self.managers.iter().map(|manager| manager.addr).collect()
     }
 
-    /// Waits until all managers vote.
-    async fn voters(&self) -> Result<()> {
-        let first = &self.managers[0];
-        let channel = join::channel(&first.credentials, first.addr).await?;
-        let mut asked = RaftTransportClient::new(channel);
-        let began = std::time::Instant::now();
+    /// The manager that leads, once it has all of them as voters.
+    async fn leader(&self) -> Result<usize> {
+        let began = Instant::now();
         loop {
-            let members = asked
-                .members(pb::MembersRequest {})
-                .await
-                .map(tonic::Response::into_inner);
-            if members.is_ok_and(|members| members.voters.len() == self.managers.len()) {
-                return Ok(());
+            for (at, manager) in self.managers.iter().enumerate() {
+                if self
+                    .votes(manager)
+                    .await
+                    .is_ok_and(|votes| votes == self.managers.len())
+                {
+                    return Ok(at);
+                }
             }
-            anyhow::ensure!(began.elapsed() < VOTING, "the managers do not become voters");
+            ensure!(began.elapsed() < PATIENCE, "no leader with all managers as voters");
             sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// How many vote; only the leader says so.
+    async fn votes(&self, asked: &ManagerProcess) -> Result<usize> {
+        let channel = join::channel(&self.managers[0].credentials, asked.addr).await?;
+        let members = RaftTransportClient::new(channel).members(pb::MembersRequest {}).await?;
+        Ok(members.into_inner().voters.len())
     }
 
     /// That many workers join, and open their sessions.
     async fn admit(&mut self, count: usize) -> Result<()> {
         let (first, addrs) = (&self.managers[0], self.addrs());
         let token = first.token(Role::Worker)?;
-        let began = std::time::Instant::now();
-        let joining = (0..count).map(|_| join::admitted(&first.credentials, first.addr, &token, "", true));
-        let mut joined = stream::iter(joining).buffer_unordered(JOINING);
+        let began = Instant::now();
+        let join = || join::admitted(&first.credentials, first.addr, &token, "", true);
+        let mut joined = stream::iter((0..count).map(|_| persistently(join))).buffer_unordered(JOINING);
         while let Some(credentials) = joined.next().await {
             let agent = Agent::start(credentials?, None, addrs.clone(), self.told.clone());
             self.agents.push(agent);
         }
         for agent in &mut self.agents {
-            agent.in_session(VOTING).await?;
+            agent.in_session(PATIENCE).await?;
         }
         figure::rate(&format!("join_{count}_agents"), count, began.elapsed());
         Ok(())
@@ -160,6 +175,18 @@ impl Group {
             manager.end().await.context("ending a manager")?;
         }
         Ok(())
+    }
+}
+
+/// Repeats a call until it succeeds or patience ends: leaders may change while the machine is busy.
+async fn persistently<T>(mut call: impl AsyncFnMut() -> Result<T>) -> Result<T> {
+    let began = Instant::now();
+    loop {
+        match call().await {
+            Err(why) if began.elapsed() < PATIENCE => eprintln!("again: {why:#}"),
+            outcome => return outcome,
+        }
+        sleep(AGAIN).await;
     }
 }
 
