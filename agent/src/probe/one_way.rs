@@ -71,7 +71,8 @@ fn datagram(own: Ipv4Addr) -> Vec<u8> {
     let mut all = vec![VXLAN_FLAGS, 0, 0, 0];
     all.extend(vni);
     all.push(0);
-    let (to, from): (Mac, Mac) = (abi::VXLAN_MAC, abi::VXLAN_MAC);
+    // A VXLAN device drops what seems to come from itself, and that of every node has the same MAC.
+    let (to, from): (Mac, Mac) = (abi::VXLAN_MAC, abi::GATEWAY_MAC);
     all.extend([to, from].concat());
     all.extend(IPV4_TYPE);
     all.extend(ipv4(udp.len()));
@@ -124,6 +125,7 @@ mod tests {
         assert_eq!(vxlan, [8, 0, 0, 0, 0xff, 0xff, 0xf3, 0]);
         let (ethernet, rest) = rest.split_at(14);
         assert_eq!(ethernet[..6], abi::VXLAN_MAC);
+        assert_ne!(ethernet[6..12], abi::VXLAN_MAC, "the device would take it for its own");
         let (ip, udp) = rest.split_at(20);
         assert_eq!(checksum(ip), 0, "its own checksum included");
         assert_eq!(usize::from(u16::from_be_bytes([ip[2], ip[3]])), rest.len());
