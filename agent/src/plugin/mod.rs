@@ -16,7 +16,7 @@ use std::{
 
 use axum::{Router, body::Bytes, extract::State, http::Uri, routing::post};
 use serde_json::Value;
-use tokio::{net::UnixListener, task::JoinHandle};
+use tokio::{net::UnixListener, sync::oneshot};
 
 use self::driver::Driver;
 use crate::network::Network;
@@ -37,7 +37,8 @@ pub const OPTION_GATEWAY: &str = "netctl.gateway";
 /// The running driver.
 pub struct Plugin {
     socket: PathBuf,
-    server: JoinHandle<()>,
+    /// Ends the server when it goes.
+    _serving: oneshot::Sender<()>,
 }
 
 impl Plugin {
@@ -52,17 +53,26 @@ impl Plugin {
         let listener = UnixListener::bind(&socket)?;
         std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o600))?;
         let router = router(Arc::new(Driver::new(network)));
-        let server = tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, router).await {
+        let (serving, stopped) = oneshot::channel();
+        tokio::spawn(async move {
+            let stopped = async move {
+                // Nothing is ever sent: the other end goes.
+                let _ = stopped.await;
+            };
+            let served = axum::serve(listener, router).with_graceful_shutdown(stopped);
+            if let Err(error) = served.await {
                 tracing::error!(%error, "the network driver no longer answers");
             }
         });
-        Ok(Self { socket, server })
+        Ok(Self {
+            socket,
+            _serving: serving,
+        })
     }
 
-    /// Stops serving and removes the socket.
+    /// Stops serving and removes the socket. The engine keeps its connections open: they end too, or they would go on
+    /// being answered from what the network was told last.
     pub fn stop(self) {
-        self.server.abort();
         let _ = std::fs::remove_file(&self.socket);
     }
 }
@@ -92,4 +102,32 @@ fn parse(body: &[u8]) -> serde_json::Result<Value> {
         return Ok(Value::Null);
     }
     serde_json::from_slice(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::UnixStream,
+        time::timeout,
+    };
+
+    use super::*;
+    use crate::network::fake::FakeNetwork;
+
+    #[tokio::test]
+    async fn a_connection_that_the_engine_keeps_open_ends_with_the_driver() {
+        let folder = tempfile::tempdir().unwrap();
+        let plugin = Plugin::serve(folder.path(), Arc::new(FakeNetwork::default())).unwrap();
+        let mut engine = UnixStream::connect(folder.path().join("netctl.sock")).await.unwrap();
+        let call = b"POST /Plugin.Activate HTTP/1.1\r\nHost: engine\r\nContent-Length: 0\r\n\r\n";
+        engine.write_all(call).await.unwrap();
+        let mut answer = [0; 1024];
+        assert!(engine.read(&mut answer).await.unwrap() > 0);
+        plugin.stop();
+        let ended = async { while engine.read(&mut answer).await.unwrap() > 0 {} };
+        timeout(Duration::from_secs(5), ended).await.unwrap();
+    }
 }
