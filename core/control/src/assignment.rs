@@ -168,7 +168,8 @@ fn publishes(service: &Service) -> bool {
 fn endpoint(view: &View, task: &Task, network: NetworkId) -> Option<EndpointView> {
     let node = task.node?;
     let index = task.attachments.iter().position(|a| a.network == network)?;
-    let wanted = task.status.state == TaskState::Running && task.desired == DesiredState::Running;
+    let serves = matches!(task.desired, DesiredState::Running | DesiredState::Complete);
+    let wanted = task.status.state == TaskState::Running && serves;
     let reachable = view.node(node).is_some_and(|node| node.status.state != NodeState::Down);
     #[cfg(feature = "planted")]
     let reachable = reachable || planted::is(planted::Bug::DeadBackendsKept);

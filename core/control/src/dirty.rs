@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{DesiredState, NodeId, ServiceId, Slot};
+use model::{DesiredState, NodeId, Service, ServiceId, Slot};
 use store::{Event, View};
+
+use crate::orchestrator::takes;
 
 /// What has to be looked at again. Filled from events; the periodic pass uses [`Dirty::all`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -81,14 +83,16 @@ impl Dirty {
             scopes.extend(all.map(|service| (service, Scope::Whole)));
             return scopes;
         }
-        scopes.extend(self.services.iter().map(|service| (*service, Scope::Whole)));
+        let global = view.services().filter(|service| self.joins(view, service));
+        let whole = self.services.iter().copied().chain(global.map(|service| service.id));
+        scopes.extend(whole.map(|service| (service, Scope::Whole)));
         let mut slots: BTreeMap<ServiceId, BTreeSet<Slot>> = BTreeMap::new();
         let on_nodes = self.nodes.iter().flat_map(|node| view.tasks_on_node(*node));
         let tasks = on_nodes
             .chain(view.tasks_waiting())
             .map(|task| (task.service, task.slot));
         for (service, slot) in self.slots.iter().copied().chain(tasks) {
-            if !self.services.contains(&service) {
+            if !scopes.contains_key(&service) {
                 slots.entry(service).or_default().insert(slot);
             }
         }
@@ -96,14 +100,26 @@ impl Dirty {
         scopes.extend(slots.into_iter().map(part));
         scopes
     }
+
+    /// Whether a changed node may have to get a task of a global service or job, or to lose one that it has not got yet.
+    fn joins(&self, view: &View, service: &Service) -> bool {
+        let mut lacking = self
+            .nodes
+            .iter()
+            .filter(|node| service.spec.mode.is_global() && view.load_of_service(service.id, **node) == 0);
+        let waiting = |node: NodeId| view.tasks_without_node().any(|task| task.pinned == Some(node));
+        lacking.any(|node| takes(view, service, *node) || waiting(*node))
+    }
 }
 
-/// Slots that have to be counted, a service under update, and one of which most slots are to be looked at anyway: the
-/// whole of it.
+/// Jobs, slots that have to be counted, a service under update, and one of which most slots are to be looked at anyway:
+/// the whole of it.
 fn scope_of(view: &View, id: ServiceId, slots: BTreeSet<Slot>) -> Scope {
     let whole = view.service(id).is_some_and(|service| {
-        let most = slots.len() > service.spec.replicas() as usize / 2;
-        most || view.has_outdated_tasks(service) || slots.iter().any(|slot| is_vacant(view, id, *slot))
+        let most = service.spec.replicas().is_some_and(|replicas| slots.len() > replicas as usize / 2);
+        most || service.spec.mode.is_job()
+            || view.has_outdated_tasks(service)
+            || slots.iter().any(|slot| is_vacant(view, id, *slot))
     });
     if whole { Scope::Whole } else { Scope::Slots(slots) }
 }

@@ -19,6 +19,7 @@ mod reaper;
 mod request;
 mod rotation;
 mod scheduler;
+mod status;
 mod takeover;
 
 #[cfg(test)]
@@ -35,4 +36,5 @@ pub use lookup::{find_network, find_node, find_service, find_task};
 pub use membership::{MemberMove, Members, check_demotion, next_member_move};
 pub use pass::{next_deadline, pass};
 pub use request::{plan_create_network, plan_create_service, plan_init, plan_update_cluster, plan_update_service};
+pub use status::{ServiceStatus, service_status};
 pub use takeover::{TAKEOVER_GAP, plan_restored, plan_sole_manager};

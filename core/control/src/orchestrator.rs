@@ -1,5 +1,8 @@
-//! From services to tasks: which slots there are, which task fills each, when one is replaced. One mode so far.
+//! From services to tasks: which slots there are, which task fills each, when one is replaced. One file for each mode.
 
+mod fill;
+mod global;
+mod job;
 mod replicated;
 mod restart;
 mod scale;
@@ -11,6 +14,7 @@ use store::{TaskOp, View};
 
 use crate::{dirty::Scope, draft::Draft};
 
+pub(crate) use global::takes;
 pub(crate) use slot::{SlotTasks, tasks_of};
 
 /// Brings the tasks of one service in line with its spec, as far as `scope` goes. The tasks of a removed service are
@@ -19,8 +23,12 @@ pub(crate) fn reconcile(draft: &mut Draft<'_>, id: ServiceId, scope: &Scope) {
     if let Some(service) = draft.base().service(id) {
         match service.spec.mode {
             Mode::Replicated { replicas } => replicated::reconcile(draft, service, replicas, scope),
-            // The API refuses these until they are built.
-            Mode::Global | Mode::ReplicatedJob { .. } | Mode::GlobalJob => {}
+            Mode::Global => global::reconcile(draft, service, scope),
+            Mode::ReplicatedJob {
+                max_concurrent,
+                total_completions,
+            } => job::replicated(draft, service, max_concurrent, total_completions),
+            Mode::GlobalJob => job::global(draft, service),
         }
     }
 }

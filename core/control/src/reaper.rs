@@ -29,7 +29,7 @@ pub(crate) fn reap(draft: &mut Draft<'_>, service: ServiceId, scope: &Scope) {
 
 fn is_forgotten(view: &View, task: &Task) -> bool {
     let Some(node) = task.node else {
-        return task.desired > DesiredState::Running;
+        return task.desired >= DesiredState::Shutdown;
     };
     let gone = view.node(node).is_none();
     task.desired == DesiredState::Remove && (gone || task.status.state.is_terminal())
@@ -41,7 +41,7 @@ fn orphan(draft: &mut Draft<'_>, service: ServiceId, scope: &Scope) {
         let node = task.node.and_then(|id| state.node(id));
         node.is_some_and(|node| node.status.state == NodeState::Down && at.since(node.updated_at) >= ORPHANED_AFTER)
     };
-    let unwanted = |task: &&Task| task.desired > DesiredState::Running && !task.status.state.is_terminal();
+    let unwanted = |task: &&Task| task.desired >= DesiredState::Shutdown && !task.status.state.is_terminal();
     let lost = tasks_of(state, service, scope).filter(unwanted).filter(is_lost);
     let lost: Vec<TaskId> = lost.map(|task| task.id).collect();
     for task in lost {
@@ -70,7 +70,7 @@ fn beyond_history(view: &View, id: ServiceId, tasks: &[&Task]) -> Vec<TaskId> {
             .collect();
         slot.sort_by_key(|task| (task.created_at, task.id));
         let excess = slot.len().saturating_sub(keep);
-        let ended = |task: &&&Task| task.status.state.is_terminal() && task.desired > DesiredState::Running;
+        let ended = |task: &&&Task| task.status.state.is_terminal() && task.desired >= DesiredState::Shutdown;
         gone.extend(slot.iter().filter(ended).take(excess).map(|task| task.id));
     }
     gone

@@ -92,6 +92,8 @@ pub enum Refused {
     },
     #[error("renaming services is not supported: {from} cannot become {to}")]
     Renamed { from: String, to: String },
+    #[error("service mode change is not allowed: {service} stays {mode}; remove it and create it in the other mode")]
+    ModeChanged { service: String, mode: String },
     #[error("port '{port}' is already in use by service '{name}' ({id}) as {}", used_as(*mode))]
     PortTaken {
         port: u16,

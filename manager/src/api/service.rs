@@ -1,6 +1,6 @@
 //! Services, as users ask for them. Networks come by name, short id or id; the state has ids.
 
-use control::{find_network, find_service, plan_create_service, plan_update_service};
+use control::{ServiceStatus, find_network, find_service, plan_create_service, plan_update_service, service_status};
 use model::{Service, ServiceId, ServiceSpec};
 use store::{Command, View};
 use tonic::Status;
@@ -23,6 +23,14 @@ fn found(view: &View, id: ServiceId) -> Result<pb::Service, Status> {
     service
         .map(Into::into)
         .ok_or_else(|| Status::aborted("the service was removed at the same time"))
+}
+
+fn counted(status: ServiceStatus) -> pb::ServiceStatus {
+    pb::ServiceStatus {
+        running: status.running,
+        desired: status.desired,
+        completed: status.completed,
+    }
 }
 
 impl Api {
@@ -66,7 +74,9 @@ impl Api {
             let found = request.refs.iter().map(|what| find_service(&view, what).cloned());
             found.collect::<Result<_, _>>().map_err(|why| refusal::refused(&why))?
         };
+        let statuses = services.iter().map(|service| counted(service_status(&view, service)));
         Ok(pb::ListServicesResponse {
+            statuses: statuses.collect(),
             services: services.into_iter().map(Into::into).collect(),
         })
     }

@@ -47,10 +47,10 @@ pub(super) fn surplus(slots: &[SlotTasks<'_>], replicas: usize) -> BTreeSet<Slot
     given_up
 }
 
-/// The lowest slot numbers that are not in use, enough to reach `replicas`. `slots` are in order.
-pub(super) fn missing(slots: &[SlotTasks<'_>], replicas: u32) -> Vec<Slot> {
+/// The lowest slot numbers that are not in use, enough to reach `wished` slots. `slots` are in order.
+pub(super) fn missing(slots: &[SlotTasks<'_>], wished: usize) -> Vec<Slot> {
     let mut used = slots.iter().map(|slot| slot.slot).peekable();
-    let count = (replicas as usize).saturating_sub(slots.len());
+    let count = wished.saturating_sub(slots.len());
     let numbers = (1..=u32::MAX).filter_map(Slot::new);
     let free = numbers.filter(|number| used.next_if_eq(number).is_none());
     free.take(count).collect()

@@ -1,6 +1,6 @@
 //! The tasks of one slot, and which of them counts.
 
-use model::{DesiredState, NodeState, Service, ServiceId, Slot, Task};
+use model::{DesiredState, NodeId, NodeState, Service, ServiceId, Slot, Task};
 use store::View;
 
 use crate::dirty::Scope;
@@ -53,6 +53,11 @@ impl<'a> SlotTasks<'a> {
             .max_by_key(|task| (task.status.state, task.created_at, task.id))
     }
 
+    /// The one node that its tasks are for, of a global service or job.
+    pub fn pinned(&self) -> Option<NodeId> {
+        self.newest()?.pinned
+    }
+
     /// The task made last.
     pub fn newest(&self) -> Option<&'a Task> {
         self.tasks.last().copied()
@@ -75,9 +80,10 @@ pub(crate) fn may_run(view: &View, task: &Task) -> bool {
     !task.status.state.is_terminal() && node.is_some_and(|node| node.status.state != NodeState::Down)
 }
 
-/// The tasks of the same slot that `task` replaces and that may still run.
+/// The tasks of the same slot that `task` replaces and that may still run; of a job's also those of earlier runs.
 pub(crate) fn predecessors<'a>(view: &'a View, task: &'a Task) -> impl Iterator<Item = &'a Task> {
     view.tasks_in_slot(task.service, task.slot)
         .filter(move |old| old.id != task.id)
-        .filter(|old| old.desired == DesiredState::Shutdown && may_run(view, old))
+        .filter(move |old| old.desired == DesiredState::Shutdown || old.job_iteration != task.job_iteration)
+        .filter(|old| may_run(view, old))
 }

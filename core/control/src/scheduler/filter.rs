@@ -3,18 +3,19 @@
 use model::{Availability, Node, NodeState, Protocol, PublishMode, Service};
 use store::View;
 
-use super::meets_constraints;
+use super::{fits_platform, meets_constraints};
 
 /// One reason to turn a node away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Filter {
     Ready,
     Constraints,
+    Platform,
     HostPorts,
 }
 
 impl Filter {
-    const ALL: [Self; 3] = [Self::Ready, Self::Constraints, Self::HostPorts];
+    const ALL: [Self; 4] = [Self::Ready, Self::Constraints, Self::Platform, Self::HostPorts];
 
     fn admits(self, view: &View, service: &Service, node: &Node) -> bool {
         match self {
@@ -23,6 +24,7 @@ impl Filter {
                 node.status.state == NodeState::Ready && answers && node.spec.availability == Availability::Active
             }
             Self::Constraints => meets_constraints(service, node),
+            Self::Platform => fits_platform(&service.spec.placement.platforms, node),
             Self::HostPorts => has_free_ports(view, service, node),
         }
     }
@@ -33,6 +35,8 @@ impl Filter {
             (Self::Ready, _) => format!("{nodes} nodes not available for new tasks"),
             (Self::Constraints, 1) => "scheduling constraints not satisfied on 1 node".to_owned(),
             (Self::Constraints, _) => format!("scheduling constraints not satisfied on {nodes} nodes"),
+            (Self::Platform, 1) => "unsupported platform on 1 node".to_owned(),
+            (Self::Platform, _) => format!("unsupported platform on {nodes} nodes"),
             (Self::HostPorts, 1) => "host-mode port already in use on 1 node".to_owned(),
             (Self::HostPorts, _) => format!("host-mode port already in use on {nodes} nodes"),
         }
@@ -63,11 +67,11 @@ pub(super) fn admits(view: &View, service: &Service, node: &Node) -> bool {
     Filter::ALL.iter().all(|filter| filter.admits(view, service, node))
 }
 
-/// Why no node may: "no suitable node (...)", the filter that turns away most nodes first. Each node counts against the
-/// first filter that turns it away.
-pub(super) fn explain(view: &View, service: &Service) -> String {
+/// Why none of `nodes` may: "no suitable node (...)", the filter that turns away most nodes first. Each node counts
+/// against the first filter that turns it away.
+pub(super) fn explain<'a>(view: &View, service: &Service, nodes: impl Iterator<Item = &'a Node>) -> String {
     let mut turned_away = Filter::ALL.map(|filter| (filter, 0));
-    for node in view.nodes() {
+    for node in nodes {
         let first = turned_away
             .iter_mut()
             .find(|(filter, _)| !filter.admits(view, service, node));

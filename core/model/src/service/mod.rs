@@ -225,6 +225,17 @@ pub struct JobStatus {
     pub last_execution: Timestamp,
 }
 
+impl JobStatus {
+    /// The run after this one, begun at `at`.
+    #[must_use]
+    pub fn next(self, at: Timestamp) -> Self {
+        Self {
+            iteration: self.iteration + 1,
+            last_execution: at,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,10 @@
 //! Services: names, virtual IPs and published ports are held by the service itself, from its creation to its removal.
 
+use std::mem::discriminant;
+
 use model::{
-    DesiredState, PortSpec, PublishMode, PublishedPort, Service, ServiceId, ServiceSpec, Timestamp, VirtualIp,
+    DesiredState, JobStatus, PortSpec, PublishMode, PublishedPort, Service, ServiceId, ServiceSpec, Timestamp,
+    VirtualIp,
 };
 
 use crate::{AddressOwner, Event, Kind, NewService, Refused, ServiceChange, State};
@@ -38,6 +41,10 @@ impl State {
         }
         self.check_service(new.id, &new.spec, &new.vips, &new.ports)?;
         events.push(Event::Service(new.id));
+        let job_status = new.spec.mode.is_job().then_some(JobStatus {
+            iteration: 0,
+            last_execution: new.at,
+        });
         self.put_service(Service {
             id: new.id,
             version: index,
@@ -49,7 +56,7 @@ impl State {
             ports: new.ports,
             previous: None,
             update_status: None,
-            job_status: None,
+            job_status,
         });
         Ok(())
     }
@@ -81,7 +88,15 @@ impl State {
                 to: change.spec.name.to_string(),
             });
         }
+        if discriminant(&old.spec.mode) != discriminant(&change.spec.mode) {
+            return Err(Refused::ModeChanged {
+                service: name,
+                mode: old.spec.mode.word().to_owned(),
+            });
+        }
         self.check_service(change.id, &change.spec, &change.vips, &change.ports)?;
+        let again = old.spec != change.spec;
+        let job_status = old.job_status.map(|job| if again { job.next(change.at) } else { job });
         let changed = needs_new_tasks(&old.spec, &change.spec);
         events.push(Event::Service(change.id));
         self.put_service(Service {
@@ -91,6 +106,7 @@ impl State {
             spec: change.spec,
             vips: change.vips,
             ports: change.ports,
+            job_status,
             ..old
         });
         Ok(())

@@ -1,0 +1,176 @@
+//! What all modes have in common: how the slots of a service are kept filled, and when what fills them starts.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use model::{ContainerSpec, DesiredState, NodeId, Service, Slot, Task, TaskState, TaskStatus, Timestamp};
+use store::TaskOp;
+
+use super::{
+    SlotTasks, restart,
+    restart::Next,
+    slot::{is_misplaced, predecessors},
+    update, want,
+};
+use crate::{dirty::Scope, draft::Draft};
+
+/// What the new tasks of a service are made from.
+pub(super) struct Maker<'a> {
+    pub service: &'a Service,
+    container: Arc<ContainerSpec>,
+}
+
+/// What became of a slot that was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tended {
+    /// Its task is where it can stay.
+    Stays,
+    /// It got a new task.
+    Made,
+    /// It gets one later.
+    Waits,
+    /// It gets none any more.
+    Ended,
+}
+
+impl<'a> Maker<'a> {
+    pub fn of(service: &'a Service) -> Self {
+        Self {
+            service,
+            container: Arc::new(service.spec.container.clone()),
+        }
+    }
+
+    /// A new task in a slot, which starts when those before it in the slot have ended. `pinned`: the one node that it
+    /// is for.
+    pub fn create(&self, draft: &mut Draft<'_>, slot: Slot, pinned: Option<NodeId>, next: Next) {
+        let mut task = self.task(draft.task_id(), draft.now, slot, pinned);
+        task.not_before = match next {
+            Next::At(start) => Some(start),
+            Next::Now | Next::Wait | Next::Never => None,
+        };
+        let blocked = predecessors(draft.state(), &task).next().is_some();
+        if blocked || task.not_before.is_some() {
+            task.desired = DesiredState::Ready;
+        }
+        draft.decide(TaskOp::Create(Box::new(task)));
+    }
+
+    fn task(&self, id: model::TaskId, now: Timestamp, slot: Slot, pinned: Option<NodeId>) -> Task {
+        let service = self.service;
+        let job_iteration = service.job_status.as_ref().map(|job| job.iteration);
+        Task {
+            id,
+            version: 0,
+            created_at: now,
+            updated_at: now,
+            service: service.id,
+            service_name: service.spec.name.clone(),
+            slot,
+            spec_version: service.spec_version,
+            container: self.container.clone(),
+            node: None,
+            attachments: Vec::new(),
+            desired: purpose(job_iteration),
+            not_before: None,
+            status: created(now),
+            pinned,
+            job_iteration,
+            generic_resources: Vec::new(),
+            host_ports: Vec::new(),
+        }
+    }
+}
+
+/// What is wanted of a task that may start: tasks of jobs are to end.
+fn purpose(job_iteration: Option<u64>) -> DesiredState {
+    match job_iteration {
+        Some(_) => DesiredState::Complete,
+        None => DesiredState::Running,
+    }
+}
+
+fn created(at: Timestamp) -> TaskStatus {
+    TaskStatus {
+        state: TaskState::New,
+        at,
+        message: "created".to_owned(),
+        err: String::new(),
+        container: None,
+        exit_code: None,
+        engine_restarted: false,
+    }
+}
+
+/// Keeps slots filled with tasks of the present spec. `busy` are those that got a new task already.
+pub(super) fn keep(
+    draft: &mut Draft<'_>,
+    maker: &Maker<'_>,
+    slots: &[SlotTasks<'_>],
+    mut busy: BTreeSet<Slot>,
+    scope: &Scope,
+) {
+    for slot in slots {
+        if tend(draft, maker, slot) == Tended::Made {
+            busy.insert(slot.slot);
+        }
+    }
+    if *scope == Scope::Whole {
+        for old in update::to_replace(maker.service, slots, &busy) {
+            want(draft, old.id, DesiredState::Shutdown);
+            maker.create(draft, old.slot, old.pinned, Next::Now);
+        }
+    }
+    start_waiting(draft, slots);
+}
+
+/// Sees to it that a slot has exactly one task that can stay where it is, or none if it is to have none any more.
+pub(super) fn tend(draft: &mut Draft<'_>, maker: &Maker<'_>, slot: &SlotTasks<'_>) -> Tended {
+    let (view, service) = (draft.base(), maker.service);
+    let current = slot.current().filter(|task| !is_misplaced(view, service, task));
+    for task in slot.live().filter(|task| Some(task.id) != current.map(|c| c.id)) {
+        want(draft, task.id, DesiredState::Shutdown);
+    }
+    if current.is_some() {
+        return Tended::Stays;
+    }
+    let Some(last) = slot.newest() else {
+        return Tended::Ended;
+    };
+    let policy = &service.spec.restart_policy();
+    let next = restart::after(policy, service.spec_version, &slot.tasks, last, draft.now);
+    if next == Next::Wait {
+        return Tended::Waits;
+    }
+    for task in slot.tasks.iter().filter(|task| task.desired < DesiredState::Shutdown) {
+        want(draft, task.id, DesiredState::Shutdown);
+    }
+    if next == Next::Never {
+        return Tended::Ended;
+    }
+    maker.create(draft, slot.slot, last.pinned, next);
+    Tended::Made
+}
+
+/// Tasks whose delay is over and whose predecessors have stopped, or have had their time, may run.
+pub(super) fn start_waiting(draft: &mut Draft<'_>, slots: &[SlotTasks<'_>]) {
+    let now = draft.now;
+    let waiting = slots
+        .iter()
+        .flat_map(|slot| &slot.tasks)
+        .filter(|task| task.desired == DesiredState::Ready);
+    for before in waiting {
+        let state = draft.state();
+        // As it is now: it may have been replaced in this pass.
+        let Some(task) = state
+            .task(before.id)
+            .filter(|t| t.desired == DesiredState::Ready && t.is_live())
+        else {
+            continue;
+        };
+        let delayed = task.not_before.is_some_and(|start| start > now);
+        let blocked = predecessors(state, task).any(|old| restart::gives_up_waiting(old) > now);
+        if !delayed && !blocked {
+            want(draft, before.id, purpose(before.job_iteration));
+        }
+    }
+}
