@@ -40,6 +40,7 @@ pub fn task(number: u32) -> Task {
         job_iteration: None,
         generic_resources: Vec::new(),
         host_ports: Vec::new(),
+        setbacks: Vec::new(),
     }
 }
 

@@ -1,16 +1,23 @@
 //! Where tasks run: filters say which nodes can take a task and why the others cannot, spread picks among them.
 
 mod constraint;
+mod crowd;
 mod filter;
+mod generic;
+mod needs;
 mod platform;
+mod setback;
 mod spread;
+mod tree;
 
-use model::{NodeId, Service, ServiceId, TaskId, TaskState};
+use model::{NodeId, ServiceId, TaskId, TaskState};
 use store::TaskOp;
 
 use crate::{allocator::explain, draft::Draft};
+use needs::Needs;
 
 pub(crate) use constraint::meets_constraints;
+pub(crate) use crowd::is_crowded_out;
 pub(crate) use platform::fits_platform;
 
 /// Gives a node to each of `tasks`, all of one service, that has its addresses and none yet, or the reason why there is
@@ -26,19 +33,26 @@ pub(crate) fn place(draft: &mut Draft<'_>, service: ServiceId, tasks: &[TaskId])
     let (false, Some(service)) = (pending.is_empty(), draft.base().service(service)) else {
         return;
     };
+    let needs = Needs::of(service);
     let (pinned, free): (Vec<TaskId>, Vec<TaskId>) = pending.into_iter().partition(|id| pin(draft, *id).is_some());
     for task in pinned {
-        place_pinned(draft, service, task);
+        place_pinned(draft, &needs, task);
     }
-    let mut choice = spread::Choice::among(draft.state(), service, free.len());
+    if !free.is_empty() {
+        place_anywhere(draft, &needs, &free);
+    }
+}
+
+fn place_anywhere(draft: &mut Draft<'_>, needs: &Needs<'_>, tasks: &[TaskId]) {
+    let mut choice = spread::Choice::among(draft.state(), needs, tasks.len(), draft.now);
     let mut reason = None;
-    for task in free {
-        match choice.pick(draft.state(), service) {
-            Some(node) => assign(draft, task, node),
+    for task in tasks {
+        match choice.pick(draft.state(), needs) {
+            Some(node) => assign(draft, needs, *task, node),
             None => {
-                let reason =
-                    reason.get_or_insert_with(|| filter::explain(draft.state(), service, draft.state().nodes()));
-                explain(draft, task, reason);
+                let state = draft.state();
+                let reason = reason.get_or_insert_with(|| filter::explain(state, needs, state.nodes()));
+                explain(draft, *task, reason);
             }
         }
     }
@@ -48,22 +62,34 @@ fn pin(draft: &Draft<'_>, task: TaskId) -> Option<NodeId> {
     draft.state().task(task)?.pinned
 }
 
-/// A task that is for one node only gets that one, or the reason why it cannot have it.
-fn place_pinned(draft: &mut Draft<'_>, service: &Service, task: TaskId) {
+/// A task that is for one node gets that one, or the reason why it cannot have it.
+fn place_pinned(draft: &mut Draft<'_>, needs: &Needs<'_>, task: TaskId) {
     let view = draft.state();
     let node = pin(draft, task).and_then(|node| view.node(node));
-    match node.filter(|node| filter::admits(view, service, node)) {
-        Some(node) => assign(draft, task, node.id),
+    match node
+        .filter(|node| filter::admits(view, needs, node))
+        .map(|node| node.id)
+    {
+        Some(node) => assign(draft, needs, task, node),
         None => {
-            let reason = filter::explain(view, service, node.into_iter());
+            let reason = filter::explain(view, needs, node.into_iter());
             explain(draft, task, &reason);
         }
     }
 }
 
-fn assign(draft: &mut Draft<'_>, task: TaskId, node: NodeId) {
-    let at = draft.now;
-    draft.decide(TaskOp::Assign { task, at, node });
+/// `node` admits the task.
+fn assign(draft: &mut Draft<'_>, needs: &Needs<'_>, task: TaskId, node: NodeId) {
+    let (at, view) = (draft.now, draft.state());
+    let wishes = &needs.reservations.generic;
+    let given = view.node(node).and_then(|node| generic::claim(view, wishes, node));
+    draft.decide(TaskOp::Assign {
+        task,
+        at,
+        node,
+        generic_resources: given.unwrap_or_default(),
+        host_ports: needs.host_ports.clone(),
+    });
 }
 
 #[cfg(test)]

@@ -81,6 +81,7 @@ pub(crate) fn task(id: u128) -> Task {
         job_iteration: None,
         generic_resources: Vec::new(),
         host_ports: Vec::new(),
+        setbacks: Vec::new(),
     }
 }
 
@@ -263,6 +264,30 @@ impl Bed {
             format!("{} n{node} {} {}", task.slot, task.status.state, task.desired.word())
         })
         .collect()
+    }
+
+    /// What a node says of its machine from now on.
+    pub fn describe(&mut self, id: u128, change: impl FnOnce(&mut NodeDescription)) {
+        let node = self.state.node(NodeId::from_bits(id)).unwrap().clone();
+        let mut description = node.description.unwrap();
+        change(&mut description);
+        self.apply(Command::DescribeNode {
+            id: node.id,
+            at: self.now,
+            addr: node.status.addr,
+            control: None,
+            description: Box::new(description),
+        })
+        .unwrap();
+    }
+
+    /// What an operator wishes of a node from now on.
+    pub fn node_spec(&mut self, id: u128, change: impl FnOnce(&mut NodeSpec)) {
+        let node = self.state.node(NodeId::from_bits(id)).unwrap();
+        let (id, version, mut spec) = (node.id, node.version, node.spec.clone());
+        change(&mut spec);
+        let at = self.now;
+        self.apply(Command::UpdateNodeSpec { id, version, at, spec }).unwrap();
     }
 
     pub fn node_status(&mut self, id: u128, state: NodeState) {

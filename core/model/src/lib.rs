@@ -33,7 +33,7 @@ pub use service::{
     PublishMode, PublishedPort, PullPolicy, Ratio, Reservations, Resources, RestartCondition, RestartPolicy, Service,
     ServiceSpec, SpreadOver, Ulimit, Ulimits, UpdateOrder, UpdatePolicy, UpdateState, UpdateStatus, VirtualIp,
 };
-pub use task::{DesiredState, Slot, Task, TaskState, TaskStatus};
+pub use task::{DesiredState, Setback, Slot, Task, TaskState, TaskStatus};
 pub use time::Timestamp;
 pub use token::JoinToken;
 pub use trust::{NodeTrust, RootRotation, RootSecrets};

@@ -156,6 +156,22 @@ pub struct TaskStatus {
     pub engine_restarted: bool,
 }
 
+/// A task that ended badly by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Setback {
+    /// Where it was.
+    pub node: NodeId,
+    /// When the managers heard of its end.
+    pub at: Timestamp,
+    /// It had hardly begun.
+    pub at_once: bool,
+}
+
+impl Setback {
+    /// How many a task remembers.
+    pub const KEPT: usize = 16;
+}
+
 /// One attempt to fill a slot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Task {
@@ -199,6 +215,9 @@ pub struct Task {
     /// Ports of the task's host that it publishes with mode `host`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub host_ports: Vec<PublishedPort>,
+    /// The latest setbacks of its slot with the same spec before it, oldest first; not more than [`Setback::KEPT`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub setbacks: Vec<Setback>,
 }
 
 impl Task {

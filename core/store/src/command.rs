@@ -8,9 +8,9 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use model::{
-    Attachment, Availability, Cluster, ClusterSettings, DesiredState, NetworkId, NetworkSpec, Node, NodeDescription,
-    NodeId, NodeSpec, NodeState, NodeTrust, PublishedPort, RequestId, RootRotation, ServiceId, ServiceSpec, Task,
-    TaskId, TaskStatus, Timestamp, VirtualIp, Vni,
+    Attachment, Availability, Cluster, ClusterSettings, DesiredState, GenericResource, NetworkId, NetworkSpec, Node,
+    NodeDescription, NodeId, NodeSpec, NodeState, NodeTrust, PublishedPort, RequestId, RootRotation, ServiceId,
+    ServiceSpec, Task, TaskId, TaskStatus, Timestamp, VirtualIp, Vni,
 };
 
 use crate::TokenStep;
@@ -251,6 +251,12 @@ pub enum TaskOp {
         at: Timestamp,
         /// Where it shall run.
         node: NodeId,
+        /// What it gets of the node's resources with operators' names.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        generic_resources: Vec<GenericResource>,
+        /// The ports of the node that it publishes with mode `host`.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        host_ports: Vec<PublishedPort>,
     },
     /// Why it waits, in the words that `service ps` shows; the state stays.
     Explain {

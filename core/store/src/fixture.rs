@@ -105,6 +105,7 @@ pub(crate) fn task(id: u128) -> Task {
         job_iteration: None,
         generic_resources: Vec::new(),
         host_ports: Vec::new(),
+        setbacks: Vec::new(),
     }
 }
 
@@ -124,7 +125,13 @@ pub(crate) fn allocate(id: u128, addr: &str) -> Command {
 
 pub(crate) fn assign(id: u128, node: u128) -> Command {
     let (task, node) = (TaskId::from_bits(id), NodeId::from_bits(node));
-    Command::Tasks(vec![TaskOp::Assign { task, at: AT, node }])
+    Command::Tasks(vec![TaskOp::Assign {
+        task,
+        at: AT,
+        node,
+        generic_resources: Vec::new(),
+        host_ports: Vec::new(),
+    }])
 }
 
 pub(crate) fn report(node: u128, id: u128, state: TaskState, at: i64) -> Command {

@@ -2,6 +2,7 @@
 //! stored; the only writers are the `put_` and `drop_` functions of `state.rs`.
 
 mod loads;
+mod reserved;
 mod taken;
 mod task;
 
@@ -12,6 +13,8 @@ use model::{Name, NetworkId, Node, NodeId, Protocol, PublishMode, Role, ServiceI
 
 use crate::tables::Tables;
 use loads::Loads;
+use reserved::Reservations;
+pub use reserved::Reserved;
 use taken::Taken;
 
 /// Who has an address in a network.
@@ -42,6 +45,7 @@ pub(crate) struct Indexes {
     /// How many wanted tasks there are of each spec that they were made from.
     pub live_specs: OrdMap<(ServiceId, u64), u32>,
     pub loads: Loads,
+    pub reservations: Reservations,
     pub addresses: OrdMap<(NetworkId, IpAddr), AddressOwner>,
     pub taken: Taken,
 }

@@ -24,7 +24,7 @@ pub use command::{
     Command, Entry, MemberChange, MemberStep, NewNetwork, NewService, ServiceChange, StatusReport, TaskOp,
 };
 pub use event::Event;
-pub use index::AddressOwner;
+pub use index::{AddressOwner, Reserved};
 pub use refused::{Kind, Refused};
 pub use state::{REMEMBERED_REQUESTS, State, View};
 pub use tokens::{MAX_LIMITED_TOKENS, TokenStep};

@@ -13,7 +13,7 @@ use model::{
 };
 
 use crate::{
-    AddressOwner, Kind, Refused,
+    AddressOwner, Kind, Refused, Reserved,
     index::Indexes,
     tables::{Outcome, Tables},
 };
@@ -213,6 +213,22 @@ impl State {
     /// How many wanted tasks of a service a node has.
     pub fn load_of_service(&self, service: ServiceId, node: NodeId) -> u32 {
         self.indexes.loads.of_service_on(service, node)
+    }
+
+    /// What the tasks on a node have reserved of it.
+    pub fn reserved_on(&self, node: NodeId) -> Reserved {
+        self.indexes.reservations.of(node)
+    }
+
+    /// The wanted tasks of a service that have setbacks behind them.
+    pub fn unlucky_tasks(&self, service: ServiceId) -> impl Iterator<Item = &Task> {
+        let (first, last) = (TaskId::from_bits(0), TaskId::from_bits(u128::MAX));
+        let keys = self
+            .indexes
+            .reservations
+            .unlucky
+            .range((service, first)..=(service, last));
+        keys.filter_map(|(_, task)| self.task(*task))
     }
 
     /// The ids of all services that have tasks, those of removed services too.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::{NameKind, Task, TaskStatus, Timestamp};
+use model::{NameKind, Setback, Task, TaskStatus, Timestamp};
 
 use crate::{
     WireError, pb,
@@ -38,6 +38,27 @@ impl TryFrom<pb::TaskStatus> for TaskStatus {
     }
 }
 
+impl From<Setback> for pb::Setback {
+    fn from(setback: Setback) -> Self {
+        Self {
+            node: setback.node.to_string(),
+            at: setback.at.0,
+            at_once: setback.at_once,
+        }
+    }
+}
+
+impl TryFrom<pb::Setback> for Setback {
+    type Error = WireError;
+    fn try_from(setback: pb::Setback) -> Result<Self, WireError> {
+        Ok(Self {
+            node: parse("node", &setback.node)?,
+            at: Timestamp(setback.at),
+            at_once: setback.at_once,
+        })
+    }
+}
+
 impl From<Task> for pb::Task {
     fn from(task: Task) -> Self {
         Self {
@@ -59,6 +80,7 @@ impl From<Task> for pb::Task {
             job_iteration: task.job_iteration,
             generic_resources: to_list(task.generic_resources),
             host_ports: to_list(task.host_ports),
+            setbacks: to_list(task.setbacks),
         }
     }
 }
@@ -86,6 +108,7 @@ impl TryFrom<pb::Task> for Task {
             job_iteration: task.job_iteration,
             generic_resources: list("generic_resources", task.generic_resources)?,
             host_ports: list("host_ports", task.host_ports)?,
+            setbacks: list("setbacks", task.setbacks)?,
         })
     }
 }

@@ -239,6 +239,14 @@ fn task(state: TaskState, node: Option<NodeId>) -> Task {
         job_iteration: node.map(|_| 2),
         generic_resources: vec!["gpu=2".parse().unwrap(), "gpu=uuid1".parse().unwrap()],
         host_ports: vec![published()],
+        setbacks: node
+            .map(|node| Setback {
+                node,
+                at: Timestamp(10),
+                at_once: true,
+            })
+            .into_iter()
+            .collect(),
     }
 }
 

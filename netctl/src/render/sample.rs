@@ -118,5 +118,6 @@ pub fn task(bits: u128, slot: u32, created: i64, state: TaskState, desired: Desi
         job_iteration: None,
         generic_resources: Vec::new(),
         host_ports: Vec::new(),
+        setbacks: Vec::new(),
     }
 }

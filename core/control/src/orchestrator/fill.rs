@@ -48,6 +48,10 @@ impl<'a> Maker<'a> {
             Next::At(start) => Some(start),
             Next::Now | Next::Wait | Next::Never => None,
         };
+        let before = draft.state().tasks_in_slot(task.service, slot);
+        if let Some(last) = before.max_by_key(|before| (before.created_at, before.id)) {
+            task.setbacks = restart::setbacks_after(last, task.spec_version, task.job_iteration);
+        }
         let blocked = predecessors(draft.state(), &task).next().is_some();
         if blocked || task.not_before.is_some() {
             task.desired = DesiredState::Ready;
@@ -77,6 +81,7 @@ impl<'a> Maker<'a> {
             job_iteration,
             generic_resources: Vec::new(),
             host_ports: Vec::new(),
+            setbacks: Vec::new(),
         }
     }
 }
@@ -146,6 +151,10 @@ pub(super) fn tend(draft: &mut Draft<'_>, maker: &Maker<'_>, slot: &SlotTasks<'_
     }
     if next == Next::Never {
         return Tended::Ended;
+    }
+    if let Some(err) = restart::words_of_backoff(policy, last) {
+        let (task, at) = (last.id, draft.now);
+        draft.decide(TaskOp::Explain { task, at, err });
     }
     maker.create(draft, slot.slot, last.pinned, next);
     Tended::Made

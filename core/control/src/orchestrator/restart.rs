@@ -2,10 +2,19 @@
 
 use std::time::Duration;
 
-use model::{RestartCondition, RestartPolicy, Task, TaskState, Timestamp};
+use model::{RestartCondition, RestartPolicy, Setback, Task, TaskState, Timestamp};
 
 /// How long a replacement waits for its predecessor to stop, as Swarm's old-task timeout.
 const PREDECESSOR_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A task that fails before this has hardly begun.
+const AT_ONCE: Duration = Duration::from_secs(10);
+/// So many failures at once, one after the other, are met with the policy's delay alone; each further one doubles it.
+const PATIENCE: usize = 5;
+/// What is doubled where the policy has no delay.
+const LEAST_BACKOFF: Duration = Duration::from_secs(1);
+/// The delay does not grow beyond this.
+const MOST_BACKOFF: Duration = Duration::from_secs(5 * 60);
 
 /// What the orchestrator does with an empty slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,11 +59,67 @@ pub(crate) fn after(policy: &RestartPolicy, spec_version: u64, tasks: &[&Task], 
     if last.not_before.is_some_and(|start| start > now) {
         return Next::Wait;
     }
-    if policy.delay.is_zero() {
+    let delay = delay(policy, crashes(last));
+    if delay.is_zero() {
         Next::Now
     } else {
-        Next::At(now + policy.delay)
+        Next::At(now + delay)
     }
+}
+
+/// The setbacks that a task remembers which comes after `last` and is made from this spec.
+pub(crate) fn setbacks_after(last: &Task, spec_version: u64, job_iteration: Option<u64>) -> Vec<Setback> {
+    if (last.spec_version, last.job_iteration) != (spec_version, job_iteration) {
+        return Vec::new();
+    }
+    let mut setbacks = last.setbacks.clone();
+    setbacks.extend(setback(last));
+    let surplus = setbacks.len().saturating_sub(Setback::KEPT);
+    setbacks.drain(..surplus);
+    setbacks
+}
+
+fn setback(task: &Task) -> Option<Setback> {
+    let failed = ended_by_itself(task) && task.status.state != TaskState::Complete;
+    let node = task.node.filter(|_| failed)?;
+    let began = task.not_before.unwrap_or(task.created_at).max(task.created_at);
+    Some(Setback {
+        node,
+        at: task.updated_at,
+        at_once: task.updated_at.since(began) < AT_ONCE,
+    })
+}
+
+/// How often in a row a slot's tasks have failed at once, `last` included.
+fn crashes(last: &Task) -> usize {
+    let setbacks = setbacks_after(last, last.spec_version, last.job_iteration);
+    let last_failed = setback(last).is_some();
+    let row = setbacks.iter().rev().take_while(|setback| setback.at_once);
+    if last_failed { row.count() } else { 0 }
+}
+
+fn delay(policy: &RestartPolicy, crashes: usize) -> Duration {
+    let Some(doublings) = crashes.checked_sub(PATIENCE).filter(|n| *n > 0) else {
+        return policy.delay;
+    };
+    let factor = 1u32.checked_shl(doublings as u32).unwrap_or(u32::MAX);
+    let grown = policy.delay.max(LEAST_BACKOFF).saturating_mul(factor);
+    grown.min(MOST_BACKOFF).max(policy.delay)
+}
+
+/// What is said of a task after which the slot waits longer than the policy asks for; `None`: it does not.
+pub(crate) fn words_of_backoff(policy: &RestartPolicy, last: &Task) -> Option<String> {
+    let crashes = crashes(last);
+    let delay = delay(policy, crashes);
+    let grown = delay > policy.delay && crashes > PATIENCE;
+    grown.then(|| {
+        let count = if crashes < Setback::KEPT { "" } else { "at least " };
+        let seconds = delay.as_secs();
+        format!(
+            "{} (crash loop: failed {count}{crashes} times in a row at once, next start in {seconds} s)",
+            last.status.err
+        )
+    })
 }
 
 /// Counted from the slot's history, within the window before `last` ended: a decision that does not change as time
@@ -135,6 +200,57 @@ mod tests {
         let next = |now| after(&RestartPolicy::default(), 1, &[&last], &last, Timestamp(now * SECOND));
         assert_eq!(next(101), Next::Wait);
         assert_eq!(next(105), Next::At(Timestamp(110 * SECOND)));
+    }
+
+    /// A task that failed one second after it was made, the last of so many in a row.
+    fn crashed(row: usize) -> Task {
+        let mut last = ended(1, TaskState::Failed, 101);
+        last.node = Some(model::NodeId::from_bits(1));
+        (last.created_at, last.updated_at) = (Timestamp(100 * SECOND), Timestamp(101 * SECOND));
+        for _ in 1..row {
+            let setbacks = setbacks_after(&last, 1, None);
+            last.setbacks = setbacks;
+        }
+        last
+    }
+
+    #[test]
+    fn what_fails_at_once_again_and_again_is_waited_for_longer_and_longer() {
+        let now = Timestamp(101 * SECOND);
+        let waits = |policy: &RestartPolicy, row| {
+            let last = crashed(row);
+            match after(policy, 1, &[&last], &last, now) {
+                Next::At(start) => start.since(now).as_secs(),
+                next => panic!("{next:?}"),
+            }
+        };
+        let five = policy(RestartCondition::Any, 0, 0);
+        let delays = [1, 5, 6, 7, 8, 11, 12, 40].map(|row| waits(&five, row));
+        assert_eq!(delays, [5, 5, 10, 20, 40, 300, 300, 300]);
+        let none = RestartPolicy {
+            delay: Duration::ZERO,
+            ..five
+        };
+        let fifth = crashed(5);
+        assert_eq!(after(&none, 1, &[&fifth], &fifth, now), Next::Now);
+        assert_eq!([6, 7, 40].map(|row| waits(&none, row)), [2, 4, 300]);
+        let slow = RestartPolicy {
+            delay: Duration::from_secs(900),
+            ..five
+        };
+        assert_eq!(waits(&slow, 40), 900);
+    }
+
+    #[test]
+    fn a_task_that_has_run_for_a_while_ends_the_row() {
+        let five = policy(RestartCondition::Any, 0, 0);
+        let mut last = crashed(9);
+        assert!(words_of_backoff(&five, &last).is_some_and(|words| words.ends_with("next start in 80 s)")));
+        last.updated_at = Timestamp(110 * SECOND);
+        assert_eq!(words_of_backoff(&five, &last), None);
+        assert_eq!(setbacks_after(&last, 1, None).len(), 9);
+        assert_eq!(setbacks_after(&last, 2, None), []);
+        assert_eq!(setbacks_after(&crashed(40), 1, None).len(), Setback::KEPT);
     }
 
     #[test]

@@ -3,7 +3,10 @@
 use model::{DesiredState, NodeId, NodeState, Service, ServiceId, Slot, Task};
 use store::View;
 
-use crate::dirty::Scope;
+use crate::{
+    dirty::Scope,
+    scheduler::{is_crowded_out, meets_constraints},
+};
 
 /// The tasks of one slot that are not to be forgotten, oldest first.
 pub(crate) struct SlotTasks<'a> {
@@ -64,14 +67,16 @@ impl<'a> SlotTasks<'a> {
     }
 }
 
-/// Whether a task cannot stay where it is: its node is down, being drained, or fails the service's constraints.
+/// Whether a task cannot stay where it is: its node is down, being drained, too small, or fails the service's
+/// constraints.
 pub(crate) fn is_misplaced(view: &View, service: &Service, task: &Task) -> bool {
     let Some(node) = task.node.and_then(|id| view.node(id)) else {
         return task.node.is_some();
     };
     node.status.state == NodeState::Down
         || node.spec.availability == model::Availability::Drain
-        || !crate::scheduler::meets_constraints(service, node)
+        || !meets_constraints(service, node)
+        || is_crowded_out(view, node, task)
 }
 
 /// Whether somebody can still report that the task has ended.

@@ -1,15 +1,39 @@
 //! What may run keeps what it has, over any history.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
-use model::{NetworkId, NodeId, TaskId};
+use model::{NetworkId, NodeId, RestartPolicy, Setback, TaskId, TaskState};
 use proptest::prelude::*;
 use store::{AddressOwner, View};
 
 use crate::{
     history::{NODES, act, steps},
-    testbed::Bed,
+    testbed::{Bed, SECOND, running, tasks, web},
 };
+
+/// What is kept of 100,000 tasks that have ended is what the history allows of each slot, and a few numbers in each task.
+#[test]
+fn what_has_ended_does_not_pile_up() {
+    let (mut bed, web) = web(10, 200, |spec| {
+        spec.restart = Some(RestartPolicy {
+            delay: Duration::ZERO,
+            ..RestartPolicy::default()
+        });
+    });
+    for round in 0..500 {
+        bed.now.0 += 20 * SECOND;
+        let up = tasks(&bed, web, |task| task.status.state == TaskState::Running);
+        assert_eq!(up.len(), 200, "round {round}");
+        up.iter().for_each(|task| bed.report(task.id, TaskState::Failed));
+        bed.settle_dirty();
+        assert!(bed.view().tasks().count() <= 200 * 6, "round {round}");
+        bed.agents();
+        bed.settle_dirty();
+    }
+    assert_eq!(bed.settle(), 0);
+    assert_eq!((running(&bed, web).len(), bed.view().tasks().count()), (200, 200 * 5));
+    assert!(bed.view().tasks().all(|task| task.setbacks.len() <= Setback::KEPT));
+}
 
 /// Tasks that may run on a node of the cluster, as far as anybody knows, with their addresses.
 fn may_run(view: &View) -> BTreeMap<TaskId, (NodeId, Vec<(NetworkId, std::net::IpAddr)>)> {

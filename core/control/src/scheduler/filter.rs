@@ -1,80 +1,122 @@
 //! Filters, in Swarm's order. Each that turns nodes away says so in Swarm's words: users and tests read them.
 
-use model::{Availability, Node, NodeState, Protocol, PublishMode, Service};
+use model::{Availability, Node, NodeState};
 use store::View;
 
-use super::{fits_platform, meets_constraints};
+use super::{fits_platform, generic, meets_constraints, needs::Needs};
 
 /// One reason to turn a node away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Filter {
     Ready,
+    Resources,
+    Plugins,
     Constraints,
     Platform,
     HostPorts,
+    MaxReplicas,
 }
 
 impl Filter {
-    const ALL: [Self; 4] = [Self::Ready, Self::Constraints, Self::Platform, Self::HostPorts];
+    const ALL: [Self; 7] = [
+        Self::Ready,
+        Self::Resources,
+        Self::Plugins,
+        Self::Constraints,
+        Self::Platform,
+        Self::HostPorts,
+        Self::MaxReplicas,
+    ];
 
-    fn admits(self, view: &View, service: &Service, node: &Node) -> bool {
+    fn admits(self, view: &View, needs: &Needs<'_>, node: &Node) -> bool {
+        let placement = &needs.service.spec.placement;
         match self {
             Self::Ready => {
                 let answers = node.description.as_ref().is_some_and(|d| d.engine_error.is_empty());
                 node.status.state == NodeState::Ready && answers && node.spec.availability == Availability::Active
             }
-            Self::Constraints => meets_constraints(service, node),
-            Self::Platform => fits_platform(&service.spec.placement.platforms, node),
-            Self::HostPorts => has_free_ports(view, service, node),
+            Self::Resources => has_resources(view, needs, node),
+            Self::Plugins => has_plugins(needs, node),
+            Self::Constraints => meets_constraints(needs.service, node),
+            Self::Platform => fits_platform(&placement.platforms, node),
+            Self::HostPorts => has_free_ports(view, needs, node),
+            Self::MaxReplicas => {
+                let limit = placement.max_replicas;
+                limit == 0 || view.load_of_service(needs.service.id, node.id) < limit
+            }
         }
     }
 
     fn explain(self, nodes: usize) -> String {
-        match (self, nodes) {
-            (Self::Ready, 1) => "1 node not available for new tasks".to_owned(),
-            (Self::Ready, _) => format!("{nodes} nodes not available for new tasks"),
-            (Self::Constraints, 1) => "scheduling constraints not satisfied on 1 node".to_owned(),
-            (Self::Constraints, _) => format!("scheduling constraints not satisfied on {nodes} nodes"),
-            (Self::Platform, 1) => "unsupported platform on 1 node".to_owned(),
-            (Self::Platform, _) => format!("unsupported platform on {nodes} nodes"),
-            (Self::HostPorts, 1) => "host-mode port already in use on 1 node".to_owned(),
-            (Self::HostPorts, _) => format!("host-mode port already in use on {nodes} nodes"),
+        let nodes = match nodes {
+            1 => "1 node".to_owned(),
+            _ => format!("{nodes} nodes"),
+        };
+        match self {
+            Self::Ready => format!("{nodes} not available for new tasks"),
+            Self::Resources => format!("insufficient resources on {nodes}"),
+            Self::Plugins => format!("missing plugin on {nodes}"),
+            Self::Constraints => format!("scheduling constraints not satisfied on {nodes}"),
+            Self::Platform => format!("unsupported platform on {nodes}"),
+            Self::HostPorts => format!("host-mode port already in use on {nodes}"),
+            // Swarm does not count these.
+            Self::MaxReplicas => "max replicas per node limit exceed".to_owned(),
         }
     }
 }
 
-fn host_ports(service: &Service) -> impl Iterator<Item = (u16, Protocol)> {
-    let host = service.ports.iter().filter(|port| port.mode == PublishMode::Host);
-    host.map(|port| (port.published, port.protocol))
+/// Enough is left beside what the tasks on the node have reserved.
+fn has_resources(view: &View, needs: &Needs<'_>, node: &Node) -> bool {
+    let wish = needs.reservations;
+    if wish.nano_cpus == 0 && wish.memory_bytes == 0 && wish.generic.is_empty() {
+        return true;
+    }
+    let Some(machine) = &node.description else { return false };
+    let reserved = view.reserved_on(node.id);
+    let left = |all: i64, reserved: i64, wish: i64| wish == 0 || all.saturating_sub(reserved) >= wish;
+    left(machine.nano_cpus, reserved.nano_cpus, wish.nano_cpus)
+        && left(machine.memory_bytes, reserved.memory_bytes, wish.memory_bytes)
+        && generic::claim(view, &wish.generic, node).is_some()
 }
 
-/// Neither the host nor a task on the node that has not ended holds a port that `service` publishes in host mode.
-fn has_free_ports(view: &View, service: &Service, node: &Node) -> bool {
-    host_ports(service).all(|port| {
+/// A node that does not say which drivers it has is taken at its word that it has all.
+fn has_plugins(needs: &Needs<'_>, node: &Node) -> bool {
+    let known = node
+        .description
+        .iter()
+        .map(|d| &d.plugins)
+        .find(|plugins| !plugins.is_empty());
+    known.is_none_or(|known| needs.plugins.iter().all(|plugin| known.contains(plugin)))
+}
+
+/// Neither the host nor a task on the node that has not ended holds a port that is to be published there.
+fn has_free_ports(view: &View, needs: &Needs<'_>, node: &Node) -> bool {
+    let mut ports = needs.host_ports.iter().map(|port| (port.published, port.protocol));
+    ports.all(|port| {
         let held = node.description.iter().flat_map(|d| &d.held_ports);
         let by_host = held.into_iter().any(|held| (held.port, held.protocol) == port);
-        let publishes = |other: &Service| host_ports(other).any(|theirs| theirs == port);
         let by_task = view
             .tasks_on_node(node.id)
             .filter(|task| !task.status.state.is_terminal())
-            .any(|task| view.service(task.service).is_some_and(publishes));
+            .flat_map(|task| &task.host_ports)
+            .any(|theirs| (theirs.published, theirs.protocol) == port);
         !by_host && !by_task
     })
 }
 
-/// Whether a node may take a task of `service`.
-pub(super) fn admits(view: &View, service: &Service, node: &Node) -> bool {
-    Filter::ALL.iter().all(|filter| filter.admits(view, service, node))
+/// Whether a node may take a task.
+pub(super) fn admits(view: &View, needs: &Needs<'_>, node: &Node) -> bool {
+    Filter::ALL.iter().all(|filter| filter.admits(view, needs, node))
 }
 
 /// Why none of `nodes` may: "no suitable node (...)", the filter that turns away most nodes first. Each node counts
 /// against the first filter that turns it away.
-pub(super) fn explain<'a>(view: &View, service: &Service, nodes: impl Iterator<Item = &'a Node>) -> String {
+pub(super) fn explain<'a>(view: &View, needs: &Needs<'_>, nodes: impl Iterator<Item = &'a Node>) -> String {
     let mut turned_away = Filter::ALL.map(|filter| (filter, 0));
     for node in nodes {
         let first = turned_away
             .iter_mut()
-            .find(|(filter, _)| !filter.admits(view, service, node));
+            .find(|(filter, _)| !filter.admits(view, needs, node));
         if let Some((_, count)) = first {
             *count += 1;
         }

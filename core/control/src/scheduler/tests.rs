@@ -1,5 +1,8 @@
 //! Where tasks are placed, and what those say that are not: whole passes over a small cluster.
 
+mod fit;
+mod prefer;
+
 use model::{Mode, NodeId, NodeState, ServiceId, ServiceSpec, TaskState};
 use store::Command;
 

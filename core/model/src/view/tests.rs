@@ -33,6 +33,7 @@ fn task(id: u128, version: u64) -> Task {
         job_iteration: None,
         generic_resources: Vec::new(),
         host_ports: Vec::new(),
+        setbacks: Vec::new(),
     }
 }
 

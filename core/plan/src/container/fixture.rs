@@ -72,5 +72,6 @@ pub fn task(number: u128) -> Task {
         job_iteration: None,
         generic_resources: Vec::new(),
         host_ports: Vec::new(),
+        setbacks: Vec::new(),
     }
 }

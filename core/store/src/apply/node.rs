@@ -70,6 +70,8 @@ impl State {
                     engine_labels: before.engine_labels,
                     nano_cpus: before.nano_cpus,
                     memory_bytes: before.memory_bytes,
+                    generic_resources: before.generic_resources,
+                    plugins: before.plugins,
                     ..description
                 };
             }

@@ -15,7 +15,13 @@ impl State {
                 task.status.err = String::new();
                 self.write_state(index, at, task, TaskState::Pending, "pending task scheduling", events)
             }
-            TaskOp::Assign { task, at, node } => {
+            TaskOp::Assign {
+                task,
+                at,
+                node,
+                generic_resources,
+                host_ports,
+            } => {
                 let mut task = self.task_before(task, TaskState::Pending, TaskState::Assigned)?;
                 if self.node(node).is_none() {
                     return Err(Refused::NotFound {
@@ -24,6 +30,8 @@ impl State {
                     });
                 }
                 task.node = Some(node);
+                task.generic_resources = generic_resources;
+                task.host_ports = host_ports;
                 task.status.err = String::new();
                 let message = "scheduler assigned task to node";
                 self.write_state(index, at, task, TaskState::Assigned, message, events)

@@ -36,6 +36,7 @@ impl Indexes {
             self.tasks_of_service.remove(&(service, slot, id));
         }
         self.relink_place(old, new);
+        self.reservations.relink(old, new);
         if waits(old) != waits(new) {
             let waiting = &mut self.tasks_waiting;
             if waits(new) {

@@ -1,6 +1,6 @@
 //! Whole passes over a small cluster with a global service.
 
-use model::{Availability, Mode, Node, NodeId, NodeState, RestartCondition, RestartPolicy, ServiceId, Task, TaskState};
+use model::{Availability, Mode, NodeId, NodeState, RestartCondition, RestartPolicy, ServiceId, Task, TaskState};
 use store::{Command, Refused};
 
 use crate::testbed::{Bed, SECOND, node, tasks, web};
@@ -9,17 +9,8 @@ fn global(nodes: u128) -> (Bed, ServiceId) {
     web(nodes, 0, |spec| spec.mode = Mode::Global)
 }
 
-fn change(bed: &mut Bed, id: u128, change: impl FnOnce(&mut model::NodeSpec)) {
-    let Node {
-        id, version, mut spec, ..
-    } = bed.view().node(NodeId::from_bits(id)).unwrap().clone();
-    change(&mut spec);
-    let at = bed.now;
-    bed.apply(Command::UpdateNodeSpec { id, version, at, spec }).unwrap();
-}
-
 fn label(bed: &mut Bed, id: u128, label: &str) {
-    change(bed, id, |spec| drop(spec.labels.insert("disk".into(), label.into())));
+    bed.node_spec(id, |spec| drop(spec.labels.insert("disk".into(), label.into())));
 }
 
 #[test]
@@ -43,8 +34,8 @@ fn what_ends_with_its_node_is_not_placed_elsewhere_and_begins_again_with_it() {
         let away = |bed: &mut Bed, away: bool| match (leave, away) {
             (true, true) => bed.node_status(2, NodeState::Down),
             (true, false) => bed.node_status(2, NodeState::Ready),
-            (false, true) => change(bed, 2, |spec| spec.availability = Availability::Drain),
-            (false, false) => change(bed, 2, |spec| spec.availability = Availability::Active),
+            (false, true) => bed.node_spec(2, |spec| spec.availability = Availability::Drain),
+            (false, false) => bed.node_spec(2, |spec| spec.availability = Availability::Active),
         };
         away(&mut bed, true);
         bed.settle_dirty();
@@ -121,7 +112,7 @@ fn each_node_has_its_own_attempts() {
 #[test]
 fn a_paused_node_keeps_its_task_and_a_new_one_waits_for_it() {
     let (mut bed, web) = global(2);
-    change(&mut bed, 2, |spec| spec.availability = Availability::Pause);
+    bed.node_spec(2, |spec| spec.availability = Availability::Pause);
     bed.converge();
     assert_eq!(bed.live(web).len(), 2);
     let on_2 = tasks(&bed, web, Task::is_live)[1].id;
@@ -133,7 +124,7 @@ fn a_paused_node_keeps_its_task_and_a_new_one_waits_for_it() {
         waits[0].status.err,
         "no suitable node (1 node not available for new tasks)"
     );
-    change(&mut bed, 2, |spec| spec.availability = Availability::Active);
+    bed.node_spec(2, |spec| spec.availability = Availability::Active);
     bed.settle_dirty();
     assert!(
         tasks(&bed, web, Task::is_live)
