@@ -29,6 +29,8 @@ impl<F: FnMut() -> u128> Ids for F {
 pub(crate) struct Draft<'a> {
     base: &'a View,
     scratch: State,
+    /// Changes of services, in order.
+    services: Vec<Command>,
     /// Changes of tasks that were there before, in order.
     ops: Vec<TaskOp>,
     /// Tasks made in this pass, in order; they are in `scratch` as they have become since.
@@ -44,6 +46,7 @@ impl<'a> Draft<'a> {
         Self {
             base,
             scratch: base.clone(),
+            services: Vec::new(),
             ops: Vec::new(),
             made: Vec::new(),
             is_made: BTreeSet::new(),
@@ -86,6 +89,15 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// Decides a change of a service; the base shows it as it was. What is refused is left out, as with tasks.
+    pub fn decide_service(&mut self, command: Command) {
+        let outcome = self.scratch.apply_draft(command.clone());
+        debug_assert!(outcome.is_ok(), "{command:?}: {outcome:?}");
+        if outcome.is_ok() {
+            self.services.push(command);
+        }
+    }
+
     fn carry_out(&mut self, op: TaskOp) -> bool {
         let task = op.task();
         let outcome = self.scratch.apply_op(op);
@@ -99,7 +111,7 @@ impl<'a> Draft<'a> {
         let scratch = &self.scratch;
         let made = self.made.iter().filter_map(|id| scratch.task(*id));
         let made = made.map(|task| TaskOp::Create(Box::new(task.clone())));
-        let mut commands = Vec::new();
+        let mut commands = self.services;
         let (mut entry, mut weight) = (Vec::new(), 0);
         for op in self.ops.into_iter().chain(made) {
             weight += weigh(&op);

@@ -6,6 +6,7 @@ mod job;
 mod replicated;
 mod restart;
 mod scale;
+mod schedule;
 mod slot;
 mod update;
 
@@ -15,12 +16,16 @@ use store::{TaskOp, View};
 use crate::{dirty::Scope, draft::Draft};
 
 pub(crate) use global::takes;
+pub(crate) use schedule::due;
 pub(crate) use slot::{SlotTasks, tasks_of};
 
 /// Brings the tasks of one service in line with its spec, as far as `scope` goes. The tasks of a removed service are
 /// doomed by its removal.
 pub(crate) fn reconcile(draft: &mut Draft<'_>, id: ServiceId, scope: &Scope) {
     if let Some(service) = draft.base().service(id) {
+        if schedule::begin(draft, service) {
+            return;
+        }
         match service.spec.mode {
             Mode::Replicated { replicas } => replicated::reconcile(draft, service, replicas, scope),
             Mode::Global => global::reconcile(draft, service, scope),

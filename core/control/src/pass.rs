@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{ServiceId, TaskId, Timestamp};
+use model::{Service, ServiceId, TaskId, Timestamp};
 use store::{Command, View};
 
 use crate::{
@@ -18,7 +18,8 @@ use crate::{
 /// between they may be refused, and the next pass decides anew. Propose the next pass's commands only after these have
 /// been applied.
 pub fn pass(view: &View, dirty: &Dirty, now: Timestamp, ids: &mut dyn Ids) -> Vec<Command> {
-    let scopes = dirty.scopes(view);
+    let mut scopes = dirty.scopes(view);
+    scopes.extend(jobs_due(view, now).map(|service| (service, Scope::Whole)));
     let mut draft = Draft::new(view, now, ids);
     for (service, scope) in &scopes {
         orchestrator::reconcile(&mut draft, *service, scope);
@@ -36,6 +37,12 @@ pub fn pass(view: &View, dirty: &Dirty, now: Timestamp, ids: &mut dyn Ids) -> Ve
     let mut commands = draft.finish();
     commands.extend(rotation::finish(view));
     commands
+}
+
+/// The jobs whose next run is to begin, which no event tells.
+fn jobs_due(view: &View, now: Timestamp) -> impl Iterator<Item = ServiceId> {
+    let due = move |service: &&Service| orchestrator::due(service).is_some_and(|due| due <= now);
+    view.services_scheduled().filter(due).map(|service| service.id)
 }
 
 /// The tasks without a node that are to be looked at, by service, in the order of their slots.
@@ -61,10 +68,11 @@ fn waiting(draft: &Draft<'_>, dirty: &Dirty, scopes: &BTreeMap<ServiceId, Scope>
 }
 
 /// When a pass has something to do although no event has come: the next end of a restart delay or of the wait for a
-/// predecessor, if there is one. Never before `now`.
+/// predecessor, or the time of a job's next run, if there is one. Never before `now`.
 pub fn next_deadline(view: &View, now: Timestamp) -> Option<Timestamp> {
     let deadlines = view
         .tasks_waiting()
         .filter_map(|task| orchestrator::deadline(view, task));
-    deadlines.min().map(|at| at.max(now))
+    let runs = view.services_scheduled().filter_map(orchestrator::due);
+    deadlines.chain(runs).min().map(|at| at.max(now))
 }

@@ -82,6 +82,10 @@ pub enum Invalid {
     JobUpdate(&'static str),
     #[error("a job publishes no ports through the ingress mesh in mode \"{0}\": publish with mode=host")]
     JobPublish(&'static str),
+    #[error("invalid schedule \"{text}\": {why}; use MINUTE HOUR DAY MONTH WEEKDAY as in crontab(5), as \"0 3 * * *\"")]
+    Schedule { text: String, why: String },
+    #[error("a schedule is for jobs: it does not fit mode \"{0}\", use --mode replicated-job or global-job")]
+    ScheduleWithoutJob(&'static str),
     #[error("a rollback cannot roll back: its failure action is \"pause\" or \"continue\"")]
     RollbackOfRollback,
     #[error("invalid {what} \"{text}\": {way}")]

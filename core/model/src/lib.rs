@@ -28,10 +28,11 @@ pub use node::{Availability, HeldPort, Node, NodeDescription, NodeSpec, NodeStat
 pub use payload::{Payload, PayloadBytes, PayloadKind, PayloadRef, PayloadSpec};
 pub use service::{
     Constraint, ConstraintKey, ContainerSpec, DYNAMIC_PORT_FIRST, DYNAMIC_PORT_LAST, Device, DnsConfig, Driver,
-    EndpointMode, FailureAction, GenericResource, HealthCheck, HealthTest, JobStatus, Limits, Mode, Mount, MountKind,
-    NetworkAttachment, Placement, Platform, PortSpec, PreviousSpec, Probe, ProbeTarget, Propagation, Protocol,
-    PublishMode, PublishedPort, PullPolicy, Ratio, Reservations, Resources, RestartCondition, RestartPolicy, Service,
-    ServiceSpec, SpreadOver, Ulimit, Ulimits, UpdateOrder, UpdatePolicy, UpdateState, UpdateStatus, VirtualIp,
+    EndpointMode, FailureAction, GenericResource, HealthCheck, HealthTest, JobRun, JobStatus, Limits, Mode, Mount,
+    MountKind, NetworkAttachment, Overlap, Placement, Platform, PortSpec, PreviousSpec, Probe, ProbeTarget,
+    Propagation, Protocol, PublishMode, PublishedPort, PullPolicy, Ratio, Reservations, Resources, RestartCondition,
+    RestartPolicy, RunOutcome, Schedule, Service, ServiceSpec, SpreadOver, Ulimit, Ulimits, UpdateOrder, UpdatePolicy,
+    UpdateState, UpdateStatus, VirtualIp,
 };
 pub use task::{DesiredState, Setback, Slot, Task, TaskState, TaskStatus};
 pub use time::Timestamp;

@@ -4,6 +4,7 @@
 //! state before is a clone away. Also called by `control` on a scratch clone, so that deciders see their own commands.
 
 mod cluster;
+mod job;
 mod member;
 mod network;
 mod node;
@@ -85,6 +86,12 @@ impl State {
             Command::CreateService(new) => self.create_service(index, *new, events),
             Command::UpdateService(change) => self.update_service(index, *change, events),
             Command::RemoveService { id, at } => self.remove_service(index, id, at, events),
+            Command::JobRun {
+                id,
+                iteration,
+                at,
+                step,
+            } => self.job_run(index, (id, iteration), at, step, events),
             Command::UpsertNode(node) => self.upsert_node(index, *node, events),
             Command::DescribeNode {
                 id,

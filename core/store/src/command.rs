@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use model::{
     Attachment, Availability, Cluster, ClusterSettings, DesiredState, GenericResource, NetworkId, NetworkSpec, Node,
-    NodeDescription, NodeId, NodeSpec, NodeState, NodeTrust, PublishedPort, RequestId, RootRotation, ServiceId,
-    ServiceSpec, Task, TaskId, TaskStatus, Timestamp, VirtualIp, Vni,
+    NodeDescription, NodeId, NodeSpec, NodeState, NodeTrust, PublishedPort, RequestId, RootRotation, RunOutcome,
+    ServiceId, ServiceSpec, Task, TaskId, TaskStatus, Timestamp, VirtualIp, Vni,
 };
 
 use crate::TokenStep;
@@ -150,10 +150,30 @@ pub enum Command {
         /// Also if it is not down.
         force: bool,
     },
+    /// A run of a job begins by its schedule, or ends.
+    JobRun {
+        /// Whose.
+        id: ServiceId,
+        /// Its number.
+        iteration: u64,
+        /// When.
+        at: Timestamp,
+        /// Which of both.
+        step: RunStep,
+    },
     /// Changes of tasks, in order.
     Tasks(Vec<TaskOp>),
     /// All of them in order, or none.
     Batch(Vec<Command>),
+}
+
+/// What happens to a run of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RunStep {
+    /// It is the next one, and begins.
+    Begin,
+    /// It is the present one, and is over.
+    End(RunOutcome),
 }
 
 /// One step of a node into or out of raft.

@@ -35,6 +35,8 @@ pub(crate) type PortKey = (u16, Protocol, PublishMode, ServiceId);
 pub(crate) struct Indexes {
     pub managers: OrdSet<NodeId>,
     pub service_names: OrdMap<Name, ServiceId>,
+    /// Jobs that run by a schedule.
+    pub scheduled: OrdSet<ServiceId>,
     pub network_names: OrdMap<Name, NetworkId>,
     pub vnis: OrdMap<Vni, NetworkId>,
     pub ports: OrdSet<PortKey>,
@@ -111,6 +113,9 @@ impl Indexes {
 
     pub fn link_service(&mut self, service: &model::Service) {
         self.service_names.insert(service.spec.name.clone(), service.id);
+        if service.spec.schedule.is_some() {
+            self.scheduled.insert(service.id);
+        }
         for port in &service.ports {
             self.ports
                 .insert((port.published, port.protocol, port.mode, service.id));
@@ -122,6 +127,7 @@ impl Indexes {
 
     pub fn unlink_service(&mut self, service: &model::Service) {
         self.service_names.remove(&service.spec.name);
+        self.scheduled.remove(&service.id);
         for port in &service.ports {
             self.ports
                 .remove(&(port.published, port.protocol, port.mode, service.id));

@@ -94,6 +94,8 @@ pub enum Refused {
     Renamed { from: String, to: String },
     #[error("service mode change is not allowed: {service} stays {mode}; remove it and create it in the other mode")]
     ModeChanged { service: String, mode: String },
+    #[error("job {service} has no run {iteration} that could begin or end now")]
+    NoSuchRun { service: String, iteration: u64 },
     #[error("port '{port}' is already in use by service '{name}' ({id}) as {}", used_as(*mode))]
     PortTaken {
         port: u16,

@@ -11,6 +11,7 @@ mod delta;
 mod error;
 mod files;
 mod health;
+mod job;
 mod network;
 mod node;
 mod resources;

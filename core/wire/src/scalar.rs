@@ -122,6 +122,8 @@ choices! {
     FailureAction { Pause, Continue, Rollback }
     UpdateOrder { StopFirst, StartFirst }
     UpdateState { Updating, Paused, Completed, RollbackStarted, RollbackPaused, RollbackCompleted }
+    Overlap { Skip, Queue, Replace }
+    RunOutcome { Completed, Failed, Replaced }
     PullPolicy { Missing, Always, Never }
     Propagation { Private, Rprivate, Shared, Rshared, Slave, Rslave }
     TaskState {

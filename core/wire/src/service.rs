@@ -168,6 +168,7 @@ impl From<ServiceSpec> for pb::ServiceSpec {
             update: spec.update.map(Into::into),
             rollback: spec.rollback.map(Into::into),
             force_update: spec.force_update,
+            schedule: spec.schedule.map(Into::into),
         }
     }
 }
@@ -202,6 +203,7 @@ impl TryFrom<pb::ServiceSpec> for ServiceSpec {
             networks: list("networks", spec.networks)?,
             endpoint_mode: choice::<pb::EndpointMode, _>("endpoint_mode", spec.endpoint_mode)?,
             ports: list("ports", spec.ports)?,
+            schedule: optional("schedule", spec.schedule)?,
         };
         spec.validate().map_err(|reason| WireError::new("", reason))?;
         Ok(spec)

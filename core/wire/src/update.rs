@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::{JobStatus, PreviousSpec, Ratio, Timestamp, UpdatePolicy, UpdateStatus};
+use model::{PreviousSpec, Ratio, Timestamp, UpdatePolicy, UpdateStatus};
 
 use crate::{
     WireError, pb,
@@ -75,25 +75,6 @@ impl TryFrom<pb::PreviousSpec> for PreviousSpec {
         Ok(Self {
             spec: message("spec", previous.spec)?,
             spec_version: previous.spec_version,
-        })
-    }
-}
-
-impl From<JobStatus> for pb::JobStatus {
-    fn from(status: JobStatus) -> Self {
-        Self {
-            iteration: status.iteration,
-            last_execution: status.last_execution.0,
-        }
-    }
-}
-
-impl TryFrom<pb::JobStatus> for JobStatus {
-    type Error = WireError;
-    fn try_from(status: pb::JobStatus) -> Result<Self, WireError> {
-        Ok(Self {
-            iteration: status.iteration,
-            last_execution: Timestamp(status.last_execution),
         })
     }
 }

@@ -203,6 +203,12 @@ fn service() -> Service {
         job_status: Some(JobStatus {
             iteration: 2,
             last_execution: Timestamp(9),
+            runs: vec![JobRun {
+                iteration: 1,
+                began_at: Timestamp(7),
+                ended_at: Timestamp(8),
+                outcome: RunOutcome::Failed,
+            }],
         }),
     }
 }
@@ -347,6 +353,11 @@ fn services_survive() {
 
 #[test]
 fn every_mode_survives() {
+    survives::<_, pb::Schedule>(Schedule {
+        zone: "Europe/Berlin".to_owned(),
+        overlap: Overlap::Replace,
+        ..Schedule::of("0 3 * * *")
+    });
     let modes = [
         Mode::Global,
         Mode::GlobalJob,

@@ -1,7 +1,8 @@
 //! Jobs: tasks that are to end. Each run (iteration) begins with empty slots, and a slot in which a task has ended well
-//! is done. A slot whose attempts are used up stays empty, and the job does not come to its end.
+//! is done. A slot whose attempts are used up stays empty; when nothing is left to do, the run has ended.
 
-use model::{DesiredState, Service, TaskState};
+use model::{DesiredState, RunOutcome, Service, TaskState};
+use store::{Command, RunStep};
 
 use super::{
     SlotTasks,
@@ -16,38 +17,82 @@ use crate::{dirty::Scope, draft::Draft};
 
 /// So many slots, not more than `max_concurrent` of them at work (0: all).
 pub(super) fn replicated(draft: &mut Draft<'_>, service: &Service, max_concurrent: u32, total: u32) {
+    if !has_begun(service) {
+        return;
+    }
     let maker = Maker::of(service);
     let mut slots = slots_of_run(draft, service);
-    let used = slots.len();
     let numbers = scale::missing(&slots, total as usize);
     slots.retain(|slot| !is_done(slot));
-    let at_work = tend(draft, &maker, &slots);
+    let tended = tend(draft, &maker, &slots);
     let limit = match max_concurrent {
         0 => total as usize,
         limit => limit as usize,
     };
-    let room = limit.saturating_sub(at_work).min((total as usize).saturating_sub(used));
+    let room = limit.saturating_sub(tended.at_work);
+    let all_begun = numbers.is_empty();
     for slot in numbers.into_iter().take(room) {
         maker.create(draft, slot, None, Next::Now);
     }
+    end(draft, service, &tended, all_begun);
     fill::start_waiting(draft, &slots);
 }
 
 /// One slot for each node that fits.
 pub(super) fn global(draft: &mut Draft<'_>, service: &Service) {
+    if !has_begun(service) {
+        return;
+    }
     let maker = Maker::of(service);
     let mut slots = slots_of_run(draft, service);
-    global::join(draft, &maker, &slots);
+    let joined = global::join(draft, &maker, &slots);
     slots.retain(|slot| !is_done(slot));
     global::leave(draft, service, &mut slots);
-    tend(draft, &maker, &slots);
+    let tended = tend(draft, &maker, &slots);
+    end(draft, service, &tended, joined.is_empty());
     fill::start_waiting(draft, &slots);
 }
 
-/// Tends slots that are not done; how many are at work.
-fn tend(draft: &mut Draft<'_>, maker: &Maker<'_>, slots: &[SlotTasks<'_>]) -> usize {
+/// With a schedule the first run has to come first.
+fn has_begun(service: &Service) -> bool {
+    let run = service.job_status.as_ref().map_or(0, |job| job.iteration);
+    service.spec.schedule.is_none() || run > 0
+}
+
+/// How the slots are that are not done.
+struct Open {
+    /// Those with a task, or to get one.
+    at_work: usize,
+    /// Those that are given up.
+    failed: usize,
+}
+
+fn tend(draft: &mut Draft<'_>, maker: &Maker<'_>, slots: &[SlotTasks<'_>]) -> Open {
     let tended = slots.iter().map(|slot| fill::tend(draft, maker, slot));
-    tended.filter(|tended| *tended != Tended::Ended).count()
+    let failed = tended.filter(|tended| *tended == Tended::Ended).count();
+    Open {
+        at_work: slots.len() - failed,
+        failed,
+    }
+}
+
+/// Notes that the present run has ended, if nothing is left to do.
+fn end(draft: &mut Draft<'_>, service: &Service, open: &Open, all_begun: bool) {
+    let present = service.job_status.as_ref().filter(|job| !job.is_over());
+    let (Some(job), 0, true) = (present, open.at_work, all_begun) else {
+        return;
+    };
+    let outcome = if open.failed == 0 {
+        RunOutcome::Completed
+    } else {
+        RunOutcome::Failed
+    };
+    draft.decide_service(Command::JobRun {
+        id: service.id,
+        iteration: job.iteration,
+        at: draft.now,
+        step: RunStep::End(outcome),
+    });
 }
 
 /// The slots of the present run. The tasks of those before are to end and be forgotten.

@@ -3,12 +3,14 @@
 mod constraint;
 mod container;
 mod health;
+mod job;
 mod mode;
 mod mount;
 mod placement;
 mod port;
 mod resources;
 mod restart;
+mod schedule;
 mod update;
 
 use std::{collections::BTreeMap, net::IpAddr};
@@ -19,12 +21,14 @@ pub use self::{
     constraint::{Constraint, ConstraintKey},
     container::{ContainerSpec, Device, DnsConfig, PullPolicy},
     health::{HealthCheck, HealthTest, Probe, ProbeTarget},
+    job::{JobRun, JobStatus, RunOutcome},
     mode::Mode,
     mount::{Driver, Mount, MountKind, Propagation},
     placement::{Placement, Platform, SpreadOver},
     port::{DYNAMIC_PORT_FIRST, DYNAMIC_PORT_LAST, PortSpec, Protocol, PublishMode, PublishedPort},
     resources::{GenericResource, Limits, Reservations, Resources, Ulimit, Ulimits},
     restart::{RestartCondition, RestartPolicy},
+    schedule::{Overlap, Schedule},
     update::{FailureAction, Ratio, UpdateOrder, UpdatePolicy, UpdateState, UpdateStatus},
 };
 use crate::{Invalid, Name, NetworkId, ServiceId, Timestamp};
@@ -74,6 +78,9 @@ pub struct ServiceSpec {
     pub endpoint_mode: EndpointMode,
     /// Ports to publish.
     pub ports: Vec<PortSpec>,
+    /// When a job runs; `None`: as soon as it is made or changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedule>,
 }
 
 impl ServiceSpec {
@@ -92,6 +99,7 @@ impl ServiceSpec {
             networks: Vec::new(),
             endpoint_mode: EndpointMode::Vip,
             ports: Vec::new(),
+            schedule: None,
         }
     }
 
@@ -126,10 +134,14 @@ impl ServiceSpec {
         {
             return Err(Invalid::RollbackOfRollback);
         }
-        if !self.mode.is_job() {
-            return Ok(());
-        }
         let word = self.mode.word();
+        if !self.mode.is_job() {
+            return match self.schedule {
+                Some(_) => Err(Invalid::ScheduleWithoutJob(word)),
+                None => Ok(()),
+            };
+        }
+        self.schedule.as_ref().map_or(Ok(()), Schedule::validate)?;
         if self
             .restart
             .is_some_and(|policy| policy.condition == RestartCondition::Any)
@@ -202,7 +214,7 @@ pub struct Service {
     /// How far the latest update is; `None` before the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub update_status: Option<UpdateStatus>,
-    /// Which run of a job its tasks belong to; `None` for what is no job.
+    /// The runs of a job; `None` for what is no job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job_status: Option<JobStatus>,
 }
@@ -214,26 +226,6 @@ pub struct PreviousSpec {
     pub spec: ServiceSpec,
     /// Number of what tasks were made from.
     pub spec_version: u64,
-}
-
-/// The runs of a job: each change of its spec, and each begin by schedule, is another one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct JobStatus {
-    /// Counts the runs, from 0.
-    pub iteration: u64,
-    /// When this one began.
-    pub last_execution: Timestamp,
-}
-
-impl JobStatus {
-    /// The run after this one, begun at `at`.
-    #[must_use]
-    pub fn next(self, at: Timestamp) -> Self {
-        Self {
-            iteration: self.iteration + 1,
-            last_execution: at,
-        }
-    }
 }
 
 #[cfg(test)]

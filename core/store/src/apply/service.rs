@@ -7,6 +7,7 @@ use model::{
     VirtualIp,
 };
 
+use super::job::has_run;
 use crate::{AddressOwner, Event, Kind, NewService, Refused, ServiceChange, State};
 
 /// Whether tasks made from `old` do not fit `new` any more. Replicas, constraints, restart policy and ports of the mesh
@@ -14,6 +15,16 @@ use crate::{AddressOwner, Event, Kind, NewService, Refused, ServiceChange, State
 /// there may have) do not.
 fn needs_new_tasks(old: &ServiceSpec, new: &ServiceSpec) -> bool {
     old.container != new.container || old.networks != new.networks || !host_ports(old).eq(host_ports(new))
+}
+
+/// The runs of a job with a new spec, which is another run unless a schedule says when that is.
+fn changed_job(old: &Service, change: &ServiceChange) -> Option<JobStatus> {
+    let mut job = old.job_status.clone()?;
+    let waits = change.spec.schedule.is_some() && old.spec.force_update == change.spec.force_update;
+    if old.spec != change.spec && !waits {
+        job.begin(change.at, has_run(old));
+    }
+    Some(job)
 }
 
 fn host_ports(spec: &ServiceSpec) -> impl Iterator<Item = &PortSpec> {
@@ -41,10 +52,7 @@ impl State {
         }
         self.check_service(new.id, &new.spec, &new.vips, &new.ports)?;
         events.push(Event::Service(new.id));
-        let job_status = new.spec.mode.is_job().then_some(JobStatus {
-            iteration: 0,
-            last_execution: new.at,
-        });
+        let job_status = new.spec.mode.is_job().then(|| JobStatus::starting(new.at));
         self.put_service(Service {
             id: new.id,
             version: index,
@@ -95,8 +103,7 @@ impl State {
             });
         }
         self.check_service(change.id, &change.spec, &change.vips, &change.ports)?;
-        let again = old.spec != change.spec;
-        let job_status = old.job_status.map(|job| if again { job.next(change.at) } else { job });
+        let job_status = changed_job(&old, &change);
         let changed = needs_new_tasks(&old.spec, &change.spec);
         events.push(Event::Service(change.id));
         self.put_service(Service {

@@ -88,7 +88,10 @@ fn a_changed_spec_is_another_run_and_the_tasks_of_the_last_one_go() {
     end(&mut bed, job, TaskState::Complete);
     bed.converge();
     bed.update(job, |spec| spec.force_update += 1);
-    assert_eq!(bed.view().service(job).unwrap().job_status.unwrap().iteration, 1);
+    assert_eq!(
+        bed.view().service(job).unwrap().job_status.as_ref().unwrap().iteration,
+        1
+    );
     bed.settle_dirty();
     let all = tasks(&bed, job, |_| true);
     let runs: Vec<_> = all.iter().map(|t| (t.slot.get(), t.job_iteration, t.desired)).collect();
