@@ -116,7 +116,10 @@ impl Dirty {
 /// the whole of it.
 fn scope_of(view: &View, id: ServiceId, slots: BTreeSet<Slot>) -> Scope {
     let whole = view.service(id).is_some_and(|service| {
-        let most = service.spec.replicas().is_some_and(|replicas| slots.len() > replicas as usize / 2);
+        let most = service
+            .spec
+            .replicas()
+            .is_some_and(|replicas| slots.len() > replicas as usize / 2);
         most || service.spec.mode.is_job()
             || view.has_outdated_tasks(service)
             || slots.iter().any(|slot| is_vacant(view, id, *slot))

@@ -22,6 +22,7 @@ pub(super) fn refused(why: &Refused) -> Status {
         | Refused::Ambiguous { .. }
         | Refused::PortReserved { .. }
         | Refused::IngressNamed(_)
+        | Refused::ModeChanged { .. }
         | Refused::Renamed { .. } => Status::invalid_argument(text),
         Refused::NoAddress { .. } | Refused::NoPort { .. } | Refused::NoSubnet { .. } | Refused::NoVni(_) => {
             Status::resource_exhausted(text)

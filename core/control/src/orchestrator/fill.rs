@@ -152,7 +152,7 @@ pub(super) fn tend(draft: &mut Draft<'_>, maker: &Maker<'_>, slot: &SlotTasks<'_
     if next == Next::Never {
         return Tended::Ended;
     }
-    if let Some(err) = restart::words_of_backoff(policy, last) {
+    if let (Next::At(_), Some(err)) = (next, restart::words_of_backoff(policy, last)) {
         let (task, at) = (last.id, draft.now);
         draft.decide(TaskOp::Explain { task, at, err });
     }
