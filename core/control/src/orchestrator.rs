@@ -1,5 +1,6 @@
 //! From services to tasks: which slots there are, which task fills each, when one is replaced. One file for each mode.
 
+mod even;
 mod fill;
 mod global;
 mod job;

@@ -5,6 +5,7 @@ mod crowd;
 mod filter;
 mod generic;
 mod needs;
+mod place;
 mod platform;
 mod setback;
 mod spread;
@@ -18,6 +19,7 @@ use needs::Needs;
 
 pub(crate) use constraint::meets_constraints;
 pub(crate) use crowd::is_crowded_out;
+pub(crate) use place::{NodePlace, places};
 pub(crate) use platform::fits_platform;
 
 /// Gives a node to each of `tasks`, all of one service, that has its addresses and none yet, or the reason why there is

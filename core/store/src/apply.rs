@@ -86,6 +86,7 @@ impl State {
             Command::CreateService(new) => self.create_service(index, *new, events),
             Command::UpdateService(change) => self.update_service(index, *change, events),
             Command::RemoveService { id, at } => self.remove_service(index, id, at, events),
+            Command::Rebalance { id, version, rebalance } => self.rebalance(index, id, version, rebalance, events),
             Command::JobRun {
                 id,
                 iteration,

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use model::{
     Attachment, Availability, Cluster, ClusterSettings, DesiredState, GenericResource, NetworkId, NetworkSpec, Node,
-    NodeDescription, NodeId, NodeSpec, NodeState, NodeTrust, PublishedPort, RequestId, RootRotation, RunOutcome,
-    ServiceId, ServiceSpec, Task, TaskId, TaskStatus, Timestamp, VirtualIp, Vni,
+    NodeDescription, NodeId, NodeSpec, NodeState, NodeTrust, PublishedPort, Rebalance, RequestId, RootRotation,
+    RunOutcome, ServiceId, ServiceSpec, Task, TaskId, TaskStatus, Timestamp, VirtualIp, Vni,
 };
 
 use crate::TokenStep;
@@ -149,6 +149,15 @@ pub enum Command {
         at: Timestamp,
         /// Also if it is not down.
         force: bool,
+    },
+    /// How far the evening out of a service is; compare-and-set.
+    Rebalance {
+        /// Which.
+        id: ServiceId,
+        /// Version of the service that was looked at.
+        version: u64,
+        /// `None`: it is done.
+        rebalance: Option<Rebalance>,
     },
     /// A run of a job begins by its schedule, or ends.
     JobRun {

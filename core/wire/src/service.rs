@@ -243,6 +243,7 @@ impl From<Service> for pb::Service {
             previous: service.previous.map(|previous| (*previous).into()),
             update_status: service.update_status.map(Into::into),
             job_status: service.job_status.map(Into::into),
+            rebalance: service.rebalance.map(Into::into),
         }
     }
 }
@@ -263,6 +264,7 @@ impl TryFrom<pb::Service> for Service {
             previous: optional("previous", service.previous)?.map(Box::new),
             update_status: optional("update_status", service.update_status)?,
             job_status: optional("job_status", service.job_status)?,
+            rebalance: optional("rebalance", service.rebalance)?,
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::{PreviousSpec, Ratio, Timestamp, UpdatePolicy, UpdateStatus};
+use model::{PreviousSpec, Ratio, Rebalance, Timestamp, UpdatePolicy, UpdateStatus};
 
 use crate::{
     WireError, pb,
@@ -76,5 +76,18 @@ impl TryFrom<pb::PreviousSpec> for PreviousSpec {
             spec: message("spec", previous.spec)?,
             spec_version: previous.spec_version,
         })
+    }
+}
+
+impl From<Rebalance> for pb::Rebalance {
+    fn from(Rebalance { budget, left, extra }: Rebalance) -> Self {
+        Self { budget, left, extra }
+    }
+}
+
+impl TryFrom<pb::Rebalance> for Rebalance {
+    type Error = WireError;
+    fn try_from(pb::Rebalance { budget, left, extra }: pb::Rebalance) -> Result<Self, WireError> {
+        Ok(Self { budget, left, extra })
     }
 }

@@ -210,6 +210,11 @@ fn service() -> Service {
                 outcome: RunOutcome::Failed,
             }],
         }),
+        rebalance: Some(Rebalance {
+            budget: 1,
+            left: 2,
+            extra: 3,
+        }),
     }
 }
 

@@ -37,6 +37,7 @@ control! {
     update_service(UpdateServiceRequest) -> Service;
     list_services(ListServicesRequest) -> ListServicesResponse;
     remove_service(RemoveRequest) -> RemoveResponse;
+    rebalance_service(RebalanceServiceRequest) -> RebalanceServiceResponse;
     list_tasks(ListTasksRequest) -> ListTasksResponse;
     list_nodes(ListNodesRequest) -> ListNodesResponse;
     probe_nodes(ProbeNodesRequest) -> ProbeNodesResponse;

@@ -1,6 +1,9 @@
 //! Services, as users ask for them. Networks come by name, short id or id; the state has ids.
 
-use control::{ServiceStatus, find_network, find_service, plan_create_service, plan_update_service, service_status};
+use control::{
+    ServiceStatus, find_network, find_service, plan_create_service, plan_rebalance_service, plan_update_service,
+    service_status,
+};
 use model::{Service, ServiceId, ServiceSpec};
 use store::{Command, View};
 use tonic::Status;
@@ -79,6 +82,23 @@ impl Api {
             statuses: statuses.collect(),
             services: services.into_iter().map(Into::into).collect(),
         })
+    }
+
+    pub(super) async fn rebalance_service(
+        &self,
+        request: pb::RebalanceServiceRequest,
+    ) -> Result<pb::RebalanceServiceResponse, Status> {
+        let id = request_id(&request.request)?;
+        let service = find_service(&self.read().await?, &request.r#ref)
+            .map_err(|why| refusal::refused(&why))?
+            .id;
+        let (budget, at) = (request.budget, mint::now());
+        let view = self
+            .queue
+            .change(id, move |view| plan_rebalance_service(view, service, budget, at))
+            .await?;
+        let service = Some(found(&view, service)?);
+        Ok(pb::RebalanceServiceResponse { service })
     }
 
     pub(super) async fn remove_service(&self, request: pb::RemoveRequest) -> Result<pb::RemoveResponse, Status> {

@@ -50,6 +50,7 @@ pub fn service() -> Service {
         previous: None,
         update_status: None,
         job_status: None,
+        rebalance: None,
     }
 }
 

@@ -152,6 +152,21 @@ impl control_server::Control for Played {
             })),
         }
     }
+    /// Two tasks move, one at a time.
+    async fn rebalance_service(
+        &self,
+        request: Request<pb::RebalanceServiceRequest>,
+    ) -> Answer<pb::RebalanceServiceResponse> {
+        let budget = request.into_inner().budget;
+        let rebalance = Some(pb::Rebalance {
+            budget,
+            left: 2,
+            extra: 0,
+        });
+        Ok(Response::new(pb::RebalanceServiceResponse {
+            service: Some(pb::Service { rebalance, ..service() }),
+        }))
+    }
     async fn remove_service(&self, request: Request<pb::RemoveRequest>) -> Answer<pb::RemoveResponse> {
         let name = request.into_inner().r#ref;
         match name.as_str() {

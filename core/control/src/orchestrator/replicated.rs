@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use model::{DesiredState, Service};
 
 use super::{
-    SlotTasks,
+    SlotTasks, even,
     fill::{self, Maker},
     restart::Next,
     scale,
@@ -19,10 +19,18 @@ pub(super) fn reconcile(draft: &mut Draft<'_>, service: &Service, replicas: u32,
     let maker = Maker::of(service);
     let mut busy = BTreeSet::new();
     if *scope == Scope::Whole {
+        let even::Step { extra, move_away } = even::step(draft, service, replicas, &slots);
+        let replicas = replicas.saturating_add(extra);
         give_up(draft, &mut slots, replicas);
         for slot in scale::missing(&slots, replicas as usize) {
             maker.create(draft, slot, None, Next::Now);
             busy.insert(slot);
+        }
+        for slot in slots.extract_if(.., |slot| move_away.contains(&slot.slot)) {
+            slot.live()
+                .for_each(|task| want(draft, task.id, DesiredState::Shutdown));
+            maker.create(draft, slot.slot, None, Next::Now);
+            busy.insert(slot.slot);
         }
     }
     fill::keep(draft, &maker, &slots, busy, scope);

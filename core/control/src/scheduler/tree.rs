@@ -6,7 +6,7 @@ use std::{
     collections::{BTreeMap, BinaryHeap},
 };
 
-use model::{Node, NodeId, SpreadOver};
+use model::{Node, NodeId, Service, SpreadOver};
 use store::State;
 
 use super::{
@@ -34,8 +34,8 @@ impl Branch {
             let failures = unlucky.get(&node.id).copied().unwrap_or_default();
             let mut branch = &mut root;
             branch.tasks += own;
-            for level in &needs.service.spec.placement.preferences {
-                branch = branch.branches.entry(value(level, node).to_owned()).or_default();
+            for value in path(needs.service, node) {
+                branch = branch.branches.entry(value.to_owned()).or_default();
                 branch.tasks += own;
             }
             branch
@@ -65,6 +65,12 @@ impl Branch {
         self.tasks += 1;
         picked
     }
+}
+
+/// The branches that lead to a node, the coarsest first.
+pub(super) fn path<'a>(service: &'a Service, node: &'a Node) -> impl Iterator<Item = &'a str> {
+    let levels = service.spec.placement.preferences.iter();
+    levels.map(move |level| value(level, node))
 }
 
 fn value<'a>(level: &SpreadOver, node: &'a Node) -> &'a str {

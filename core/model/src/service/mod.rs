@@ -8,6 +8,7 @@ mod mode;
 mod mount;
 mod placement;
 mod port;
+mod rebalance;
 mod resources;
 mod restart;
 mod schedule;
@@ -26,6 +27,7 @@ pub use self::{
     mount::{Driver, Mount, MountKind, Propagation},
     placement::{Placement, Platform, SpreadOver},
     port::{DYNAMIC_PORT_FIRST, DYNAMIC_PORT_LAST, PortSpec, Protocol, PublishMode, PublishedPort},
+    rebalance::Rebalance,
     resources::{GenericResource, Limits, Reservations, Resources, Ulimit, Ulimits},
     restart::{RestartCondition, RestartPolicy},
     schedule::{Overlap, Schedule},
@@ -217,6 +219,9 @@ pub struct Service {
     /// The runs of a job; `None` for what is no job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job_status: Option<JobStatus>,
+    /// While its tasks are being evened out over the nodes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rebalance: Option<Rebalance>,
 }
 
 /// The spec before the latest update.

@@ -3,8 +3,8 @@
 use std::mem::discriminant;
 
 use model::{
-    DesiredState, JobStatus, PortSpec, PublishMode, PublishedPort, Service, ServiceId, ServiceSpec, Timestamp,
-    VirtualIp,
+    DesiredState, JobStatus, PortSpec, PublishMode, PublishedPort, Rebalance, Service, ServiceId, ServiceSpec,
+    Timestamp, VirtualIp,
 };
 
 use super::job::has_run;
@@ -65,6 +65,7 @@ impl State {
             previous: None,
             update_status: None,
             job_status,
+            rebalance: None,
         });
         Ok(())
     }
@@ -114,8 +115,42 @@ impl State {
             vips: change.vips,
             ports: change.ports,
             job_status,
+            rebalance: None,
             ..old
         });
+        Ok(())
+    }
+
+    /// Not a change of what the service is: `updated_at` stays. A changed spec ends it.
+    pub(super) fn rebalance(
+        &mut self,
+        index: u64,
+        id: ServiceId,
+        read: u64,
+        rebalance: Option<Rebalance>,
+        events: &mut Vec<Event>,
+    ) -> Result<(), Refused> {
+        let missing = || Refused::NotFound {
+            kind: Kind::Service,
+            what: id.to_string(),
+        };
+        let old = self.service(id).ok_or_else(missing)?;
+        if old.version != read {
+            return Err(Refused::OutOfSequence {
+                kind: Kind::Service,
+                name: old.spec.name.to_string(),
+                read,
+                now: old.version,
+            });
+        }
+        if old.rebalance != rebalance {
+            events.push(Event::Service(id));
+            self.put_service(Service {
+                version: index,
+                rebalance,
+                ..old.clone()
+            });
+        }
         Ok(())
     }
 
