@@ -2,37 +2,62 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use model::{NetworkId, NodeId, RestartPolicy, Setback, TaskId, TaskState};
+use model::{DesiredState, NetworkId, NodeId, RestartPolicy, ServiceId, Setback, Task, TaskId, TaskState};
 use proptest::prelude::*;
-use store::{AddressOwner, View};
+use store::{AddressOwner, Command, TaskOp, View};
 
 use crate::{
     history::{NODES, act, steps},
     testbed::{Bed, SECOND, running, tasks, web},
 };
 
-/// What is kept of 100,000 tasks that have ended is what the history allows of each slot, and a few numbers in each task.
-#[test]
-fn what_has_ended_does_not_pile_up() {
-    let (mut bed, web) = web(10, 200, |spec| {
+fn restless(replicas: u32) -> (Bed, ServiceId) {
+    web(10, replicas, |spec| {
         spec.restart = Some(RestartPolicy {
             delay: Duration::ZERO,
             ..RestartPolicy::default()
         });
-    });
-    for round in 0..500 {
+    })
+}
+
+#[test]
+fn what_fails_again_and_again_does_not_pile_up() {
+    let (mut bed, web) = restless(50);
+    for round in 0..60 {
         bed.now.0 += 20 * SECOND;
         let up = tasks(&bed, web, |task| task.status.state == TaskState::Running);
-        assert_eq!(up.len(), 200, "round {round}");
+        assert_eq!(up.len(), 50, "round {round}");
         up.iter().for_each(|task| bed.report(task.id, TaskState::Failed));
         bed.settle_dirty();
-        assert!(bed.view().tasks().count() <= 200 * 6, "round {round}");
+        assert!(bed.view().tasks().count() <= 50 * 6, "round {round}");
         bed.agents();
         bed.settle_dirty();
     }
     assert_eq!(bed.settle(), 0);
-    assert_eq!((running(&bed, web).len(), bed.view().tasks().count()), (200, 200 * 5));
+    assert_eq!((running(&bed, web).len(), bed.view().tasks().count()), (50, 50 * 5));
     assert!(bed.view().tasks().all(|task| task.setbacks.len() <= Setback::KEPT));
+}
+
+/// As after the history limit was lowered.
+#[test]
+fn of_a_hundred_thousand_ended_tasks_one_pass_keeps_the_history() {
+    let (mut bed, web) = restless(50);
+    let mut ended = tasks(&bed, web, |_| true);
+    for task in &mut ended {
+        (task.status.state, task.desired) = (TaskState::Failed, DesiredState::Shutdown);
+        task.attachments.clear();
+    }
+    for round in 0..2000u128 {
+        let copies = ended.iter().zip(0..).map(|(task, nth)| Task {
+            id: TaskId::from_bits(1 << 64 | round << 32 | nth),
+            ..task.clone()
+        });
+        let creates = copies.map(|task| TaskOp::Create(Box::new(task)));
+        bed.apply(Command::Tasks(creates.collect())).unwrap();
+    }
+    assert_eq!(bed.view().tasks().count(), 50 * 2001);
+    bed.settle_dirty();
+    assert_eq!((running(&bed, web).len(), bed.view().tasks().count()), (50, 50 * 5));
 }
 
 /// Tasks that may run on a node of the cluster, as far as anybody knows, with their addresses.

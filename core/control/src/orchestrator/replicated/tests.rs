@@ -128,7 +128,7 @@ fn history_is_kept_up_to_the_limit() {
     let (mut bed, web) = web(1, 1, |_| ());
     for _ in 0..9 {
         end(&mut bed, web, TaskState::Failed);
-        later(&mut bed, 6);
+        later(&mut bed, 15);
         bed.converge();
     }
     assert_eq!(tasks(&bed, web, |_| true).len(), 5);
