@@ -16,6 +16,14 @@ const FILES: [&str; 5] = [
     "node.proto",
 ];
 
+/// Messages whose bytes are not to be shown; `payload.rs` says what they show instead.
+const WITH_SECRETS: [&str; 4] = [
+    "netctl.v1.Payload",
+    "netctl.v1.PayloadView",
+    "netctl.v1.CreatePayloadRequest",
+    "netctl.v1.RotatePayloadRequest",
+];
+
 fn main() -> Result<(), Box<dyn Error>> {
     for file in FILES {
         println!("cargo:rerun-if-changed=proto/{file}");
@@ -26,6 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(table, access_table(&compiler.descriptor_pool())?)?;
     let rpc = env::var_os("CARGO_FEATURE_RPC").is_some();
     tonic_prost_build::configure()
+        .skip_debug(WITH_SECRETS)
         .build_client(rpc)
         .build_server(rpc)
         .compile_fds(compiler.file_descriptor_set())?;

@@ -40,6 +40,7 @@ pub(super) fn view(seq: u64, endpoints: Vec<EndpointView>) -> Arc<NodeView> {
         tasks: Vec::new(),
         endpoints,
         services: Vec::new(),
+        payloads: Vec::new(),
     })
 }
 

@@ -4,7 +4,8 @@ use std::num::NonZeroU32;
 
 use model::{
     Attachment, ClusterId, ContainerSpec, DesiredState, EndpointView, NetworkId, NetworkView, NodeId, NodeView,
-    ServiceId, Task, TaskId, TaskState, TaskStatus, Timestamp, Vni,
+    PayloadBytes, PayloadId, PayloadKind, PayloadRef, PayloadView, ServiceId, Task, TaskId, TaskState, TaskStatus,
+    Timestamp, Vni,
 };
 
 /// Task `number`, slot `number`, on network 1.
@@ -35,12 +36,14 @@ pub fn task(number: u32) -> Task {
             container: None,
             exit_code: None,
             engine_restarted: false,
+            not_ready: false,
         },
         pinned: None,
         job_iteration: None,
         generic_resources: Vec::new(),
         host_ports: Vec::new(),
         setbacks: Vec::new(),
+        service_labels: std::sync::Arc::default(),
     }
 }
 
@@ -75,6 +78,25 @@ pub fn view(tasks: &[u32]) -> NodeView {
         }],
         endpoints: endpoints.collect(),
         services: vec![],
+        payloads: vec![],
         tasks,
     }
+}
+
+/// Gives the first task of a view a secret `db`.
+pub fn give_secret(view: &mut NodeView, bytes: &[u8]) {
+    let id = PayloadId::from_bits(7);
+    let container = std::sync::Arc::make_mut(&mut view.tasks[0].container);
+    let file = PayloadRef::of(id, "db".parse().unwrap());
+    container.secrets = vec![PayloadRef {
+        uid: nix::unistd::getuid().to_string(),
+        gid: nix::unistd::getgid().to_string(),
+        ..file
+    }];
+    view.payloads = vec![PayloadView {
+        id,
+        kind: PayloadKind::Secret,
+        templated: false,
+        bytes: PayloadBytes::new(bytes),
+    }];
 }

@@ -12,8 +12,8 @@ mod topic;
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::{
-    DesiredState, EndpointView, Network, NetworkId, NetworkView, Node, NodeId, NodeState, NodeView, PeerView,
-    PublishMode, Service, ServiceId, ServiceView, Task, TaskState,
+    DesiredState, EndpointView, Network, NetworkId, NetworkView, Node, NodeId, NodeState, NodeView, Payload, PayloadId,
+    PayloadView, PeerView, PublishMode, Service, ServiceId, ServiceView, Task, TaskState,
 };
 use store::View;
 
@@ -47,6 +47,12 @@ pub fn node_view(view: &View, node: NodeId, seq: u64) -> Option<NodeView> {
         tasks: own_tasks(view, node).cloned().collect(),
         endpoints: scope.endpoints(view),
         services: scope.services(view),
+        payloads: scope
+            .payloads
+            .iter()
+            .filter_map(|id| view.payload(*id))
+            .map(payload_view)
+            .collect(),
     })
 }
 
@@ -84,6 +90,20 @@ fn network_view(network: &Network) -> NetworkView {
     }
 }
 
+fn payload_view(payload: &Payload) -> PayloadView {
+    PayloadView {
+        id: payload.id,
+        kind: payload.kind,
+        templated: payload.spec.templated,
+        bytes: payload.bytes.clone(),
+    }
+}
+
+/// Secrets and configs of a task.
+fn payloads_of(task: &Task) -> impl Iterator<Item = PayloadId> {
+    task.container.payloads().map(|(_, file)| file.id)
+}
+
 /// What a node has to know.
 struct Scope {
     /// Networks with a task on the node: all of their endpoints and services.
@@ -92,6 +112,8 @@ struct Scope {
     published: BTreeMap<NetworkId, BTreeSet<ServiceId>>,
     /// Services with a task on the node.
     own_services: BTreeSet<ServiceId>,
+    /// Secrets and configs of tasks on the node.
+    payloads: BTreeSet<PayloadId>,
 }
 
 impl Scope {
@@ -100,12 +122,14 @@ impl Scope {
             local: BTreeSet::new(),
             published: BTreeMap::new(),
             own_services: BTreeSet::new(),
+            payloads: BTreeSet::new(),
         };
         for task in own_tasks(view, node) {
             // A network can be removed while doomed tasks are still in it.
             let networks = task.attachments.iter().map(|a| a.network);
             scope.local.extend(networks.filter(|id| view.network(*id).is_some()));
             scope.own_services.insert(task.service);
+            scope.payloads.extend(payloads_of(task));
         }
         for service in view.services().filter(|service| publishes(service)) {
             let networks = networks_of(view, &service.spec).unwrap_or_default();
@@ -169,7 +193,7 @@ fn endpoint(view: &View, task: &Task, network: NetworkId) -> Option<EndpointView
     let node = task.node?;
     let index = task.attachments.iter().position(|a| a.network == network)?;
     let serves = matches!(task.desired, DesiredState::Running | DesiredState::Complete);
-    let wanted = task.status.state == TaskState::Running && serves;
+    let wanted = task.status.state == TaskState::Running && !task.status.not_ready && serves;
     let reachable = view.node(node).is_some_and(|node| node.status.state != NodeState::Down);
     #[cfg(feature = "planted")]
     let reachable = reachable || planted::is(planted::Bug::DeadBackendsKept);

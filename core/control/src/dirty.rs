@@ -16,6 +16,8 @@ pub struct Dirty {
     nodes: BTreeSet<NodeId>,
     /// Something changed that may let waiting tasks be placed.
     placement: bool,
+    /// A secret or config may have become superfluous.
+    payloads: bool,
 }
 
 /// What of one service to look at.
@@ -59,6 +61,8 @@ impl Dirty {
             Event::Cluster => self.everything = true,
             // An address may have become free, or the ingress network may be there now.
             Event::Network(_) => self.placement = true,
+            // Who uses it is marked by events of its own. Every pass removes what nobody uses.
+            Event::Payload { .. } => self.payloads = true,
         }
     }
 

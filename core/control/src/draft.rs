@@ -140,7 +140,8 @@ fn weigh(op: &TaskOp) -> usize {
 fn weigh_container(task: &Task) -> usize {
     let spec = &task.container;
     let lists = [&spec.command, &spec.args, &spec.env];
-    let labels = spec.labels.iter().map(|(name, value)| name.len() + value.len());
+    let labels = spec.labels.iter().chain(task.service_labels.iter());
+    let labels = labels.map(|(name, value)| name.len() + value.len());
     lists
         .into_iter()
         .flatten()

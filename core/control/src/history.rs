@@ -1,10 +1,13 @@
 //! What may happen to a small cluster, step by step.
 
-use model::{Availability, Mode, NetworkAttachment, NetworkId, NodeId, NodeState, TaskState};
+use model::{
+    Availability, Mode, NetworkAttachment, NetworkId, NodeId, NodeState, Payload, PayloadBytes, PayloadId, PayloadKind,
+    PayloadRef, PayloadSpec, TaskState,
+};
 use proptest::prelude::*;
-use store::Command;
+use store::{Command, NewPayload};
 
-use crate::testbed::Bed;
+use crate::{plan_create_payload, plan_rotate_payload, testbed::Bed};
 
 pub const NODES: u128 = 4;
 
@@ -25,6 +28,8 @@ pub enum Step {
     },
     RemoveService(u8),
     RemoveNetwork(u8),
+    /// The secret is made, or rotated; services whose number of replicas is odd use it.
+    Secret,
     Turn {
         node: u128,
         up: bool,
@@ -52,6 +57,7 @@ pub fn steps() -> impl Strategy<Value = Step> {
         2 => service.prop_map(|(number, networks, port, replicas)| Step::Update { number, networks, port, replicas }),
         1 => (0u8..4).prop_map(Step::RemoveService),
         1 => (0u8..3).prop_map(Step::RemoveNetwork),
+        2 => Just(Step::Secret),
         2 => (node.clone(), any::<bool>()).prop_map(|(node, up)| Step::Turn { node, up }),
         1 => (node.clone(), any::<bool>()).prop_map(|(node, drain)| Step::Drain { node, drain }),
         1 => (2..=NODES).prop_map(Step::RemoveNode),
@@ -81,6 +87,43 @@ fn attachments(bed: &Bed, networks: &[u8]) -> Vec<NetworkAttachment> {
     known.map(attachment).collect()
 }
 
+fn secret(bed: &Bed) -> Option<&Payload> {
+    bed.view()
+        .payload_named(PayloadKind::Secret, &"secret".parse().unwrap())
+}
+
+fn secrets(bed: &Bed, replicas: u32) -> Vec<PayloadRef> {
+    let used = secret(bed).filter(|_| replicas % 2 == 1);
+    used.map(|found| PayloadRef::of(found.id, found.spec.name.clone()))
+        .into_iter()
+        .collect()
+}
+
+fn turn_secret(bed: &mut Bed) {
+    let id = PayloadId::from_bits(u128::from(bed.view().applied()));
+    let (at, bytes) = (bed.now, PayloadBytes::new(b"bytes"));
+    let command = match secret(bed) {
+        Some(old) => plan_rotate_payload(bed.view(), old.id, id, at, bytes),
+        None => {
+            let spec = PayloadSpec {
+                name: "secret".parse().unwrap(),
+                labels: Default::default(),
+                templated: false,
+            };
+            let kind = PayloadKind::Secret;
+            let new = NewPayload {
+                id,
+                at,
+                kind,
+                spec,
+                bytes,
+            };
+            plan_create_payload(bed.view(), new)
+        }
+    };
+    bed.apply(command.unwrap()).unwrap();
+}
+
 /// Does one step of the cluster; those that the state refuses change nothing.
 pub fn act(bed: &mut Bed, step: &Step) {
     let named = |bed: &Bed, number: u8| {
@@ -97,11 +140,12 @@ pub fn act(bed: &mut Bed, step: &Step) {
             port: publish,
             replicas,
         } => {
-            let attached = attachments(bed, networks);
+            let (attached, files) = (attachments(bed, networks), secrets(bed, *replicas));
             let made = bed.service(&format!("s{number}"), |spec| {
                 spec.mode = Mode::Replicated { replicas: *replicas };
                 spec.networks = attached;
                 spec.ports = port(*publish);
+                spec.container.secrets = files;
             });
             drop(made);
         }
@@ -111,12 +155,13 @@ pub fn act(bed: &mut Bed, step: &Step) {
             port: publish,
             replicas,
         } => {
-            let attached = attachments(bed, networks);
+            let (attached, files) = (attachments(bed, networks), secrets(bed, *replicas));
             if let Some(id) = named(bed, *number) {
                 bed.update(id, |spec| {
                     spec.mode = Mode::Replicated { replicas: *replicas };
                     spec.networks = attached;
                     spec.ports = port(*publish);
+                    spec.container.secrets = files;
                 });
             }
         }
@@ -131,6 +176,7 @@ pub fn act(bed: &mut Bed, step: &Step) {
                 drop(bed.apply(Command::RemoveNetwork { id }));
             }
         }
+        Step::Secret => turn_secret(bed),
         Step::Turn { node, up } if bed.view().node(NodeId::from_bits(*node)).is_some() => {
             bed.node_status(*node, if *up { NodeState::Ready } else { NodeState::Down });
         }

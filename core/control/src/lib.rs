@@ -33,10 +33,13 @@ pub use attempts::{JoinAttempts, TooManyAttempts};
 pub use dirty::Dirty;
 pub use draft::Ids;
 pub use liveness::Heartbeats;
-pub use lookup::{find_network, find_node, find_service, find_task};
+pub use lookup::{find_network, find_node, find_payload, find_service, find_task};
 pub use membership::{MemberMove, Members, check_demotion, next_member_move};
 pub use pass::{next_deadline, pass};
 pub use rebalance::plan_rebalance_service;
-pub use request::{plan_create_network, plan_create_service, plan_init, plan_update_cluster, plan_update_service};
+pub use request::{
+    plan_create_network, plan_create_payload, plan_create_service, plan_init, plan_label_payload, plan_remove_payload,
+    plan_rotate_payload, plan_update_cluster, plan_update_service,
+};
 pub use status::{ServiceStatus, service_status};
 pub use takeover::{TAKEOVER_GAP, plan_restored, plan_sole_manager};

@@ -1,7 +1,7 @@
 //! Objects by what users type: full id, name, or the beginning of an id that only one object has, in this order, as in
 //! Docker. Called by the API edge.
 
-use model::{Name, Network, Node, Service, Task};
+use model::{Name, Network, Node, Payload, PayloadKind, Service, Task};
 use store::{Kind, Refused, View};
 
 fn one<'a, T>(kind: Kind, what: &str, by_prefix: impl Iterator<Item = &'a T>) -> Result<&'a T, Refused> {
@@ -50,6 +50,23 @@ pub fn find_network<'a>(view: &'a View, what: &str) -> Result<&'a Network, Refus
             what,
             view.networks().filter(|network| begins(what, network.id)),
         ),
+    }
+}
+
+/// A secret or config. A name is that of the latest one; superseded ones have ids only.
+pub fn find_payload<'a>(view: &'a View, kind: PayloadKind, what: &str) -> Result<&'a Payload, Refused> {
+    let of_kind = |payload: &&Payload| payload.kind == kind;
+    let by_id = what.parse().ok().and_then(|id| view.payload(id)).filter(of_kind);
+    let by_name = || view.payload_named(kind, &what.parse::<Name>().ok()?);
+    match by_id.or_else(by_name) {
+        Some(payload) => Ok(payload),
+        None => {
+            let begun = view
+                .payloads()
+                .filter(of_kind)
+                .filter(|payload| begins(what, payload.id));
+            one(kind.into(), what, begun)
+        }
     }
 }
 

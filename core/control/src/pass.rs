@@ -36,6 +36,7 @@ pub fn pass(view: &View, dirty: &Dirty, now: Timestamp, ids: &mut dyn Ids) -> Ve
     }
     let mut commands = draft.finish();
     commands.extend(rotation::finish(view));
+    commands.extend(reaper::reap_payloads(view));
     commands
 }
 

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use model::{DesiredState, NodeState, ServiceId, Task, TaskId};
-use store::{TaskOp, View};
+use store::{Command, TaskOp, View};
 
 use crate::{dirty::Scope, draft::Draft, orchestrator::tasks_of};
 
@@ -25,6 +25,14 @@ pub(crate) fn reap(draft: &mut Draft<'_>, service: ServiceId, scope: &Scope) {
     for task in gone {
         draft.decide(TaskOp::Remove { task });
     }
+}
+
+/// Secrets and configs that were rotated and that nobody uses any more, nor can come back to.
+pub(crate) fn reap_payloads(view: &View) -> impl Iterator<Item = Command> {
+    let unused = view
+        .superseded_payloads()
+        .filter(|payload| !view.is_payload_used(payload.id));
+    unused.map(|payload| Command::RemovePayload { id: payload.id })
 }
 
 fn is_forgotten(view: &View, task: &Task) -> bool {

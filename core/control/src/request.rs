@@ -1,10 +1,14 @@
 //! What users ask for, planned into commands: the API edge calls these with a fresh view, an id and the time. A command
 //! that is refused with [`Refused::is_race`] has lost a race; plan it once more.
 
+mod payload;
+
 use model::{Cluster, ClusterSettings, NetworkId, NetworkSpec, Node, Service, ServiceId, ServiceSpec, Timestamp};
 use store::{Command, Kind, NewNetwork, NewService, Refused, ServiceChange, State, View};
 
 use crate::allocator::{networks_of, port, subnet, vip, vni};
+
+pub use payload::{plan_create_payload, plan_label_payload, plan_remove_payload, plan_rotate_payload};
 
 /// A new cluster with its first node and its ingress network. The node's description says which prefixes are taken.
 pub fn plan_init(view: &View, cluster: Cluster, node: Node, ingress: NetworkId) -> Result<Command, Refused> {
@@ -121,6 +125,10 @@ pub fn plan_update_cluster(view: &View, version: u64, settings: ClusterSettings)
 
 fn check(view: &View, spec: &ServiceSpec) -> Result<(), Refused> {
     spec.validate().map_err(invalid)?;
+    let wants_rights = spec.container.privileged || !spec.container.devices.is_empty();
+    if wants_rights && !view.cluster().is_some_and(|cluster| cluster.settings.allow_privileged) {
+        return Err(Refused::PrivilegedOff(spec.name.to_string()));
+    }
     let networks = networks_of(view, spec)?;
     match networks
         .iter()

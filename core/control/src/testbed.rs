@@ -76,12 +76,14 @@ pub(crate) fn task(id: u128) -> Task {
             container: None,
             exit_code: None,
             engine_restarted: false,
+            not_ready: false,
         },
         pinned: None,
         job_iteration: None,
         generic_resources: Vec::new(),
         host_ports: Vec::new(),
         setbacks: Vec::new(),
+        service_labels: std::sync::Arc::default(),
     }
 }
 

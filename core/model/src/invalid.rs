@@ -94,6 +94,8 @@ pub enum Invalid {
         text: String,
         way: &'static str,
     },
+    #[error(transparent)]
+    Template(#[from] crate::TemplateError),
     #[error("task state cannot go back from {from} to {to}")]
     Backwards { from: &'static str, to: &'static str },
     #[error("invalid MAC address \"{0}\"")]

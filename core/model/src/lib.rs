@@ -13,6 +13,7 @@ mod node;
 mod payload;
 mod service;
 mod task;
+mod template;
 mod time;
 mod token;
 mod trust;
@@ -35,7 +36,10 @@ pub use service::{
     UpdateOrder, UpdatePolicy, UpdateState, UpdateStatus, VirtualIp,
 };
 pub use task::{DesiredState, Setback, Slot, Task, TaskState, TaskStatus};
+pub use template::{Expr, Field, Piece, Scope, Source, Template, TemplateError};
 pub use time::Timestamp;
 pub use token::JoinToken;
 pub use trust::{NodeTrust, RootRotation, RootSecrets};
-pub use view::{Changes, EndpointView, NetworkView, NodeView, PeerView, Row, ServiceView, Unfit, ViewDelta};
+pub use view::{
+    Changes, EndpointView, NetworkView, NodeView, PayloadView, PeerView, Row, ServiceView, Unfit, ViewDelta,
+};

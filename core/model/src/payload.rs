@@ -4,9 +4,9 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::{Invalid, Name, PayloadId, Timestamp};
+use crate::{Invalid, Name, PayloadId, Scope, Template, Timestamp};
 
 /// What the bytes are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -50,8 +50,43 @@ impl fmt::Display for PayloadKind {
 }
 
 /// The bytes. Shared, and not shown by `Debug`.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct PayloadBytes(Arc<[u8]>);
+
+/// As bytes, where the format knows them: a list of numbers would be twice as long.
+impl Serialize for PayloadBytes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for PayloadBytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_byte_buf(BytesVisitor)
+    }
+}
+
+struct BytesVisitor;
+
+impl<'de> de::Visitor<'de> for BytesVisitor {
+    type Value = PayloadBytes;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("bytes")
+    }
+
+    fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<PayloadBytes, E> {
+        Ok(PayloadBytes::new(bytes))
+    }
+
+    fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<PayloadBytes, A::Error> {
+        let mut bytes = Vec::new();
+        while let Some(byte) = seq.next_element()? {
+            bytes.push(byte);
+        }
+        Ok(PayloadBytes::new(&bytes))
+    }
+}
 
 impl PayloadBytes {
     /// Takes the bytes.
@@ -80,6 +115,33 @@ pub struct PayloadSpec {
     pub labels: BTreeMap<String, String>,
     /// The bytes are a template that the node fills in for each task (`golang`).
     pub templated: bool,
+}
+
+impl PayloadSpec {
+    /// Checks that `bytes` can be those of a `kind` with this spec: neither none nor too many, and a template if it shall
+    /// be one.
+    pub fn validate(&self, kind: PayloadKind, bytes: &PayloadBytes) -> Result<(), Invalid> {
+        let (length, max) = (bytes.as_bytes().len(), kind.max_bytes());
+        if !(1..=max).contains(&length) {
+            return Err(Invalid::PayloadSize {
+                kind: kind.word(),
+                name: self.name.to_string(),
+                bytes: length,
+                max,
+            });
+        }
+        if !self.templated {
+            return Ok(());
+        }
+        match std::str::from_utf8(bytes.as_bytes()) {
+            Ok(text) => Template::parse(text, Scope::Payload).map(drop).map_err(Invalid::from),
+            Err(_) => Err(Invalid::Word {
+                what: "template",
+                text: self.name.to_string(),
+                way: "a template is UTF-8 text",
+            }),
+        }
+    }
 }
 
 /// A secret or config. The bytes of one never change: new bytes under the same name are another one.
@@ -145,7 +207,7 @@ impl PayloadRef {
     }
 
     pub(crate) fn validate(&self, kind: PayloadKind) -> Result<(), Invalid> {
-        let plain = |id: &str| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit());
+        let plain = |id: &str| id.parse::<u32>().is_ok();
         let climbs = self.target.split('/').any(|part| part == "..");
         let reason = if self.target.is_empty() || self.target.ends_with('/') || climbs || self.target.contains('\0') {
             "the target must name a file and must not climb with \"..\""
@@ -161,5 +223,43 @@ impl PayloadRef {
             name: self.name.to_string(),
             reason,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(templated: bool) -> PayloadSpec {
+        PayloadSpec {
+            name: "db".parse().unwrap(),
+            labels: BTreeMap::new(),
+            templated,
+        }
+    }
+
+    #[test]
+    fn sizes_are_swarms() {
+        let check = |kind, length: usize| spec(false).validate(kind, &PayloadBytes::new(&vec![0; length]));
+        assert_eq!(check(PayloadKind::Secret, 500 * 1024 - 1), Ok(()));
+        assert_eq!(check(PayloadKind::Config, 1000 * 1024), Ok(()));
+        for (kind, length) in [(PayloadKind::Secret, 0), (PayloadKind::Secret, 500 * 1024)] {
+            let refused = check(kind, length);
+            assert!(matches!(refused, Err(Invalid::PayloadSize { .. })), "{refused:?}");
+        }
+    }
+
+    #[test]
+    fn a_broken_template_is_refused_and_its_bytes_are_not_shown() {
+        let bytes = PayloadBytes::new(b"canary {{.Nothing}}");
+        assert_eq!(spec(false).validate(PayloadKind::Secret, &bytes), Ok(()));
+        let refused = spec(true).validate(PayloadKind::Secret, &bytes).unwrap_err();
+        assert!(!format!("{refused} {refused:?}").contains("canary"), "{refused:?}");
+    }
+
+    #[test]
+    fn bytes_are_not_shown_and_stay_the_same() {
+        let bytes = PayloadBytes::new(&[0, 1, 255]);
+        assert_eq!(format!("{bytes:?}"), "PayloadBytes(3 bytes)");
     }
 }

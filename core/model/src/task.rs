@@ -1,6 +1,6 @@
 //! Tasks: one attempt to fill a slot of a service. A task is never restarted; it is replaced in its slot.
 
-use std::{fmt, num::NonZeroU32, sync::Arc};
+use std::{collections::BTreeMap, fmt, num::NonZeroU32, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -154,6 +154,9 @@ pub struct TaskStatus {
     /// It ended since its container engine was restarted, through no fault of its own.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub engine_restarted: bool,
+    /// It runs, and takes no new flows: what its node asks it, it does not answer well now.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub not_ready: bool,
 }
 
 /// A task that ended badly by itself.
@@ -218,6 +221,13 @@ pub struct Task {
     /// The latest setbacks of its slot with the same spec before it, oldest first; not more than [`Setback::KEPT`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub setbacks: Vec<Setback>,
+    /// Its service's labels when it was made, for templates. Tasks of one spec share them.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub service_labels: Arc<BTreeMap<String, String>>,
+}
+
+fn is_empty(labels: &Arc<BTreeMap<String, String>>) -> bool {
+    labels.is_empty()
 }
 
 impl Task {

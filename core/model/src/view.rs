@@ -16,7 +16,8 @@ pub use delta::{Changes, Unfit, ViewDelta};
 pub use row::Row;
 
 use crate::{
-    ClusterId, Name, NetworkId, NodeId, PublishedPort, RestartPolicy, ServiceId, Slot, Task, TaskId, VirtualIp, Vni,
+    ClusterId, Name, NetworkId, NodeId, PayloadBytes, PayloadId, PayloadKind, PublishedPort, RestartPolicy, ServiceId,
+    Slot, Task, TaskId, VirtualIp, Vni,
 };
 
 /// Everything that a node should have. Lists are in the order of their keys ([`Row::key`]).
@@ -42,6 +43,9 @@ pub struct NodeView {
     pub endpoints: Vec<EndpointView>,
     /// Services in those networks, and all that publish ports.
     pub services: Vec<ServiceView>,
+    /// Secrets and configs of those tasks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub payloads: Vec<PayloadView>,
 }
 
 /// A node as others need to know it.
@@ -111,6 +115,34 @@ pub struct ServiceView {
     /// When its tasks are run again: a node applies it itself while no manager is in reach.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart: Option<RestartPolicy>,
+}
+
+/// A secret or config as a node needs it. It never changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PayloadView {
+    /// Which.
+    pub id: PayloadId,
+    /// Secret or config.
+    pub kind: PayloadKind,
+    /// The bytes are a template.
+    pub templated: bool,
+    /// The bytes.
+    pub bytes: PayloadBytes,
+}
+
+impl NodeView {
+    /// Whether it has all that its tasks' files are made of. A view from the disk has no secrets.
+    pub fn has_payloads(&self) -> bool {
+        let needed = self.tasks.iter().flat_map(|task| task.container.payloads());
+        let mut ids = needed.map(|(_, file)| file.id);
+        ids.all(|id| self.payload(id).is_some())
+    }
+
+    /// A secret or config by id.
+    pub fn payload(&self, id: PayloadId) -> Option<&PayloadView> {
+        let at = self.payloads.binary_search_by_key(&id, |payload| payload.id).ok()?;
+        self.payloads.get(at)
+    }
 }
 
 #[cfg(test)]

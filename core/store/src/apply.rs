@@ -8,6 +8,7 @@ mod job;
 mod member;
 mod network;
 mod node;
+mod payload;
 mod service;
 mod task;
 mod trust;
@@ -93,6 +94,10 @@ impl State {
                 at,
                 step,
             } => self.job_run(index, (id, iteration), at, step, events),
+            Command::CreatePayload(new) => self.create_payload(index, *new, events),
+            Command::LabelPayload(change) => self.label_payload(index, *change, events),
+            Command::RotatePayload(rotation) => self.rotate_payload(index, *rotation, events),
+            Command::RemovePayload { id } => self.remove_payload(id, events),
             Command::UpsertNode(node) => self.upsert_node(index, *node, events),
             Command::DescribeNode {
                 id,

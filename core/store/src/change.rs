@@ -1,7 +1,7 @@
 //! What became of the objects that one entry touched: the same on every manager that applies it, so that whoever follows
 //! changes at one manager may go on at another.
 
-use model::{NetworkId, NodeId, ServiceId, TaskId, TaskState};
+use model::{NetworkId, NodeId, PayloadId, PayloadKind, ServiceId, TaskId, TaskState};
 
 use crate::{Event, State};
 
@@ -16,6 +16,8 @@ pub enum Object {
     Network(NetworkId),
     /// A service.
     Service(ServiceId),
+    /// A secret or config.
+    Payload(PayloadKind, PayloadId),
     /// A task.
     Task(TaskId),
 }
@@ -98,6 +100,7 @@ fn name(state: &State, object: Object) -> Option<String> {
         Object::Node(id) => state.node(id).map(model::Node::hostname),
         Object::Network(id) => state.network(id).map(|network| network.spec.name.to_string()),
         Object::Service(id) => state.service(id).map(|service| service.spec.name.to_string()),
+        Object::Payload(_, id) => state.payload(id).map(|payload| payload.spec.name.to_string()),
         Object::Task(id) => state.task(id).map(model::Task::name),
     }
 }
@@ -109,6 +112,7 @@ impl Object {
             Event::Node(id) => Self::Node(*id),
             Event::Network(id) => Self::Network(*id),
             Event::Service(id) => Self::Service(*id),
+            Event::Payload { id, kind } => Self::Payload(*kind, *id),
             Event::Task { task, .. } => Self::Task(*task),
         }
     }

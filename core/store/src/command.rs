@@ -2,15 +2,19 @@
 //!
 //! Nothing in here is decided while it is applied: ids, times, addresses, ports are all part of the command.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+};
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use model::{
     Attachment, Availability, Cluster, ClusterSettings, DesiredState, GenericResource, NetworkId, NetworkSpec, Node,
-    NodeDescription, NodeId, NodeSpec, NodeState, NodeTrust, PublishedPort, Rebalance, RequestId, RootRotation,
-    RunOutcome, ServiceId, ServiceSpec, Task, TaskId, TaskStatus, Timestamp, VirtualIp, Vni,
+    NodeDescription, NodeId, NodeSpec, NodeState, NodeTrust, PayloadBytes, PayloadId, PayloadKind, PayloadSpec,
+    PublishedPort, Rebalance, RequestId, RootRotation, RunOutcome, ServiceId, ServiceSpec, Task, TaskId, TaskStatus,
+    Timestamp, VirtualIp, Vni,
 };
 
 use crate::TokenStep;
@@ -170,6 +174,17 @@ pub enum Command {
         /// Which of both.
         step: RunStep,
     },
+    /// A secret or config is made.
+    CreatePayload(Box<NewPayload>),
+    /// It gets other labels; compare-and-set.
+    LabelPayload(Box<PayloadLabels>),
+    /// Another one takes its name.
+    RotatePayload(Box<PayloadRotation>),
+    /// It is removed. Refused while a service uses it.
+    RemovePayload {
+        /// Which.
+        id: PayloadId,
+    },
     /// Changes of tasks, in order.
     Tasks(Vec<TaskOp>),
     /// All of them in order, or none.
@@ -224,6 +239,47 @@ pub struct NewNetwork {
     pub subnet: IpNet,
     /// A host address of the subnet.
     pub gateway: IpAddr,
+}
+
+/// A secret or config to be made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewPayload {
+    /// Its id.
+    pub id: PayloadId,
+    /// When.
+    pub at: Timestamp,
+    /// Secret or config.
+    pub kind: PayloadKind,
+    /// Name, labels.
+    pub spec: PayloadSpec,
+    /// The bytes.
+    pub bytes: PayloadBytes,
+}
+
+/// Other labels of a secret or config.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PayloadLabels {
+    /// Which.
+    pub id: PayloadId,
+    /// Version that was read.
+    pub version: u64,
+    /// When.
+    pub at: Timestamp,
+    /// All of them.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// New bytes under the name of a secret or config.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PayloadRotation {
+    /// Whose name.
+    pub old: PayloadId,
+    /// Id of the one that takes it.
+    pub new: PayloadId,
+    /// When.
+    pub at: Timestamp,
+    /// Its bytes.
+    pub bytes: PayloadBytes,
 }
 
 /// A service to be made.

@@ -1,7 +1,7 @@
 //! What an applied command touched. Events say "look again at this"; losing one costs latency, never correctness,
 //! because a periodic pass looks at everything.
 
-use model::{NetworkId, NodeId, ServiceId, Slot, TaskId};
+use model::{NetworkId, NodeId, PayloadId, PayloadKind, ServiceId, Slot, TaskId};
 
 /// An object that was made, changed or removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,6 +14,13 @@ pub enum Event {
     Network(NetworkId),
     /// A service.
     Service(ServiceId),
+    /// A secret or config.
+    Payload {
+        /// Which.
+        id: PayloadId,
+        /// Secret or config.
+        kind: PayloadKind,
+    },
     /// A task; what it belongs to rides along, because a removed task cannot be looked up any more.
     Task {
         /// Which.

@@ -82,6 +82,7 @@ pub(crate) fn status(state: TaskState, at: i64) -> TaskStatus {
         container: None,
         exit_code: None,
         engine_restarted: false,
+        not_ready: false,
     }
 }
 
@@ -106,6 +107,7 @@ pub(crate) fn task(id: u128) -> Task {
         generic_resources: Vec::new(),
         host_ports: Vec::new(),
         setbacks: Vec::new(),
+        service_labels: std::sync::Arc::default(),
     }
 }
 

@@ -2,6 +2,7 @@
 //! stored; the only writers are the `put_` and `drop_` functions of `state.rs`.
 
 mod loads;
+mod payload;
 mod reserved;
 mod taken;
 mod task;
@@ -13,6 +14,7 @@ use model::{Name, NetworkId, Node, NodeId, Protocol, PublishMode, Role, ServiceI
 
 use crate::tables::Tables;
 use loads::Loads;
+use payload::PayloadIndex;
 use reserved::Reservations;
 pub use reserved::Reserved;
 use taken::Taken;
@@ -50,6 +52,7 @@ pub(crate) struct Indexes {
     pub reservations: Reservations,
     pub addresses: OrdMap<(NetworkId, IpAddr), AddressOwner>,
     pub taken: Taken,
+    pub payloads: PayloadIndex,
 }
 
 impl Indexes {
@@ -61,6 +64,9 @@ impl Indexes {
         }
         for network in tables.networks.values() {
             indexes.link_network(network);
+        }
+        for payload in tables.payloads.values() {
+            indexes.payloads.link(payload);
         }
         for service in tables.services.values() {
             indexes.link_service(service);
@@ -116,6 +122,7 @@ impl Indexes {
         if service.spec.schedule.is_some() {
             self.scheduled.insert(service.id);
         }
+        self.payloads.link_service(service);
         for port in &service.ports {
             self.ports
                 .insert((port.published, port.protocol, port.mode, service.id));
@@ -128,6 +135,7 @@ impl Indexes {
     pub fn unlink_service(&mut self, service: &model::Service) {
         self.service_names.remove(&service.spec.name);
         self.scheduled.remove(&service.id);
+        self.payloads.unlink_service(service);
         for port in &service.ports {
             self.ports
                 .remove(&(port.published, port.protocol, port.mode, service.id));

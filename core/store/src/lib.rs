@@ -21,7 +21,8 @@ mod tokens;
 pub use change::{Action, Change, Object, TaskFacts, changes};
 pub use codec::{CodecError, ENTRY_FORMAT, SNAPSHOT_FORMAT};
 pub use command::{
-    Command, Entry, MemberChange, MemberStep, NewNetwork, NewService, RunStep, ServiceChange, StatusReport, TaskOp,
+    Command, Entry, MemberChange, MemberStep, NewNetwork, NewPayload, NewService, PayloadLabels, PayloadRotation,
+    RunStep, ServiceChange, StatusReport, TaskOp,
 };
 pub use event::Event;
 pub use index::{AddressOwner, Reserved};

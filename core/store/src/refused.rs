@@ -3,7 +3,7 @@
 use std::{fmt, net::IpAddr};
 
 use ipnet::IpNet;
-use model::{NodeId, PublishMode, ServiceId, TaskId, TaskState};
+use model::{NodeId, PayloadKind, PublishMode, ServiceId, TaskId, TaskState};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -22,6 +22,19 @@ pub enum Kind {
     Service,
     /// A task.
     Task,
+    /// A secret.
+    Secret,
+    /// A config.
+    Config,
+}
+
+impl From<PayloadKind> for Kind {
+    fn from(kind: PayloadKind) -> Self {
+        match kind {
+            PayloadKind::Secret => Self::Secret,
+            PayloadKind::Config => Self::Config,
+        }
+    }
 }
 
 impl fmt::Display for Kind {
@@ -32,6 +45,8 @@ impl fmt::Display for Kind {
             Self::Network => "network",
             Self::Service => "service",
             Self::Task => "task",
+            Self::Secret => "secret",
+            Self::Config => "config",
         })
     }
 }
@@ -41,6 +56,14 @@ fn used_as(mode: PublishMode) -> &'static str {
     match mode {
         PublishMode::Ingress => "an ingress port",
         PublishMode::Host => "a host-published port",
+    }
+}
+
+/// Docker's word before the names of services.
+fn following(services: &[String]) -> &'static str {
+    match services.len() {
+        1 => "service",
+        _ => "services",
     }
 }
 
@@ -173,6 +196,18 @@ pub enum Refused {
         state: TaskState,
         next: TaskState,
     },
+    #[error("{kind} '{name}' is in use by the following {}: {}", following(services), services.join(", "))]
+    PayloadInUse {
+        kind: PayloadKind,
+        name: String,
+        services: Vec<String>,
+    },
+    #[error(
+        "service {0} wants all rights or devices of the host, which this cluster does not give: drop --privileged and --device, or allow them with \"netctl swarm update --allow-privileged=true\""
+    )]
+    PrivilegedOff(String),
+    #[error("this {kind} has been rotated: name the latest one, {name}")]
+    Superseded { kind: PayloadKind, name: String },
 }
 
 impl Refused {

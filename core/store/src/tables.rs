@@ -7,8 +7,8 @@ use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use imbl::{OrdMap, Vector};
 use model::{
-    Cluster, ContainerSpec, LimitedToken, Network, NetworkId, Node, NodeId, NodeTrust, RequestId, RootRotation,
-    Service, ServiceId, Task, TaskId,
+    Cluster, ContainerSpec, LimitedToken, Network, NetworkId, Node, NodeId, NodeTrust, Payload, PayloadId, RequestId,
+    RootRotation, Service, ServiceId, Task, TaskId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +33,9 @@ pub(crate) struct Tables {
     pub services: OrdMap<ServiceId, Arc<Service>>,
     pub networks: OrdMap<NetworkId, Arc<Network>>,
     pub tasks: OrdMap<TaskId, Arc<Task>>,
+    /// Secrets and configs, the superseded ones too.
+    #[serde(default)]
+    pub payloads: OrdMap<PayloadId, Arc<Payload>>,
     /// Address given last in each network: the next search starts behind it, so that a released address rests.
     pub cursors: OrdMap<NetworkId, IpAddr>,
     /// Highest raft id that any node ever had.

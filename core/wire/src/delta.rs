@@ -50,6 +50,8 @@ impl From<ViewDelta> for pb::ViewDelta {
             endpoints_gone: to_list(delta.endpoints.gone),
             services: to_list(delta.services.put),
             services_gone: to_texts(delta.services.gone),
+            payloads: to_list(delta.payloads.put),
+            payloads_gone: to_texts(delta.payloads.gone),
         }
     }
 }
@@ -83,6 +85,10 @@ impl TryFrom<pb::ViewDelta> for ViewDelta {
             services: Changes {
                 put: list("services", delta.services)?,
                 gone: ids("services_gone", &delta.services_gone)?,
+            },
+            payloads: Changes {
+                put: list("payloads", delta.payloads)?,
+                gone: ids("payloads_gone", &delta.payloads_gone)?,
             },
         })
     }

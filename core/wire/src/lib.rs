@@ -14,6 +14,7 @@ mod health;
 mod job;
 mod network;
 mod node;
+mod payload;
 mod resources;
 mod scalar;
 mod service;

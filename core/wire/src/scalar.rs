@@ -125,6 +125,7 @@ choices! {
     Overlap { Skip, Queue, Replace }
     RunOutcome { Completed, Failed, Replaced }
     PullPolicy { Missing, Always, Never }
+    PayloadKind { Secret, Config }
     Propagation { Private, Rprivate, Shared, Rshared, Slave, Rslave }
     TaskState {
         New, Pending, Assigned, Accepted, Preparing, Ready, Starting, Running,

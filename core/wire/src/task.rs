@@ -6,7 +6,7 @@ use model::{NameKind, Setback, Task, TaskStatus, Timestamp};
 
 use crate::{
     WireError, pb,
-    scalar::{choice, list, message, name, narrow, parse, parse_optional, times, to_list},
+    scalar::{choice, labels, list, message, name, narrow, parse, parse_optional, times, to_labels, to_list},
 };
 
 impl From<TaskStatus> for pb::TaskStatus {
@@ -19,6 +19,7 @@ impl From<TaskStatus> for pb::TaskStatus {
             container: status.container,
             exit_code: status.exit_code,
             engine_restarted: status.engine_restarted,
+            not_ready: status.not_ready,
         }
     }
 }
@@ -34,6 +35,7 @@ impl TryFrom<pb::TaskStatus> for TaskStatus {
             container: status.container,
             exit_code: status.exit_code,
             engine_restarted: status.engine_restarted,
+            not_ready: status.not_ready,
         })
     }
 }
@@ -81,6 +83,7 @@ impl From<Task> for pb::Task {
             generic_resources: to_list(task.generic_resources),
             host_ports: to_list(task.host_ports),
             setbacks: to_list(task.setbacks),
+            service_labels: to_labels(Arc::unwrap_or_clone(task.service_labels)),
         }
     }
 }
@@ -109,6 +112,7 @@ impl TryFrom<pb::Task> for Task {
             generic_resources: list("generic_resources", task.generic_resources)?,
             host_ports: list("host_ports", task.host_ports)?,
             setbacks: list("setbacks", task.setbacks)?,
+            service_labels: Arc::new(labels("service_labels", task.service_labels)?),
         })
     }
 }

@@ -138,6 +138,7 @@ impl From<NodeView> for pb::NodeView {
             tasks: to_list(view.tasks),
             endpoints: to_list(view.endpoints),
             services: to_list(view.services),
+            payloads: to_list(view.payloads),
         }
     }
 }
@@ -156,6 +157,7 @@ impl TryFrom<pb::NodeView> for NodeView {
             tasks: list("tasks", view.tasks)?,
             endpoints: list("endpoints", view.endpoints)?,
             services: list("services", view.services)?,
+            payloads: list("payloads", view.payloads)?,
         })
     }
 }

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test file")]
 
-use std::{fmt::Debug, time::Duration};
+use std::{fmt::Debug, sync::Arc, time::Duration};
 
 use model::*;
 use wire::{WireError, pb};
@@ -245,6 +245,7 @@ fn task(state: TaskState, node: Option<NodeId>) -> Task {
             container: node.map(|_| "abc".to_owned()),
             exit_code: node.map(|_| -1),
             engine_restarted: node.is_some(),
+            not_ready: node.is_some(),
         },
         pinned: node,
         job_iteration: node.map(|_| 2),
@@ -258,6 +259,7 @@ fn task(state: TaskState, node: Option<NodeId>) -> Task {
             })
             .into_iter()
             .collect(),
+        service_labels: Arc::new([("tier".to_owned(), "front".to_owned())].into()),
     }
 }
 
@@ -347,6 +349,12 @@ fn view() -> NodeView {
             restart: Some(RestartPolicy::default()),
             ports: vec![published()],
         }],
+        payloads: vec![PayloadView {
+            id: PayloadId::from_bits(5),
+            kind: PayloadKind::Secret,
+            templated: true,
+            bytes: PayloadBytes::new(&[0, 255]),
+        }],
     }
 }
 
@@ -406,13 +414,39 @@ fn deltas_survive() {
         tasks: Vec::new(),
         endpoints: Vec::new(),
         services: Vec::new(),
+        payloads: Vec::new(),
         ..view()
     };
     let mut delta = ViewDelta::between(&empty, &view());
     delta.cleared = vec![NetworkId::from_bits(1)];
-    assert_eq!(delta.rows(), 6);
+    assert_eq!(delta.rows(), 7);
     survives::<_, pb::ViewDelta>(delta);
     survives::<_, pb::ViewDelta>(ViewDelta::between(&view(), &empty));
+}
+
+#[test]
+fn bytes_of_secrets_are_neither_told_nor_shown() {
+    let payload = |kind| {
+        pb::Payload::from(Payload {
+            id: PayloadId::from_bits(5),
+            version: 1,
+            created_at: Timestamp(1),
+            updated_at: Timestamp(2),
+            kind,
+            spec: PayloadSpec {
+                name: name("db"),
+                labels: [("a".to_owned(), "b".to_owned())].into(),
+                templated: false,
+            },
+            generation: 1,
+            superseded: false,
+            bytes: PayloadBytes::new(b"canary"),
+        })
+    };
+    assert_eq!(payload(PayloadKind::Secret).data, b"");
+    assert_eq!(payload(PayloadKind::Config).data, b"canary");
+    let node = pb::NodeView::from(view());
+    assert!(format!("{node:?}").contains("2 bytes"), "{node:?}");
 }
 
 #[test]

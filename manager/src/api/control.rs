@@ -48,4 +48,9 @@ control! {
     get_unlock_key(GetUnlockKeyRequest) -> GetUnlockKeyResponse;
     update_cluster(UpdateClusterRequest) -> Cluster;
     rotate_root(RotateRootRequest) -> Cluster;
+    create_payload(CreatePayloadRequest) -> Payload;
+    list_payloads(ListPayloadsRequest) -> ListPayloadsResponse;
+    update_payload(UpdatePayloadRequest) -> Payload;
+    rotate_payload(RotatePayloadRequest) -> RotatePayloadResponse;
+    remove_payload(RemovePayloadRequest) -> RemoveResponse;
 }

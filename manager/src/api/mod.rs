@@ -8,6 +8,7 @@ mod dispatch;
 mod members;
 mod network;
 mod node;
+mod payload;
 mod queue;
 mod raft;
 mod refusal;

@@ -1,10 +1,10 @@
 //! Services, as users ask for them. Networks come by name, short id or id; the state has ids.
 
 use control::{
-    ServiceStatus, find_network, find_service, plan_create_service, plan_rebalance_service, plan_update_service,
-    service_status,
+    ServiceStatus, find_network, find_payload, find_service, plan_create_service, plan_rebalance_service,
+    plan_update_service, service_status,
 };
-use model::{Service, ServiceId, ServiceSpec};
+use model::{PayloadKind, Service, ServiceId, ServiceSpec};
 use store::{Command, View};
 use tonic::Status;
 use wire::pb;
@@ -18,7 +18,22 @@ fn resolve(view: &View, mut spec: pb::ServiceSpec) -> Result<ServiceSpec, Status
         let network = find_network(view, &attachment.network).map_err(|why| refusal::refused(&why))?;
         attachment.network = network.id.to_string();
     }
+    if let Some(container) = &mut spec.container {
+        resolve_files(view, PayloadKind::Secret, &mut container.secrets)?;
+        resolve_files(view, PayloadKind::Config, &mut container.configs)?;
+    }
     ServiceSpec::try_from(spec).map_err(|why| refusal::invalid(&why))
+}
+
+/// A secret or config comes by id, or by a name in place of the id, or by its name alone.
+fn resolve_files(view: &View, kind: PayloadKind, files: &mut [pb::PayloadRef]) -> Result<(), Status> {
+    for file in files {
+        let what = if file.id.is_empty() { &file.name } else { &file.id };
+        let payload = find_payload(view, kind, what).map_err(|why| refusal::refused(&why))?;
+        file.id = payload.id.to_string();
+        file.name = payload.spec.name.to_string();
+    }
+    Ok(())
 }
 
 fn found(view: &View, id: ServiceId) -> Result<pb::Service, Status> {

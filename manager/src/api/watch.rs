@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use model::PayloadKind;
 use prost::Message as _;
 use store::{Action, Change, Object};
 use tokio::{
@@ -131,6 +132,8 @@ fn change(change: &Change) -> pb::Change {
         Object::Node(id) => (pb::ObjectKind::Node, id.to_string()),
         Object::Network(id) => (pb::ObjectKind::Network, id.to_string()),
         Object::Service(id) => (pb::ObjectKind::Service, id.to_string()),
+        Object::Payload(PayloadKind::Secret, id) => (pb::ObjectKind::Secret, id.to_string()),
+        Object::Payload(PayloadKind::Config, id) => (pb::ObjectKind::Config, id.to_string()),
         Object::Task(id) => (pb::ObjectKind::Task, id.to_string()),
     };
     let action = match change.action {

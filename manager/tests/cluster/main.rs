@@ -8,6 +8,7 @@ mod group;
 mod matrix;
 mod membership;
 mod node;
+mod payloads;
 mod quorum;
 mod recovery;
 mod rights;

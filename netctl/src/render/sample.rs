@@ -114,11 +114,13 @@ pub fn task(bits: u128, slot: u32, created: i64, state: TaskState, desired: Desi
             container: None,
             exit_code: None,
             engine_restarted: false,
+            not_ready: false,
         },
         pinned: None,
         job_iteration: None,
         generic_resources: Vec::new(),
         host_ports: Vec::new(),
         setbacks: Vec::new(),
+        service_labels: std::sync::Arc::default(),
     }
 }

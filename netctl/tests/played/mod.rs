@@ -189,6 +189,21 @@ impl control_server::Control for Played {
     async fn remove_node(&self, _: Request<pb::RemoveRequest>) -> Answer<pb::RemoveResponse> {
         refused()
     }
+    async fn create_payload(&self, _: Request<pb::CreatePayloadRequest>) -> Answer<pb::Payload> {
+        refused()
+    }
+    async fn list_payloads(&self, _: Request<pb::ListPayloadsRequest>) -> Answer<pb::ListPayloadsResponse> {
+        refused()
+    }
+    async fn update_payload(&self, _: Request<pb::UpdatePayloadRequest>) -> Answer<pb::Payload> {
+        refused()
+    }
+    async fn rotate_payload(&self, _: Request<pb::RotatePayloadRequest>) -> Answer<pb::RotatePayloadResponse> {
+        refused()
+    }
+    async fn remove_payload(&self, _: Request<pb::RemovePayloadRequest>) -> Answer<pb::RemoveResponse> {
+        refused()
+    }
     async fn get_join_token(&self, _: Request<pb::GetJoinTokenRequest>) -> Answer<pb::GetJoinTokenResponse> {
         Ok(Response::new(pb::GetJoinTokenResponse {
             token: "t".into(),

@@ -173,6 +173,7 @@ impl Cluster {
             tasks: Vec::new(),
             endpoints: endpoints.collect(),
             services: self.services(),
+            payloads: Vec::new(),
         })
     }
 }

@@ -136,6 +136,7 @@ fn same_object(a: &State, b: &State, event: Event) -> bool {
         Event::Node(id) => a.node(id) == b.node(id),
         Event::Network(id) => a.network(id) == b.network(id),
         Event::Service(id) => a.service(id) == b.service(id),
+        Event::Payload { id, .. } => a.payload(id) == b.payload(id),
         Event::Task { task, .. } => a.task(task) == b.task(task),
     }
 }

@@ -172,6 +172,7 @@ pub(super) fn status(state: TaskState) -> TaskStatus {
         container: None,
         exit_code: None,
         engine_restarted: false,
+        not_ready: false,
     }
 }
 

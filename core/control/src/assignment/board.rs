@@ -8,7 +8,7 @@ mod intake;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{ClusterId, NetworkId, NodeId, NodeView, ServiceId, TaskId};
+use model::{ClusterId, NetworkId, NodeId, NodeView, PayloadId, ServiceId, TaskId};
 use store::{Event, View};
 
 use super::{
@@ -58,6 +58,7 @@ impl Head {
             tasks: Vec::new(),
             endpoints: Vec::new(),
             services: Vec::new(),
+            payloads: Vec::new(),
         }
     }
 }
@@ -82,6 +83,10 @@ pub struct Board {
     pub(super) local: BTreeMap<NodeId, Topic<NetworkId>>,
     /// How many of them are in a network on a node.
     crowd: BTreeMap<(NetworkId, NodeId), u32>,
+    /// Secrets and configs of those, per node.
+    pub(super) payloads: BTreeMap<NodeId, Topic<PayloadId>>,
+    /// How many of them have a secret or config on a node.
+    readers: BTreeMap<(PayloadId, NodeId), u32>,
     /// Endpoints of each network.
     pub(super) endpoints: BTreeMap<NetworkId, Topic<TaskId>>,
     /// Those of them that take published traffic, which all nodes are told.
@@ -101,6 +106,7 @@ struct Place {
     node: NodeId,
     service: ServiceId,
     networks: Vec<NetworkId>,
+    payloads: Vec<PayloadId>,
 }
 
 impl Board {
@@ -122,6 +128,8 @@ impl Board {
             places: BTreeMap::new(),
             local: BTreeMap::new(),
             crowd: BTreeMap::new(),
+            payloads: BTreeMap::new(),
+            readers: BTreeMap::new(),
             endpoints: BTreeMap::new(),
             published: Topic::starting(floor),
             published_sums: BTreeMap::new(),

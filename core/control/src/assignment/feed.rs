@@ -181,6 +181,7 @@ fn nothing(delta: ViewDelta) -> ViewDelta {
         tasks: Changes::default(),
         endpoints: Changes::default(),
         services: Changes::default(),
+        payloads: Changes::default(),
         ..delta
     }
 }

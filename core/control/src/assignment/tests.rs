@@ -29,6 +29,48 @@ fn names(view: &NodeView) -> (Vec<String>, Vec<String>) {
 }
 
 #[test]
+fn secrets_are_told_to_the_nodes_of_their_tasks_and_a_task_that_is_not_ready_takes_nothing() {
+    let mut bed = Bed::with_nodes(2);
+    let id = model::PayloadId::from_bits(700);
+    let new = store::NewPayload {
+        id,
+        at: bed.now,
+        kind: model::PayloadKind::Secret,
+        spec: model::PayloadSpec {
+            name: "db".parse().unwrap(),
+            labels: BTreeMap::new(),
+            templated: false,
+        },
+        bytes: model::PayloadBytes::new(b"canary"),
+    };
+    let command = crate::plan_create_payload(bed.view(), new).unwrap();
+    bed.apply(command).unwrap();
+    let web = bed
+        .service("web", |spec| {
+            spec.container.secrets = vec![model::PayloadRef::of(id, "db".parse().unwrap())];
+            spec.ports = vec!["80".parse().unwrap()];
+        })
+        .unwrap();
+    bed.converge();
+    let task = bed.view().tasks_of_service(web).next().cloned().unwrap();
+    let its = task.node.unwrap();
+    for node in [1, 2] {
+        let view = told(&bed, node);
+        assert_eq!(view.payloads.len(), usize::from(view.node == its));
+        assert!(view.has_payloads() && view.endpoints.iter().all(|e| e.serving));
+    }
+    let status = model::TaskStatus {
+        not_ready: true,
+        ..task.status
+    };
+    let (node, task) = (its, task.id);
+    let report = store::StatusReport { node, task, status };
+    let report = store::TaskOp::Report(Box::new(report));
+    bed.apply(store::Command::Tasks(vec![report])).unwrap();
+    assert!(told(&bed, 1).endpoints.iter().all(|e| !e.serving));
+}
+
+#[test]
 fn a_node_knows_its_own_networks_and_what_is_published() {
     let mut bed = Bed::with_nodes(3);
     let (blue, red) = (

@@ -6,11 +6,13 @@
 use std::collections::BTreeSet;
 
 use model::{
-    Changes, EndpointView, NetworkId, NetworkView, NodeId, NodeView, PeerView, Row, ServiceId, ServiceView, Task,
-    TaskId, ViewDelta,
+    Changes, EndpointView, NetworkId, NetworkView, NodeId, NodeView, PayloadView, PeerView, Row, ServiceId,
+    ServiceView, Task, TaskId, ViewDelta,
 };
 
-use super::{board::Board, endpoint, network_view, node_view, peer, publishes, service_view, topic::Topic};
+use super::{
+    board::Board, endpoint, network_view, node_view, payload_view, peer, publishes, service_view, topic::Topic,
+};
 
 /// All keys of one network or service.
 fn of<A: Copy>(first: A) -> ((A, TaskId), (A, TaskId)) {
@@ -47,12 +49,14 @@ impl Board {
             self.services.knows(since),
         ];
         let own = self.tasks.get(&node).is_none_or(|topic| topic.knows(since));
+        let payloads = self.payloads.get(&node).is_none_or(|topic| topic.knows(since));
         let scope = self.local.get(&node).is_none_or(|topic| topic.knows(since));
         let endpoints = |id| self.endpoints.get(&id).is_none_or(|topic| topic.knows(since));
         let networks = self.published_networks.knows(since);
         since >= self.floor
             && networks
             && own
+            && payloads
             && scope
             && whole.iter().all(|knows| *knows)
             && self.local(node).all(endpoints)
@@ -86,6 +90,7 @@ impl Board {
             tasks: self.tasks_since(node, since),
             endpoints: self.endpoints_since(node, since, &turned),
             services: self.services_since(node, since, &turned),
+            payloads: self.payloads_since(node, since),
         })
     }
 
@@ -107,6 +112,15 @@ impl Board {
         changes(candidates.map(|(_, task)| task), |id| {
             let own = |task: &&Task| !task.status.state.is_terminal() && task.node == Some(node);
             self.view.task(id).filter(own).cloned()
+        })
+    }
+
+    fn payloads_since(&self, node: NodeId, since: u64) -> Changes<PayloadView> {
+        let own = self.payloads.get(&node);
+        let candidates = own.iter().flat_map(|topic| topic.since(since));
+        changes(candidates, |id| {
+            own?.get(id)?;
+            self.view.payload(id).map(payload_view)
         })
     }
 
@@ -173,9 +187,9 @@ impl Board {
     /// Checksum of the node's view without its services; see [`NodeView::checksum`].
     pub(super) fn checksum(&self, node: NodeId) -> u64 {
         let head = self.head.map_or(0, |head| head.view(node, 0).head_digest());
-        let own = self.tasks.get(&node).map_or(0, Topic::sum);
         let shared = [
-            own,
+            self.tasks.get(&node).map_or(0, Topic::sum),
+            self.payloads.get(&node).map_or(0, Topic::sum),
             self.peers.sum(),
             self.published.sum(),
             self.published_networks.sum(),

@@ -1,6 +1,9 @@
 //! What all modes have in common: how the slots of a service are kept filled, and when what fills them starts.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use model::{ContainerSpec, DesiredState, NodeId, Service, Slot, Task, TaskState, TaskStatus, Timestamp};
 use store::TaskOp;
@@ -17,6 +20,7 @@ use crate::{dirty::Scope, draft::Draft};
 pub(super) struct Maker<'a> {
     pub service: &'a Service,
     container: Arc<ContainerSpec>,
+    labels: Arc<BTreeMap<String, String>>,
 }
 
 /// What became of a slot that was looked at.
@@ -37,6 +41,7 @@ impl<'a> Maker<'a> {
         Self {
             service,
             container: Arc::new(service.spec.container.clone()),
+            labels: Arc::new(service.spec.labels.clone()),
         }
     }
 
@@ -82,6 +87,7 @@ impl<'a> Maker<'a> {
             generic_resources: Vec::new(),
             host_ports: Vec::new(),
             setbacks: Vec::new(),
+            service_labels: self.labels.clone(),
         }
     }
 }
@@ -103,6 +109,7 @@ fn created(at: Timestamp) -> TaskStatus {
         container: None,
         exit_code: None,
         engine_restarted: false,
+        not_ready: false,
     }
 }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{Driver, HealthCheck, HealthTest, Mount, Probe, Resources, Ulimits};
-use crate::{Invalid, PayloadKind, PayloadRef};
+use crate::{Invalid, PayloadKind, PayloadRef, Scope, Template};
 
 /// When the node asks the registry for the image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -129,8 +129,29 @@ impl ContainerSpec {
         self.stop_grace.unwrap_or(Duration::from_secs(10))
     }
 
+    /// Secrets and configs as files, each with its kind.
+    pub fn payloads(&self) -> impl Iterator<Item = (PayloadKind, &PayloadRef)> {
+        let secrets = self.secrets.iter().map(|file| (PayloadKind::Secret, file));
+        secrets.chain(self.configs.iter().map(|file| (PayloadKind::Config, file)))
+    }
+
+    /// The same, to be changed.
+    pub fn payloads_mut(&mut self) -> impl Iterator<Item = (PayloadKind, &mut PayloadRef)> {
+        let secrets = self.secrets.iter_mut().map(|file| (PayloadKind::Secret, file));
+        secrets.chain(self.configs.iter_mut().map(|file| (PayloadKind::Config, file)))
+    }
+
+    /// The texts in which templates are filled in: environment, host name, and of mounts the source, labels and options.
+    pub fn templates_mut(&mut self) -> impl Iterator<Item = &mut String> {
+        let mounts = self.mounts.iter_mut().flat_map(Mount::templates_mut);
+        self.env.iter_mut().chain(&mut self.hostname).chain(mounts)
+    }
+
     pub(super) fn validate(&self) -> Result<(), Invalid> {
         self.validate_image()?;
+        for text in self.clone().templates_mut() {
+            Template::parse(text, Scope::Spec)?;
+        }
         self.resources.validate()?;
         self.validate_files()?;
         self.validate_health()?;
@@ -161,13 +182,8 @@ impl ContainerSpec {
     fn validate_files(&self) -> Result<(), Invalid> {
         self.mounts.iter().try_for_each(Mount::validate)?;
         let mut places: Vec<String> = self.mounts.iter().map(|mount| mount.target.clone()).collect();
-        for (kind, refs) in [
-            (PayloadKind::Secret, &self.secrets),
-            (PayloadKind::Config, &self.configs),
-        ] {
-            refs.iter().try_for_each(|file| file.validate(kind))?;
-            places.extend(refs.iter().map(|file| file.path(kind)));
-        }
+        self.payloads().try_for_each(|(kind, file)| file.validate(kind))?;
+        places.extend(self.payloads().map(|(kind, file)| file.path(kind)));
         places.sort_unstable();
         match places.windows(2).find(|pair| pair[0] == pair[1]) {
             Some(pair) => Err(Invalid::MountTwice(pair[0].clone())),

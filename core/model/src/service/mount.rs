@@ -78,6 +78,18 @@ pub struct Mount {
 }
 
 impl Mount {
+    /// See [`super::ContainerSpec::templates_mut`].
+    pub(super) fn templates_mut(&mut self) -> impl Iterator<Item = &mut String> {
+        let (labels, options) = match &mut self.kind {
+            MountKind::Volume { labels, driver, .. } => {
+                (Some(labels), driver.as_mut().map(|driver| &mut driver.options))
+            }
+            _ => (None, None),
+        };
+        let volume = labels.into_iter().chain(options).flat_map(BTreeMap::values_mut);
+        std::iter::once(&mut self.source).chain(volume)
+    }
+
     pub(super) fn validate(&self) -> Result<(), Invalid> {
         let refuse = |reason| {
             Err(Invalid::Mount {

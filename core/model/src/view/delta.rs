@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::{EndpointView, NetworkView, NodeView, PeerView, Row, ServiceView, digest::Digest};
+use super::{EndpointView, NetworkView, NodeView, PayloadView, PeerView, Row, ServiceView, digest::Digest};
 use crate::{NetworkId, Task};
 
 /// Changes of one list: rows that are new or different, and the keys of those that are no more. A key is in one of them
@@ -90,6 +90,8 @@ pub struct ViewDelta {
     pub endpoints: Changes<EndpointView>,
     /// Services.
     pub services: Changes<ServiceView>,
+    /// Secrets and configs of the node's own tasks.
+    pub payloads: Changes<PayloadView>,
 }
 
 /// A delta that cannot be applied: a whole view is needed.
@@ -130,6 +132,7 @@ impl ViewDelta {
             tasks: Changes::between(&old.tasks, &new.tasks),
             endpoints: Changes::between(&old.endpoints, &new.endpoints),
             services: Changes::between(&old.services, &new.services),
+            payloads: Changes::between(&old.payloads, &new.payloads),
         }
     }
 
@@ -138,7 +141,7 @@ impl ViewDelta {
         fn count<R: Row>(changes: &Changes<R>) -> usize {
             changes.put.len() + changes.gone.len()
         }
-        let own = count(&self.tasks) + count(&self.endpoints) + count(&self.services);
+        let own = count(&self.tasks) + count(&self.endpoints) + count(&self.services) + count(&self.payloads);
         own + count(&self.peers) + count(&self.networks) + self.cleared.len()
     }
 }
@@ -165,6 +168,7 @@ impl NodeView {
             tasks: delta.tasks.apply(&self.tasks, |_| false),
             endpoints: delta.endpoints.apply(&self.endpoints, cleared),
             services: delta.services.apply(&self.services, |_| false),
+            payloads: delta.payloads.apply(&self.payloads, |_| false),
         };
         let (seq, want, found) = (delta.seq, delta.checksum, changed.checksum());
         if found == want {
@@ -186,6 +190,7 @@ impl NodeView {
             sum(&self.tasks),
             sum(&self.endpoints),
             sum(&self.services),
+            sum(&self.payloads),
         ]
         .into_iter()
         .fold(self.head_digest(), u64::wrapping_add)

@@ -2,8 +2,8 @@
 
 use std::fmt::Debug;
 
-use super::{EndpointView, NetworkView, PeerView, ServiceView, digest::Digest};
-use crate::{NetworkId, NodeId, ServiceId, Task, TaskId};
+use super::{EndpointView, NetworkView, PayloadView, PeerView, ServiceView, digest::Digest};
+use crate::{NetworkId, NodeId, PayloadId, ServiceId, Task, TaskId};
 
 /// A row of a list in a view. Lists are in the order of their keys, each key once.
 pub trait Row: Clone + Debug + PartialEq {
@@ -94,5 +94,18 @@ impl Row for ServiceView {
             numbers.number(port.protocol as u64).number(port.mode as u64)
         });
         digest.finish()
+    }
+}
+
+/// A payload never changes: its id says all.
+impl Row for PayloadView {
+    type Key = PayloadId;
+
+    fn key(&self) -> PayloadId {
+        self.id
+    }
+
+    fn digest(&self) -> u64 {
+        Digest::new(6).id(self.id.bits()).finish()
     }
 }

@@ -28,12 +28,14 @@ fn task(id: u128, version: u64) -> Task {
             container: None,
             exit_code: None,
             engine_restarted: false,
+            not_ready: false,
         },
         pinned: None,
         job_iteration: None,
         generic_resources: Vec::new(),
         host_ports: Vec::new(),
         setbacks: Vec::new(),
+        service_labels: std::sync::Arc::default(),
     }
 }
 
@@ -88,6 +90,7 @@ prop_compose! {
             tasks: tasks.into_iter().map(|(id, version)| task(id.into(), version)).collect(),
             endpoints: endpoints.map(|((net, id), serving)| endpoint(net.into(), id.into(), serving)).collect(),
             services: services.into_iter().map(|(id, alias)| service(id.into(), alias)).collect(),
+            payloads: Vec::new(),
         }
     }
 }
@@ -131,6 +134,7 @@ fn a_gap_and_a_drift_are_told() {
         tasks: tasks.iter().map(|id| task(*id, 1)).collect(),
         endpoints: Vec::new(),
         services: Vec::new(),
+        payloads: Vec::new(),
     };
     let (old, new) = (view(3, &[1]), view(5, &[1, 2]));
     let delta = ViewDelta::between(&old, &new);

@@ -35,6 +35,7 @@ pub fn view() -> NodeView {
         tasks: vec![],
         endpoints: vec![],
         services: vec![],
+        payloads: vec![],
     }
 }
 
@@ -67,11 +68,13 @@ pub fn task(number: u128) -> Task {
             container: None,
             exit_code: None,
             engine_restarted: false,
+            not_ready: false,
         },
         pinned: None,
         job_iteration: None,
         generic_resources: Vec::new(),
         host_ports: Vec::new(),
         setbacks: Vec::new(),
+        service_labels: std::sync::Arc::default(),
     }
 }

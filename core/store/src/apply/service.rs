@@ -194,6 +194,12 @@ impl State {
                 });
             }
         }
+        for (kind, file) in spec.container.payloads() {
+            if self.payload(file.id).is_none_or(|payload| payload.kind != kind) {
+                let (kind, what) = (kind.into(), file.name.to_string());
+                return Err(Refused::NotFound { kind, what });
+            }
+        }
         ports.iter().try_for_each(|port| self.check_port(id, port))?;
         vips.iter()
             .try_for_each(|vip| self.claim(vip.network, vip.addr, AddressOwner::Vip(id)))

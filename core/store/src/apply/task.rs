@@ -119,6 +119,9 @@ impl State {
             && other.container == task.container
         {
             task.container = other.container.clone();
+            if other.service_labels == task.service_labels {
+                task.service_labels = other.service_labels.clone();
+            }
         }
     }
 

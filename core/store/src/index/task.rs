@@ -53,6 +53,7 @@ impl Indexes {
                 *self.live_specs.entry((service, version)).or_default() += 1;
             }
         }
+        self.payloads.relink_task(old, new);
         if held(old) != held(new) {
             self.release_addresses(old);
             self.hold_addresses(new);

@@ -1,12 +1,12 @@
 //! Taking in what was applied: each event is looked up in the new state, and its rows are set in their topics.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use model::{NetworkId, NodeId, NodeState, Row, ServiceId, Task, TaskId};
+use model::{NetworkId, NodeId, NodeState, PayloadId, Row, ServiceId, Task, TaskId};
 use store::Event;
 
 use super::{
-    super::{endpoint, network_view, peer, publishes, topic::Topic},
+    super::{endpoint, network_view, payload_view, payloads_of, peer, publishes, topic::Topic},
     Board, Head, Place, Touched,
 };
 use crate::allocator::networks_of;
@@ -18,6 +18,7 @@ impl Board {
             Event::Node(node) => self.take_node(*node, touched),
             Event::Network(network) => self.take_network(*network, touched),
             Event::Service(service) => self.take_service(*service, touched),
+            Event::Payload { id, .. } => self.take_payload(*id, touched),
             Event::Task { task, .. } => self.take_task(*task, touched),
         }
     }
@@ -49,6 +50,7 @@ impl Board {
         if node.is_none() {
             self.tasks.remove(&id);
             self.local.remove(&id);
+            self.payloads.remove(&id);
         }
         self.take_head(touched);
     }
@@ -161,12 +163,13 @@ impl Board {
             return;
         };
         self.set_own(at.node, (at.service, id), live.map(Row::digest), touched);
+        self.take_readers(at.node, before.as_ref(), live.is_some().then_some(at), touched);
         let old: BTreeSet<_> = before.iter().flat_map(|place| &place.networks).copied().collect();
         let networks = at.networks.iter().filter(|id| !old.contains(id));
         for network in old.iter().chain(networks) {
             match (old.contains(network), live.is_some()) {
                 (false, true) => *self.crowd.entry((*network, at.node)).or_default() += 1,
-                (true, false) => self.leave(*network, at.node),
+                (true, false) => leave(&mut self.crowd, (*network, at.node)),
                 (true, true) | (false, false) => {}
             }
             self.set_local(*network, at.node, touched);
@@ -174,12 +177,42 @@ impl Board {
         }
     }
 
-    fn leave(&mut self, network: NetworkId, node: NodeId) {
-        if let Some(count) = self.crowd.get_mut(&(network, node)) {
-            *count -= 1;
-            if *count == 0 {
-                self.crowd.remove(&(network, node));
+    /// Nodes have what their tasks use, and it changes only by coming and going.
+    fn take_payload(&mut self, id: PayloadId, touched: &mut Touched) {
+        let (first, last) = (NodeId::from_bits(0), NodeId::from_bits(u128::MAX));
+        let nodes = self.readers.range((id, first)..=(id, last)).map(|((_, node), _)| *node);
+        for node in nodes.collect::<Vec<_>>() {
+            self.set_payload(id, node, touched);
+        }
+    }
+
+    /// A task on `node` comes, goes or stays with its secrets and configs.
+    fn take_readers(&mut self, node: NodeId, before: Option<&Place>, now: Option<&Place>, touched: &mut Touched) {
+        let used = |place: Option<&Place>| place.map_or(&[][..], |place| &place.payloads).to_vec();
+        let (before, now) = (used(before), used(now));
+        for id in &now {
+            if !before.contains(id) {
+                *self.readers.entry((*id, node)).or_default() += 1;
             }
+        }
+        for id in before.iter().filter(|id| !now.contains(id)) {
+            leave(&mut self.readers, (*id, node));
+        }
+        for id in before.into_iter().chain(now) {
+            self.set_payload(id, node, touched);
+        }
+    }
+
+    fn set_payload(&mut self, id: PayloadId, node: NodeId, touched: &mut Touched) {
+        if self.view.node(node).is_none() {
+            return;
+        }
+        let row = self.view.payload(id).filter(|_| self.readers.contains_key(&(id, node)));
+        let row = row.map(|payload| payload_view(payload).digest());
+        let (at, floor) = (self.at, self.floor);
+        let topic = self.payloads.entry(node).or_insert_with(|| Topic::starting(floor));
+        if topic.set(at, id, row) {
+            touched.nodes.insert(node);
         }
     }
 
@@ -223,10 +256,20 @@ impl Board {
     }
 }
 
+fn leave<K: Ord>(counts: &mut BTreeMap<K, u32>, key: K) {
+    if let Some(count) = counts.get_mut(&key) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(&key);
+        }
+    }
+}
+
 fn place(task: &Task) -> Option<Place> {
     Some(Place {
         node: task.node?,
         service: task.service,
         networks: task.attachments.iter().map(|a| a.network).collect(),
+        payloads: payloads_of(task).collect(),
     })
 }

@@ -90,6 +90,7 @@ fn view(here: u128, endpoints: Vec<EndpointView>) -> NodeView {
                 mode: PublishMode::Ingress,
             }],
         }],
+        payloads: Vec::new(),
     }
 }
 
