@@ -39,6 +39,8 @@ use crate::{
 pub struct AgentConfig {
     /// The daemon's state; the agent uses `agent/` below it.
     pub data_root: PathBuf,
+    /// For what does not outlive a boot: files of tasks in memory.
+    pub run_dir: PathBuf,
     /// `unix://PATH` of the engine.
     pub docker_host: String,
     /// Where the engine looks for network drivers.

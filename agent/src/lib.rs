@@ -11,6 +11,7 @@ pub mod probe;
 pub mod reconcile;
 pub mod runtime;
 pub mod session;
+pub mod vault;
 pub mod worker;
 
 pub use agent::{Agent, AgentConfig, AgentError, AgentHandle, AgentStatus};

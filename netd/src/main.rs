@@ -19,12 +19,16 @@ mod state;
 
 use std::{io::IsTerminal, process::ExitCode};
 
-use nix::sys::signal::SigSet;
+use nix::sys::{prctl, signal::SigSet};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     // Whoever started us may have blocked signals for its own purposes; threads inherit the mask, so before any begins.
     let _ = SigSet::empty().thread_set_mask();
+    // Keys and secrets are in memory: no core dump, nor anybody of the same user, gets to see it.
+    if let Err(error) = prctl::set_dumpable(false) {
+        eprintln!("netd: core dumps may show secrets: {error}");
+    }
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -19,6 +19,7 @@ use crate::{
     reconcile::Report,
     runtime::{Runtime, RuntimeError},
     session::{Calling, Manager, SessionState},
+    vault::Vault,
     worker::CurrentView,
 };
 
@@ -166,6 +167,11 @@ impl AgentHandle {
         self.parts.plugin.stop();
         emptied?;
         detached?;
+        let closed = Vault::new(&self.config.run_dir).close();
+        closed.map_err(|error| AgentError::State {
+            path: self.config.run_dir.clone(),
+            error,
+        })?;
         let path = self.config.data_root.join("agent");
         match std::fs::remove_dir_all(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(AgentError::State { path, error }),

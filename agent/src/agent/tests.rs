@@ -11,6 +11,7 @@ use crate::{identity::fixture::Authority, network::fake::FakeNetwork, runtime::f
 fn config(folder: &std::path::Path) -> AgentConfig {
     AgentConfig {
         data_root: folder.to_owned(),
+        run_dir: folder.join("run"),
         docker_host: "unix:///nowhere".to_owned(),
         plugin_dir: folder.join("plugins"),
         bpffs: folder.join("bpf"),

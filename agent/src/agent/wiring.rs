@@ -12,6 +12,7 @@ use crate::{
     network::Network,
     runtime::Runtime,
     session::{self, Calling, Manager, SessionState, Trust, describe, saved},
+    vault::Vault,
     worker::{self, CurrentView},
 };
 
@@ -78,6 +79,7 @@ impl Wires {
             effective: self.effective.clone(),
             statuses: self.statuses.clone(),
             session: self.session.subscribe(),
+            vault: Vault::new(&config.run_dir),
         };
         let session = session::Ports {
             addr: config.addr,

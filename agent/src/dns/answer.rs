@@ -8,6 +8,8 @@ use std::net::IpAddr;
 
 use model::{EndpointView, NetworkId, NetworkView, NodeView, ServiceId, ServiceView, Task, TaskId};
 
+use crate::worker::FACTS;
+
 /// A question, independent of its encoding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Question {
@@ -139,7 +141,8 @@ impl Scope<'_> {
             return false;
         };
         let short = task.status.container.as_deref().and_then(|id| id.get(..12));
-        task.container.hostname.as_deref().is_some_and(|h| is(h, name)) || short.is_some_and(|id| is(id, name))
+        let host = plan::container::host_name(self.view, task, FACTS);
+        host.is_some_and(|h| is(&h, name)) || short.is_some_and(|id| is(id, name))
     }
 
     /// `service.slot.task`, as its container is named.

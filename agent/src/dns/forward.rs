@@ -1,4 +1,4 @@
-//! Asks the host's upstreams. Their answers go back unread; only the message id is exchanged, so that a forged answer
+//! Asks other name servers. Their answers go back unread; only the message id is exchanged, so that a forged answer
 //! has to guess both it and the port.
 
 use std::{
@@ -13,20 +13,20 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Transport, upstream};
+use super::Transport;
 
 /// Wait for one upstream before the next is asked.
 const PATIENCE: Duration = Duration::from_secs(2);
 const PORT: u16 = 53;
 
-/// The first upstream's answer, as a whole message; `None` if none answers.
-pub async fn ask(packet: &[u8], transport: Transport) -> Option<Vec<u8>> {
+/// The answer of the first of `servers` that answers, as a whole message; `None` if none does.
+pub async fn ask(packet: &[u8], transport: Transport, servers: Vec<IpAddr>) -> Option<Vec<u8>> {
     let asked = packet.first_chunk::<2>()?;
     let mut fresh = [0; 2];
     getrandom::fill(&mut fresh).ok()?;
     let mut question = packet.to_vec();
     question[..2].copy_from_slice(&fresh);
-    for server in upstream::read() {
+    for server in servers {
         let server = SocketAddr::new(server, PORT);
         let answer = match transport {
             Transport::Udp => timeout(PATIENCE, over_udp(server, &question)).await,

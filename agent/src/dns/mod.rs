@@ -59,12 +59,13 @@ impl Resolver {
     async fn resolve(&self, packet: &[u8], source: IpAddr, transport: Transport) -> Option<Vec<u8>> {
         let request = Message::from_vec(packet).ok()?;
         let question = reply::question(&request)?;
-        let found = match self.known(source).await {
-            Some((view, caller)) => answer(&view, caller, &question),
+        let known = self.known(source).await;
+        let found = match &known {
+            Some((view, caller)) => answer(view, *caller, &question),
             None => Answer::Refused,
         };
         match found {
-            Answer::Elsewhere => match forward::ask(packet, transport).await {
+            Answer::Elsewhere => match forward::ask(packet, transport, servers(known)).await {
                 Some(response) => Some(response),
                 None => reply::server_failure(&request),
             },
@@ -85,6 +86,15 @@ impl Resolver {
         };
         timeout(PATIENCE, both).await.ok().flatten()
     }
+}
+
+/// Who is asked for names that are not ours: the task's own name servers, or else the host's.
+fn servers(known: Option<(Arc<NodeView>, TaskId)>) -> Vec<IpAddr> {
+    let own = known.and_then(|(view, caller)| {
+        let task = view.tasks.iter().find(|task| task.id == caller)?;
+        Some(task.container.dns.nameservers.clone())
+    });
+    own.filter(|servers| !servers.is_empty()).unwrap_or_else(upstream::read)
 }
 
 fn client_index(source: IpAddr) -> Option<u32> {

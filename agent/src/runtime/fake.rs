@@ -7,16 +7,24 @@ use std::{
 };
 
 use futures::{FutureExt, future::BoxFuture};
-use model::{HeldPort, NetworkId, TaskId};
+use model::{HealthTest, HeldPort, NetworkId, PullPolicy, TaskId};
 use plan::container::{Container, ContainerRequest, ContainerState};
 use tokio::sync::{mpsc, watch};
 
-use super::{EngineFacts, Listed, Runtime, RuntimeError, RuntimeEvent};
+use super::{EngineFacts, Listed, Question, Runtime, RuntimeError, RuntimeEvent, Say};
 
 #[derive(Default)]
 struct Inside {
     containers: BTreeMap<String, Listed>,
     images: BTreeSet<String>,
+    /// Images that can be pulled.
+    registry: BTreeSet<String>,
+    /// Containers with a health check.
+    checked: BTreeSet<String>,
+    /// What containers answer to questions; those that are not here answer well.
+    answers: BTreeMap<TaskId, String>,
+    /// What the last container was made from.
+    last: Option<ContainerRequest>,
     networks: BTreeSet<NetworkId>,
     calls: Vec<String>,
     listeners: Vec<mpsc::Sender<RuntimeEvent>>,
@@ -37,6 +45,38 @@ impl FakeRuntime {
         let fake = Self::default();
         fake.inside().images = images.iter().map(|i| (*i).to_owned()).collect();
         fake
+    }
+
+    /// Images that it can pull.
+    pub fn with_registry(self, images: &[&str]) -> Self {
+        self.inside().registry = images.iter().map(|i| (*i).to_owned()).collect();
+        self
+    }
+
+    /// The health check of a task's container comes to `state`.
+    pub fn health(&self, task: TaskId, state: ContainerState) {
+        if let Some(id) = self.container_of(task) {
+            self.inside().change(&id, Some(state));
+        }
+    }
+
+    /// What a task answers to questions from now on.
+    pub fn answer(&self, task: TaskId, answer: Result<(), &str>) {
+        let answers = &mut self.inside().answers;
+        match answer {
+            Ok(()) => answers.remove(&task),
+            Err(why) => answers.insert(task, why.to_owned()),
+        };
+    }
+
+    /// What the last container was made from.
+    pub fn last_request(&self) -> Option<ContainerRequest> {
+        self.inside().last.clone()
+    }
+
+    fn container_of(&self, task: TaskId) -> Option<String> {
+        let mut containers = self.containers().into_iter();
+        containers.find(|c| c.task == task).map(|c| c.container.id)
     }
 
     /// Puts a container of `task` there, as an earlier run of the agent would have left it.
@@ -60,12 +100,7 @@ impl FakeRuntime {
             code,
             error: String::new(),
         };
-        let id = self
-            .containers()
-            .into_iter()
-            .find(|c| c.task == task)
-            .map(|c| c.container.id);
-        if let Some(id) = id {
+        if let Some(id) = self.container_of(task) {
             self.inside().change(&id, Some(state));
         }
     }
@@ -145,15 +180,38 @@ impl Inside {
         }
     }
 
-    fn create(&mut self, request: &ContainerRequest) -> Result<String, RuntimeError> {
-        if !self.images.contains(&request.spec.image) {
-            return Err(RuntimeError::NoImage {
-                image: request.spec.image.clone(),
-                reason: String::new(),
-            });
+    /// As the engine: by policy, and with `always` what is here if the pull fails.
+    fn pull(&mut self, request: &ContainerRequest, say: Say<'_>) -> Result<(), RuntimeError> {
+        let image = &request.spec.image;
+        let here = self.images.contains(image);
+        let asks = match request.spec.pull {
+            PullPolicy::Missing => !here,
+            PullPolicy::Always => true,
+            PullPolicy::Never => false,
+        };
+        if asks && self.registry.contains(image) {
+            self.calls.push(format!("pull {image}"));
+            say("pulling image: 50%");
+            self.images.insert(image.clone());
         }
+        match self.images.contains(image) {
+            true => Ok(()),
+            false => Err(RuntimeError::NoImage {
+                image: image.clone(),
+                reason: String::new(),
+            }),
+        }
+    }
+
+    fn create(&mut self, request: &ContainerRequest, say: Say<'_>) -> Result<String, RuntimeError> {
+        self.pull(request, say)?;
         self.made += 1;
         let id = format!("c{}", self.made);
+        let test = request.spec.health.as_ref().map(|health| &health.test);
+        if matches!(test, Some(HealthTest::Exec(_) | HealthTest::Shell(_))) {
+            self.checked.insert(id.clone());
+        }
+        self.last = Some(request.clone());
         let networks: Vec<_> = request.endpoints.iter().map(|e| e.network).collect();
         self.networks.extend(&networks);
         let container = Container {
@@ -199,23 +257,44 @@ impl Runtime for FakeRuntime {
         async { Ok(vec![]) }.boxed()
     }
 
-    fn create<'a>(&'a self, request: &'a ContainerRequest) -> BoxFuture<'a, Result<String, RuntimeError>> {
-        async {
+    fn create<'a>(
+        &'a self,
+        request: &'a ContainerRequest,
+        say: Say<'a>,
+    ) -> BoxFuture<'a, Result<String, RuntimeError>> {
+        async move {
             self.awake().await;
             let mut inside = self.inside();
             inside.calls.push(format!("create {}", request.task));
-            inside.create(request)
+            inside.create(request, say)
         }
         .boxed()
     }
 
-    fn start<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<(), RuntimeError>> {
+    fn start<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<ContainerState, RuntimeError>> {
         async move {
             self.awake().await;
             let mut inside = self.inside();
             inside.calls.push(format!("start {container}"));
-            inside.change(container, Some(ContainerState::Running));
-            Ok(())
+            let state = match inside.checked.contains(container) {
+                true => ContainerState::Starting,
+                false => ContainerState::Running,
+            };
+            if let Some(listed) = inside.containers.get_mut(container) {
+                listed.container.state = state.clone();
+            }
+            Ok(state)
+        }
+        .boxed()
+    }
+
+    fn ask<'a>(&'a self, container: &'a str, _: &'a Question) -> BoxFuture<'a, Result<(), String>> {
+        async move {
+            self.awake().await;
+            let inside = self.inside();
+            let task = inside.containers.get(container).map(|listed| listed.task);
+            let bad = task.and_then(|task| inside.answers.get(&task));
+            bad.map_or(Ok(()), |why| Err(why.clone()))
         }
         .boxed()
     }

@@ -3,10 +3,10 @@
 pub mod docker;
 pub mod fake;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use futures::future::BoxFuture;
-use model::{HeldPort, NetworkId, TaskId};
+use model::{HeldPort, NetworkId, ProbeTarget, TaskId};
 use plan::container::{Container, ContainerRequest, ContainerState};
 use thiserror::Error;
 use tokio::sync::mpsc;
@@ -100,6 +100,26 @@ pub struct Listed {
     pub networks: Vec<NetworkId>,
 }
 
+/// Where a long operation says in words how far it is.
+pub type Say<'a> = &'a (dyn Fn(&str) + Send + Sync);
+
+/// What a running container is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// Whether something answers at an address of its own.
+    Probe {
+        /// What is asked.
+        target: ProbeTarget,
+        /// The address.
+        addr: IpAddr,
+    },
+    /// Whether a command in it ends with exit code 0.
+    Command {
+        /// Program and arguments.
+        words: Vec<String>,
+    },
+}
+
 /// A container engine. Every call is idempotent or says what it found.
 pub trait Runtime: Send + Sync + 'static {
     /// Whether it answers at all.
@@ -114,12 +134,16 @@ pub trait Runtime: Send + Sync + 'static {
     /// Ports of the host that containers not ours publish.
     fn published_ports(&self) -> BoxFuture<'_, Result<Vec<HeldPort>, RuntimeError>>;
 
-    /// Pulls the image when missing, makes the engine networks and the container with all its endpoints. Returns its
-    /// id. What was made is removed again when a later part fails.
-    fn create<'a>(&'a self, request: &'a ContainerRequest) -> BoxFuture<'a, Result<String, RuntimeError>>;
+    /// Gets the image as its pull policy says, makes the engine networks and the container with all its endpoints. Returns
+    /// its id. What was made is removed again when a later part fails. `say` hears how far the pull is.
+    fn create<'a>(&'a self, request: &'a ContainerRequest, say: Say<'a>)
+    -> BoxFuture<'a, Result<String, RuntimeError>>;
 
-    /// Starts a container.
-    fn start<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<(), RuntimeError>>;
+    /// Starts a container. Returns how it is then.
+    fn start<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<ContainerState, RuntimeError>>;
+
+    /// Asks a running container. An error is the bad answer, in words. Takes as long as the answer does.
+    fn ask<'a>(&'a self, container: &'a str, question: &'a Question) -> BoxFuture<'a, Result<(), String>>;
 
     /// Asks it to end, kills it after `grace`. Returns its exit code. A container that has ended is no error.
     fn stop<'a>(&'a self, container: &'a str, grace: Duration) -> BoxFuture<'a, Result<i64, RuntimeError>>;

@@ -17,7 +17,9 @@ pub struct Follower {
 }
 
 impl Follower {
+    /// A view from the disk that lacks secrets is none that could be followed.
     pub fn starting(view: Option<Arc<NodeView>>) -> Self {
+        let view = view.filter(|view| view.has_payloads());
         Self {
             checksum: view.as_ref().map_or(0, |view| view.checksum()),
             view,

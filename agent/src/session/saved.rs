@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use model::NodeView;
+use model::{NodeView, PayloadKind};
 use seal::durable;
 use serde::{Deserialize, Serialize};
 use tokio::{sync::watch, task::JoinHandle};
@@ -71,7 +71,7 @@ pub fn keep(
                 format: FORMAT,
                 boot: boot_id(),
                 managers,
-                view: NodeView::clone(&current.view),
+                view: without_secrets(&current.view),
             };
             let target = path.clone();
             let written = tokio::task::spawn_blocking(move || save(&target, &saved)).await;
@@ -81,6 +81,13 @@ pub fn keep(
             tokio::time::sleep(REST).await;
         }
     })
+}
+
+/// Secrets are in memory only. What has no secrets any more knows so: [`NodeView::has_payloads`].
+fn without_secrets(view: &NodeView) -> NodeView {
+    let mut view = NodeView::clone(view);
+    view.payloads.retain(|payload| payload.kind != PayloadKind::Secret);
+    view
 }
 
 fn save(path: &Path, saved: &Saved) -> io::Result<()> {
@@ -99,6 +106,31 @@ pub fn boot_id() -> String {
 mod tests {
     use super::*;
     use crate::worker::fixture;
+
+    #[tokio::test]
+    async fn secrets_do_not_get_to_the_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = path(folder.path());
+        let mut view = fixture::view(&[1]);
+        fixture::give_secret(&mut view, b"canary-on-disk");
+        let views = watch::Sender::new(None);
+        let keeping = keep(path.clone(), views.subscribe(), watch::Sender::default().subscribe());
+        views.send_replace(Some(CurrentView {
+            view: view.into(),
+            confirmed: true,
+        }));
+        let saved = loop {
+            match load(&path) {
+                Some(saved) => break saved,
+                None => tokio::time::sleep(Duration::from_millis(10)).await,
+            }
+        };
+        keeping.abort();
+        let bytes = std::fs::read(&path).unwrap();
+        assert!(!bytes.windows(6).any(|part| part == b"canary"));
+        assert!(saved.view.payloads.is_empty() && !saved.view.has_payloads());
+        assert_eq!(saved.view.tasks[0].container.secrets.len(), 1, "what it needs is known");
+    }
 
     #[test]
     fn a_saved_view_comes_back_and_other_formats_do_not() {

@@ -1,15 +1,18 @@
 //! Operations at the engine, each in a task of its own; the outcome comes back to the worker as news.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use model::{HeldPort, NetworkId, TaskId, TaskState};
-use plan::container::{ContainerRequest, Step};
+use plan::container::{Asked, ContainerRequest, ContainerState, Step};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
 };
 
-use crate::runtime::{Listed, Runtime, RuntimeError};
+use crate::{
+    runtime::{Listed, Runtime, RuntimeError},
+    vault::Vault,
+};
 
 /// Before an operation that failed for the engine's sake is tried again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -23,8 +26,8 @@ const DRAIN_REST: Duration = Duration::from_millis(200);
 pub enum Outcome {
     /// The container is made.
     Created(String),
-    /// It is started.
-    Started,
+    /// It is started, and is so.
+    Started(ContainerState),
     /// It has ended, with this code.
     Stopped(i64),
     /// It is gone.
@@ -46,6 +49,17 @@ pub enum News {
     },
     /// An operation of a task has ended.
     Done { task: TaskId, outcome: Outcome },
+    /// How far the preparation of a task is.
+    Progress { task: TaskId, words: String },
+    /// A container has answered.
+    Answered {
+        task: TaskId,
+        container: String,
+        asked: Asked,
+        answer: Result<(), String>,
+        /// Its start period is over.
+        counts: bool,
+    },
     /// The list could not be had.
     Unlisted,
     /// Superfluous networks are removed.
@@ -55,6 +69,7 @@ pub enum News {
 /// Runs operations.
 pub struct Engine {
     runtime: Arc<dyn Runtime>,
+    vault: Vault,
     applied: watch::Receiver<u64>,
     news: mpsc::Sender<News>,
     /// While networks are being removed, no container may be made in one.
@@ -67,9 +82,15 @@ pub struct Engine {
 }
 
 impl Engine {
-    pub fn new(runtime: Arc<dyn Runtime>, applied: watch::Receiver<u64>, news: mpsc::Sender<News>) -> Self {
+    pub fn new(
+        runtime: Arc<dyn Runtime>,
+        vault: Vault,
+        applied: watch::Receiver<u64>,
+        news: mpsc::Sender<News>,
+    ) -> Self {
         Self {
             runtime,
+            vault,
             applied,
             news,
             pruning: false,
@@ -121,12 +142,33 @@ impl Engine {
         }
     }
 
+    /// Writes the container's files and makes it.
     pub fn create(&mut self, task: TaskId, request: ContainerRequest) {
-        let (runtime, news) = (self.runtime.clone(), self.news.clone());
+        let (runtime, news, vault) = (self.runtime.clone(), self.news.clone(), self.vault.clone());
         self.spawn(async move {
-            let outcome = match runtime.create(&request).await {
-                Ok(id) => Outcome::Created(id),
-                Err(error) => failed(TaskState::Rejected, error).await,
+            let say = |words: &str| {
+                let words = words.to_owned();
+                // Who is too busy to hear of it hears the next one.
+                let _ = news.try_send(News::Progress { task, words });
+            };
+            let outcome = match with_files(&vault, request).await {
+                Ok(request) => match runtime.create(&request, &say).await {
+                    Ok(id) => Outcome::Created(id),
+                    Err(error) => failed(TaskState::Rejected, error).await,
+                },
+                Err(why) => Outcome::Failed(TaskState::Rejected, why),
+            };
+            let _ = news.send(News::Done { task, outcome }).await;
+        });
+    }
+
+    /// Writes the files of a container that is there, which a boot has taken, and starts it.
+    pub fn restore(&mut self, task: TaskId, container: String, request: ContainerRequest) {
+        let (runtime, news, vault) = (self.runtime.clone(), self.news.clone(), self.vault.clone());
+        self.spawn(async move {
+            let outcome = match with_files(&vault, request).await {
+                Ok(_) => start(&*runtime, &container).await,
+                Err(why) => Outcome::Failed(TaskState::Failed, why),
             };
             let _ = news.send(News::Done { task, outcome }).await;
         });
@@ -155,10 +197,7 @@ impl Engine {
 
 async fn perform(runtime: &dyn Runtime, step: Step, applied: watch::Receiver<u64>, seq: u64) -> Outcome {
     match step {
-        Step::Start { container } => match runtime.start(&container).await {
-            Ok(()) => Outcome::Started,
-            Err(error) => failed(TaskState::Failed, error).await,
-        },
+        Step::Start { container } => start(runtime, &container).await,
         Step::Stop { container, grace } => {
             drained(applied, seq).await;
             match runtime.stop(&container, grace).await {
@@ -173,6 +212,28 @@ async fn perform(runtime: &dyn Runtime, step: Step, applied: watch::Receiver<u64
         },
         Step::Report(_) | Step::Prepare => Outcome::Retry,
     }
+}
+
+async fn start(runtime: &dyn Runtime, container: &str) -> Outcome {
+    match runtime.start(container).await {
+        Ok(state) => Outcome::Started(state),
+        Err(error) => failed(TaskState::Failed, error).await,
+    }
+}
+
+/// The request with its files as mounts, once they are written.
+async fn with_files(vault: &Vault, mut request: ContainerRequest) -> Result<ContainerRequest, String> {
+    if request.files.is_empty() {
+        return Ok(request);
+    }
+    let (vault, task, files) = (vault.clone(), request.task, std::mem::take(&mut request.files));
+    let written = tokio::task::spawn_blocking(move || vault.write(task, &files)).await;
+    let mounts = written.map_err(io::Error::other).and_then(|mounts| mounts);
+    request
+        .spec
+        .mounts
+        .extend(mounts.map_err(|why| format!("cannot keep secrets and configs in memory: {why}"))?);
+    Ok(request)
 }
 
 async fn drained(mut applied: watch::Receiver<u64>, seq: u64) {

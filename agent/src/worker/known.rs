@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::{NetworkId, RestartPolicy, Task, TaskId, TaskState, TaskStatus, Timestamp};
-use plan::container::{Container, ContainerState, Ended, Local, has_ended, run_again};
+use plan::container::{Answers, Asked, Container, ContainerState, Ended, Local, has_ended, run_again};
 
 use super::{Statuses, engine::Outcome};
 use crate::runtime::Listed;
@@ -145,7 +145,8 @@ impl Known {
                 });
                 local.status = status(TaskState::Ready, "prepared", Some(id), now);
             }
-            Outcome::Started => {
+            Outcome::Started(state) => {
+                local.answers = Answers::default();
                 let revived = std::mem::take(&mut local.revive);
                 if revived {
                     let id = local.container.as_ref().map(|c| c.id.clone());
@@ -155,7 +156,7 @@ impl Known {
                 // Its end may have been heard of before the start's own answer.
                 let fresh = |c: &&mut Container| revived || c.state == ContainerState::Created;
                 if let Some(container) = local.container.as_mut().filter(fresh) {
-                    container.state = ContainerState::Running;
+                    container.state = state;
                 }
             }
             Outcome::Stopped(code) => {
@@ -172,6 +173,47 @@ impl Known {
                 entry.ended = Some(now);
             }
             Outcome::Failed(state, err) => self.end(task, state, err, now),
+        }
+    }
+
+    /// How far the preparation of a task is, in words.
+    pub fn say(&mut self, task: TaskId, words: String, now: Timestamp) {
+        let status = &mut self.entry(task).local.status;
+        if status.state == TaskState::Preparing && status.message != words {
+            (status.message, status.at) = (words, now);
+        }
+    }
+
+    /// What a task waits for, in words.
+    pub fn explain(&mut self, task: TaskId, words: &str, now: Timestamp) {
+        let status = &mut self.entry(task).local.status;
+        if status.message != words {
+            (status.message, status.at) = (words.to_owned(), now);
+        }
+    }
+
+    /// Whether a task has a container, or may get one.
+    pub fn needs_files(&self, task: TaskId) -> bool {
+        let lives = |e: &Entry| e.local.container.is_some() || e.local.busy || !e.local.status.state.is_terminal();
+        self.entries.get(&task).is_some_and(lives)
+    }
+
+    /// An answer of a task's container, if it is still that one.
+    pub fn take_answer(
+        &mut self,
+        task: TaskId,
+        container: &str,
+        asked: Asked,
+        answer: Result<(), String>,
+        counts: bool,
+    ) {
+        let local = &mut self.entry(task).local;
+        if local
+            .container
+            .as_ref()
+            .is_some_and(|c| c.id == container && c.state.runs())
+        {
+            local.answers.take(asked, answer, counts);
         }
     }
 
@@ -249,9 +291,10 @@ impl Known {
         known.collect()
     }
 
-    /// Tasks without a running container: nothing answers there, whatever a view says.
+    /// Tasks without a container that runs and is well: nothing answers there, whatever a view says.
     pub fn down(&self) -> BTreeSet<TaskId> {
-        let runs = |local: &Local| matches!(&local.container, Some(c) if c.state == ContainerState::Running);
+        let well = |local: &Local| matches!(&local.container, Some(c) if c.state == ContainerState::Running);
+        let runs = |local: &Local| well(local) && !local.status.not_ready;
         let down = self.entries.iter().filter(|(_, e)| !runs(&e.local));
         down.map(|(task, _)| *task).collect()
     }
@@ -277,6 +320,7 @@ impl Known {
                 container: None,
                 busy: false,
                 revive: false,
+                answers: Answers::default(),
             },
             networks: Vec::new(),
             touched: 0,
@@ -288,7 +332,7 @@ impl Known {
 }
 
 fn ends(before: &ContainerState, after: &ContainerState) -> bool {
-    *before == ContainerState::Running && matches!(after, ContainerState::Exited { .. })
+    before.runs() && matches!(after, ContainerState::Exited { .. })
 }
 
 fn status(state: TaskState, message: &str, container: Option<String>, now: Timestamp) -> TaskStatus {
@@ -300,5 +344,6 @@ fn status(state: TaskState, message: &str, container: Option<String>, now: Times
         container,
         exit_code: None,
         engine_restarted: false,
+        not_ready: false,
     }
 }

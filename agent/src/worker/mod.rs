@@ -5,6 +5,7 @@
 //! news. What left the engine locally is taken out of the view before network and resolver see it, so that a container
 //! that died takes no more traffic even before the managers know.
 
+mod asking;
 mod engine;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -20,7 +21,9 @@ use std::{
 };
 
 use model::{DesiredState, HeldPort, NodeView, Task, TaskId, TaskState, TaskStatus, Timestamp};
-use plan::container::{Step, container_request, has_ended, next, next_again, next_unassigned};
+use plan::container::{
+    ContainerRequest, NodeFacts, Step, Unprepared, container_request, has_ended, next, next_again, next_unassigned,
+};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
@@ -28,12 +31,14 @@ use tokio::{
 };
 
 use self::{
+    asking::Asking,
     engine::{Engine, News},
     known::Known,
 };
 use crate::{
     runtime::{Runtime, RuntimeEvent},
     session::SessionState,
+    vault::Vault,
 };
 
 /// Statuses of the tasks in the view, as last decided here.
@@ -43,6 +48,12 @@ pub type Statuses = BTreeMap<TaskId, TaskStatus>;
 const RELIST: Duration = Duration::from_secs(15);
 /// How long after the start a saved view is not acted on: the managers' answer is usually sooner, and newer.
 const HOLD: Duration = Duration::from_secs(2);
+
+/// As the engine names them: it is on the same machine.
+pub(crate) const FACTS: NodeFacts = NodeFacts {
+    os: std::env::consts::OS,
+    arch: std::env::consts::ARCH,
+};
 
 /// A view, and whether it came from the managers in this run of the agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +76,8 @@ pub struct Ports {
     pub statuses: watch::Sender<Statuses>,
     /// Whether a manager is in reach.
     pub session: watch::Receiver<SessionState>,
+    /// Where files of tasks are.
+    pub vault: Vault,
 }
 
 /// Starts the worker. `rebooted`: the machine has booted since the view was saved. It ends when the handle is aborted.
@@ -72,7 +85,9 @@ pub fn spawn(runtime: Arc<dyn Runtime>, ports: Ports, rebooted: bool) -> JoinHan
     let events = runtime.events();
     let (sender, news) = mpsc::channel(64);
     let worker = Worker {
-        engine: Engine::new(runtime, ports.applied, sender),
+        asking: Asking::new(runtime.clone(), sender.clone()),
+        engine: Engine::new(runtime, ports.vault.clone(), ports.applied, sender),
+        vault: ports.vault,
         views: ports.views,
         effective: ports.effective,
         statuses: ports.statuses,
@@ -89,6 +104,8 @@ pub fn spawn(runtime: Arc<dyn Runtime>, ports: Ports, rebooted: bool) -> JoinHan
 
 struct Worker {
     engine: Engine,
+    asking: Asking,
+    vault: Vault,
     views: watch::Receiver<Option<CurrentView>>,
     effective: watch::Sender<Option<Arc<NodeView>>>,
     statuses: watch::Sender<Statuses>,
@@ -156,8 +173,25 @@ impl Worker {
             News::Done { task, outcome } => {
                 self.prune = true;
                 self.known.take_outcome(task, outcome, now());
+                self.sweep(task);
             }
+            News::Progress { task, words } => self.known.say(task, words, now()),
+            News::Answered {
+                task,
+                container,
+                asked,
+                answer,
+                counts,
+            } => self.known.take_answer(task, &container, asked, answer, counts),
             News::Pruned => self.engine.pruned(),
+        }
+    }
+
+    /// Files go with the task.
+    fn sweep(&self, task: TaskId) {
+        let container = self.known.get(task).is_some_and(|local| local.container.is_some());
+        if !container && let Err(error) = self.vault.wipe(task) {
+            tracing::error!(%task, %error, "secrets and configs of an ended task are still in memory");
         }
     }
 
@@ -171,6 +205,7 @@ impl Worker {
             self.known.forget(&current.view.tasks);
         }
         self.publish(&current.view);
+        self.asking.keep(&current.view.tasks, &self.known);
     }
 
     fn decide(&mut self, current: &CurrentView) {
@@ -178,7 +213,7 @@ impl Worker {
         self.again = None;
         for id in self.known.tasks() {
             while let Some(step) = self.step(current, id, tasks.get(&id).copied()) {
-                if !self.take_step(&current.view, id, tasks.get(&id).copied(), step) {
+                if !self.take_step(current, id, tasks.get(&id).copied(), step) {
                     break;
                 }
             }
@@ -186,6 +221,9 @@ impl Worker {
         if self.prune && current.confirmed && !self.known.any_busy() {
             self.prune = false;
             self.engine.prune(self.known.networks(&current.view.tasks));
+            if let Err(error) = self.vault.keep(|task| self.known.needs_files(task)) {
+                tracing::error!(%error, "secrets and configs of ended tasks are still in memory");
+            }
         }
     }
 
@@ -226,32 +264,59 @@ impl Worker {
     }
 
     /// Takes one step. True: more may follow at once.
-    fn take_step(&mut self, view: &NodeView, id: TaskId, task: Option<&Task>, step: Step) -> bool {
+    fn take_step(&mut self, current: &CurrentView, id: TaskId, task: Option<&Task>, step: Step) -> bool {
         match (step, task) {
             (Step::Report(status), _) => {
                 tracing::info!(task = %id, state = %status.state, err = %status.err, "task");
                 self.known.report(id, status);
                 true
             }
-            (Step::Prepare, Some(task)) => match container_request(view, task) {
-                Ok(_) if self.engine.is_pruning() => false,
+            (Step::Prepare, Some(_)) if self.engine.is_pruning() => false,
+            (Step::Prepare, Some(task)) => match self.request(current, task, TaskState::Rejected) {
                 Ok(request) => {
                     self.known.begin(id);
                     self.engine.create(id, request);
                     false
                 }
-                Err(error) => {
-                    self.known.end(id, TaskState::Rejected, error.to_string(), now());
-                    true
-                }
+                Err(ended) => ended,
             },
             (Step::Prepare, None) => false,
+            (Step::Start { container }, Some(task)) if self.lacks_files(task) => {
+                match self.request(current, task, TaskState::Failed) {
+                    Ok(request) => {
+                        self.known.begin(id);
+                        self.engine.restore(id, container, request);
+                        false
+                    }
+                    Err(ended) => ended,
+                }
+            }
             (step, _) => {
                 self.known.begin(id);
-                self.engine.perform(id, step, view.seq);
+                self.engine.perform(id, step, current.view.seq);
                 false
             }
         }
+    }
+
+    fn lacks_files(&self, task: &Task) -> bool {
+        task.container.payloads().next().is_some() && !self.vault.has(task.id)
+    }
+
+    /// What a task's container is made from. If there is no knowing the task ends, or waits: `Err` says whether it ended.
+    /// The view on the disk has no secrets; those come with the first manager.
+    fn request(&mut self, current: &CurrentView, task: &Task, end: TaskState) -> Result<ContainerRequest, bool> {
+        container_request(&current.view, task, FACTS).map_err(|why| match why {
+            Unprepared::NoPayload { kind, name } if !current.confirmed => {
+                let words = format!("waiting for {kind} {name}, which only managers keep: none is in reach");
+                self.known.explain(task.id, &words, now());
+                false
+            }
+            why => {
+                self.known.end(task.id, end, why.to_string(), now());
+                true
+            }
+        })
     }
 
     fn publish(&self, view: &Arc<NodeView>) {

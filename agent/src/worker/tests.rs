@@ -6,6 +6,8 @@ use plan::container::ContainerState;
 use super::*;
 use crate::runtime::fake::FakeRuntime;
 
+mod files;
+mod ready;
 mod trouble;
 
 struct Bench {
@@ -15,6 +17,7 @@ struct Bench {
     statuses: watch::Receiver<Statuses>,
     session: watch::Sender<SessionState>,
     worker: JoinHandle<()>,
+    folder: tempfile::TempDir,
 }
 
 impl Drop for Bench {
@@ -26,6 +29,7 @@ impl Drop for Bench {
 /// A worker over `runtime`; the kernel has every view at once.
 fn bench(runtime: FakeRuntime, first: Option<CurrentView>, rebooted: bool) -> Bench {
     let runtime = Arc::new(runtime);
+    let folder = tempfile::tempdir().unwrap();
     let (views, seen) = watch::channel(first);
     let (effective, effective_seen) = watch::channel(None);
     let (statuses, statuses_seen) = watch::channel(Statuses::new());
@@ -36,6 +40,7 @@ fn bench(runtime: FakeRuntime, first: Option<CurrentView>, rebooted: bool) -> Be
         effective,
         statuses,
         session: session_seen,
+        vault: Vault::plain(folder.path()),
     };
     Bench {
         worker: spawn(runtime.clone(), ports, rebooted),
@@ -44,6 +49,7 @@ fn bench(runtime: FakeRuntime, first: Option<CurrentView>, rebooted: bool) -> Be
         effective: effective_seen,
         statuses: statuses_seen,
         session,
+        folder,
     }
 }
 

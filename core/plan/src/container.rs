@@ -4,12 +4,18 @@
 //! worker applies what comes out and asks again. Task states only grow; one operation per task is in flight at a time.
 
 mod alone;
+mod answers;
 mod lifecycle;
 mod request;
+mod template;
 
 #[cfg(test)]
 pub(crate) mod fixture;
 
 pub use alone::{Ended, PATIENCE, has_ended, next_again, run_again};
+pub use answers::{Answers, Asked};
 pub use lifecycle::{Container, ContainerState, Local, Step, next, next_unassigned};
-pub use request::{ContainerRequest, EndpointRequest, TASK_LABEL, Unprepared, container_request};
+pub use request::{
+    ContainerRequest, EndpointRequest, FileRequest, TASK_LABEL, Unprepared, container_request, host_name,
+};
+pub use template::NodeFacts;

@@ -46,6 +46,7 @@ impl Assembly {
     async fn start_agent(&self, place: &NodeState, identity: &Identity) -> Result<Arc<dyn AgentPart>> {
         let config = AgentConfig {
             data_root: self.config.data_root.clone(),
+            run_dir: self.config.run_dir.clone(),
             docker_host: self.config.docker_host.clone(),
             plugin_dir: self.config.plugin_dir.clone(),
             bpffs: self.config.bpffs.clone(),

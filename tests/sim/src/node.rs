@@ -122,6 +122,7 @@ impl Machine {
                 container,
                 busy: false,
                 revive,
+                answers: Default::default(),
             };
             self.locals.entry(id).or_insert(fresh);
         }
@@ -285,5 +286,6 @@ fn unknown(state: TaskState) -> TaskStatus {
         container: None,
         exit_code: None,
         engine_restarted: false,
+        not_ready: false,
     }
 }

@@ -7,22 +7,30 @@ use std::collections::HashMap;
 
 use bollard::{
     errors::Error,
-    models::{
-        ContainerCreateBody, EndpointSettings, HostConfig, Ipam, NetworkConnectRequest, NetworkCreateRequest,
-        NetworkingConfig,
-    },
+    models::{Ipam, NetworkConnectRequest, NetworkCreateRequest},
     query_parameters::{CreateContainerOptionsBuilder, InspectNetworkOptions},
 };
 use model::{NetworkId, TaskId};
 use plan::container::{ContainerRequest, EndpointRequest};
 
-use super::{DockerRuntime, RuntimeError, network_name};
-use crate::{dns::RESOLVER, plugin};
+use super::{
+    DockerRuntime, RuntimeError,
+    body::{body, settings, unfit_mount},
+    network_name,
+};
+use crate::{plugin, runtime::Say};
 
 impl DockerRuntime {
-    pub(super) async fn create_container(&self, request: &ContainerRequest) -> Result<String, RuntimeError> {
-        let auth = request.spec.registry_auth.as_deref();
-        self.ensure_image(&request.spec.image, auth).await?;
+    pub(super) async fn create_container(
+        &self,
+        request: &ContainerRequest,
+        say: Say<'_>,
+    ) -> Result<String, RuntimeError> {
+        let version = self.docker().await?.client_version();
+        if let Some(why) = unfit_mount(&request.spec, (version.major_version, version.minor_version)) {
+            return Err(RuntimeError::Engine(why));
+        }
+        self.ensure_images(&request.spec, say).await?;
         for endpoint in &request.endpoints {
             self.ensure_network(endpoint.network).await?;
         }
@@ -94,48 +102,5 @@ impl DockerRuntime {
             Ok(_) => Ok(()),
             Err(error) => Err(self.fault(error)),
         }
-    }
-}
-
-fn body(request: &ContainerRequest) -> ContainerCreateBody {
-    let spec = &request.spec;
-    let some = |words: &Vec<String>| (!words.is_empty()).then(|| words.clone());
-    let first = request.endpoints.first();
-    let endpoints = first.map(|e| HashMap::from([(network_name(e.network), settings(request.task, e))]));
-    ContainerCreateBody {
-        image: Some(spec.image.clone()),
-        entrypoint: some(&spec.command),
-        cmd: some(&spec.args),
-        env: some(&spec.env),
-        hostname: spec.hostname.clone(),
-        working_dir: spec.dir.clone(),
-        user: spec.user.clone(),
-        labels: Some(request.labels.clone().into_iter().collect()),
-        host_config: Some(HostConfig {
-            network_mode: Some(first.map_or_else(|| "none".to_owned(), |e| network_name(e.network))),
-            dns: Some(vec![RESOLVER.to_string()]),
-            ..HostConfig::default()
-        }),
-        networking_config: Some(NetworkingConfig {
-            endpoints_config: endpoints,
-        }),
-        ..ContainerCreateBody::default()
-    }
-}
-
-/// What the network driver will need to make the endpoint; the engine hands it through.
-fn settings(task: TaskId, endpoint: &EndpointRequest) -> EndpointSettings {
-    let mut options = HashMap::from([
-        (plugin::OPTION_TASK, task.to_string()),
-        (plugin::OPTION_NETWORK, endpoint.network.to_string()),
-        (plugin::OPTION_ADDRESS, endpoint.address.to_string()),
-        (plugin::OPTION_MAC, endpoint.mac.to_string()),
-    ]);
-    if let Some(gateway) = endpoint.gateway {
-        options.insert(plugin::OPTION_GATEWAY, gateway.to_string());
-    }
-    EndpointSettings {
-        driver_opts: Some(options.into_iter().map(|(k, v)| (k.to_owned(), v)).collect()),
-        ..EndpointSettings::default()
     }
 }

@@ -46,7 +46,13 @@ async fn follow_once(engine: &DockerRuntime, sender: &mpsc::Sender<RuntimeEvent>
     let Ok(docker) = engine.docker().await else {
         return Some(());
     };
-    let filters = HashMap::from([("type", vec!["container"]), ("label", vec![TASK_LABEL])]);
+    // Starts are our own, and health checks themselves are many: what they come to is told.
+    let events = vec!["die", "destroy", "health_status"];
+    let filters = HashMap::from([
+        ("type", vec!["container"]),
+        ("label", vec![TASK_LABEL]),
+        ("event", events),
+    ]);
     // The stream begins where the list that Relist asks for was surely not yet made: no change falls in between.
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -67,7 +73,7 @@ async fn follow_once(engine: &DockerRuntime, sender: &mpsc::Sender<RuntimeEvent>
                 if !facts.live_restore && is_end(&event) && !engine.takes_calls().await {
                     sender.send(RuntimeEvent::Leaving).await.ok()?;
                 }
-                sender.send(event).await.ok()?;
+                sender.send(engine.in_full(event).await).await.ok()?;
             }
             Ok(None) => {}
             Err(error) => {
@@ -93,6 +99,22 @@ fn is_end(event: &RuntimeEvent) -> bool {
 }
 
 impl DockerRuntime {
+    /// With what the health check said, which events do not tell.
+    async fn in_full(&self, event: RuntimeEvent) -> RuntimeEvent {
+        match event {
+            RuntimeEvent::Changed {
+                task,
+                container,
+                state: Some(ContainerState::Unhealthy { last }),
+            } => {
+                let found = self.inspect_state(&container).await;
+                let state = Some(found.unwrap_or(ContainerState::Unhealthy { last }));
+                RuntimeEvent::Changed { task, container, state }
+            }
+            event => event,
+        }
+    }
+
     /// Whether it takes new calls. An engine that ends closes its socket first, then stops its containers, and tells of
     /// their ends on connections that are open already.
     async fn takes_calls(&self) -> bool {
@@ -110,7 +132,8 @@ fn change(message: EventMessage) -> Option<RuntimeEvent> {
     let actor = message.actor?;
     let attributes = actor.attributes.unwrap_or_default();
     let state = match message.action?.as_str() {
-        "start" => Some(ContainerState::Running),
+        "health_status: healthy" => Some(ContainerState::Running),
+        "health_status: unhealthy" => Some(ContainerState::Unhealthy { last: String::new() }),
         "die" => Some(ContainerState::Exited {
             code: attributes.get("exitCode").and_then(|c| c.parse().ok()).unwrap_or(-1),
             error: String::new(),

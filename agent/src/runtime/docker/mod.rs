@@ -3,12 +3,19 @@
 //! The only file tree that speaks bollard. Engine networks (`ntl-<network id>`) are made on demand, one at a time: old
 //! engines let two calls make two networks of one name.
 
+mod ask;
+mod body;
 mod create;
 mod events;
 mod image;
 mod observe;
+mod pulls;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use bollard::{
     API_DEFAULT_VERSION, Docker,
@@ -18,10 +25,11 @@ use bollard::{
 };
 use futures::{FutureExt, future::BoxFuture};
 use model::{HeldPort, NetworkId};
-use plan::container::ContainerRequest;
+use plan::container::{ContainerRequest, ContainerState};
 use tokio::sync::{OnceCell, Semaphore, mpsc};
 
-use super::{EngineFacts, Listed, Runtime, RuntimeError, RuntimeEvent};
+use self::pulls::Pulls;
+use super::{EngineFacts, Listed, Question, Runtime, RuntimeError, RuntimeEvent, Say};
 
 /// Longest wait for an answer of the engine, beyond what the call itself is meant to take.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -35,6 +43,9 @@ pub struct DockerRuntime {
     host: Arc<str>,
     /// One permit: who holds it may make or remove engine networks.
     networks: Arc<Semaphore>,
+    pulls: Pulls,
+    /// Processes of containers that were asked; a container that is started again has another.
+    processes: Arc<Mutex<BTreeMap<String, i64>>>,
 }
 
 impl DockerRuntime {
@@ -44,6 +55,8 @@ impl DockerRuntime {
             connection: Arc::default(),
             host: host.into(),
             networks: Arc::new(Semaphore::new(1)),
+            pulls: Pulls::default(),
+            processes: Arc::default(),
         }
     }
 
@@ -52,6 +65,15 @@ impl DockerRuntime {
         let engine = Self::new(host);
         engine.docker().await?;
         Ok(engine)
+    }
+
+    /// Held for an instant only.
+    fn processes(&self) -> MutexGuard<'_, BTreeMap<String, i64>> {
+        self.processes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn forget_process(&self, container: &str) {
+        self.processes().remove(container);
     }
 
     async fn docker(&self) -> Result<&Docker, RuntimeError> {
@@ -118,12 +140,21 @@ impl DockerRuntime {
         }
         let found = self.inspect_state(container).await?;
         match found {
-            plan::container::ContainerState::Exited { code, .. } => Ok(code),
+            ContainerState::Exited { code, .. } => Ok(code),
             _ => Err(RuntimeError::Engine(format!("container {container} did not stop"))),
         }
     }
 
+    /// How it is once started: with a health check it is not well yet.
+    async fn start_now(&self, container: &str) -> Result<ContainerState, RuntimeError> {
+        let options = None::<bollard::query_parameters::StartContainerOptions>;
+        let started = self.docker().await?.start_container(container, options).await;
+        started.map_err(|e| self.fault(e))?;
+        self.inspect_state(container).await
+    }
+
     async fn remove_forced(&self, container: &str) -> Result<(), RuntimeError> {
+        self.forget_process(container);
         let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
         match self.docker().await?.remove_container(container, Some(options)).await {
             // 409: a removal is in progress already.
@@ -169,17 +200,20 @@ impl Runtime for DockerRuntime {
         self.list_published().boxed()
     }
 
-    fn create<'a>(&'a self, request: &'a ContainerRequest) -> BoxFuture<'a, Result<String, RuntimeError>> {
-        self.create_container(request).boxed()
+    fn create<'a>(
+        &'a self,
+        request: &'a ContainerRequest,
+        say: Say<'a>,
+    ) -> BoxFuture<'a, Result<String, RuntimeError>> {
+        self.create_container(request, say).boxed()
     }
 
-    fn start<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<(), RuntimeError>> {
-        let options = None::<bollard::query_parameters::StartContainerOptions>;
-        async move {
-            let started = self.docker().await?.start_container(container, options).await;
-            started.map_err(|e| self.fault(e))
-        }
-        .boxed()
+    fn start<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<ContainerState, RuntimeError>> {
+        self.start_now(container).boxed()
+    }
+
+    fn ask<'a>(&'a self, container: &'a str, question: &'a Question) -> BoxFuture<'a, Result<(), String>> {
+        self.question(container, question).boxed()
     }
 
     fn stop<'a>(&'a self, container: &'a str, grace: Duration) -> BoxFuture<'a, Result<i64, RuntimeError>> {

@@ -4,15 +4,18 @@ use std::collections::HashMap;
 
 use bollard::{
     models::{
-        ContainerState as EngineState, ContainerStateStatusEnum as Status, ContainerSummary, PortSummary,
-        PortSummaryTypeEnum,
+        ContainerState as EngineState, ContainerStateStatusEnum as Status, ContainerSummary, Health, HealthStatusEnum,
+        PortSummary, PortSummaryTypeEnum,
     },
     query_parameters::{InspectContainerOptions, ListContainersOptionsBuilder},
 };
 use model::{HeldPort, NetworkId, Protocol};
 use plan::container::{Container, ContainerState, TASK_LABEL};
 
-use super::{DockerRuntime, Listed, NETWORK_PREFIX, RuntimeError};
+use super::{DockerRuntime, Listed, NETWORK_PREFIX, RuntimeError, ask::tail};
+
+/// Characters of a health check's output that are kept, its last ones.
+const OUTPUT: usize = 200;
 
 impl DockerRuntime {
     pub(super) async fn list_ours(&self) -> Result<Vec<Listed>, RuntimeError> {
@@ -75,11 +78,24 @@ impl DockerRuntime {
 fn state_of(state: EngineState) -> ContainerState {
     match state.status {
         Some(Status::CREATED) => ContainerState::Created,
-        Some(Status::RUNNING | Status::PAUSED | Status::RESTARTING) => ContainerState::Running,
+        Some(Status::RUNNING | Status::PAUSED | Status::RESTARTING) => running(state.health),
         _ => ContainerState::Exited {
             code: state.exit_code.unwrap_or_default(),
             error: state.error.unwrap_or_default(),
         },
+    }
+}
+
+fn running(health: Option<Health>) -> ContainerState {
+    let health = health.unwrap_or_default();
+    match health.status {
+        Some(HealthStatusEnum::STARTING) => ContainerState::Starting,
+        Some(HealthStatusEnum::UNHEALTHY) => {
+            let last = health.log.and_then(|log| log.into_iter().next_back()?.output);
+            let last = tail(last.unwrap_or_default().trim(), OUTPUT);
+            ContainerState::Unhealthy { last }
+        }
+        _ => ContainerState::Running,
     }
 }
 
@@ -109,4 +125,35 @@ fn published(summary: &ContainerSummary) -> Vec<HeldPort> {
         })
     };
     summary.ports.iter().flatten().filter_map(held).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use bollard::models::HealthcheckResult;
+
+    use super::*;
+
+    #[test]
+    fn a_health_check_decides_how_a_running_container_is() {
+        let with = |status| {
+            let log = HealthcheckResult {
+                output: Some(" no route\n".to_owned()),
+                ..HealthcheckResult::default()
+            };
+            state_of(EngineState {
+                status: Some(Status::RUNNING),
+                health: Some(Health {
+                    status: Some(status),
+                    log: Some(vec![log]),
+                    ..Health::default()
+                }),
+                ..EngineState::default()
+            })
+        };
+        assert_eq!(with(HealthStatusEnum::STARTING), ContainerState::Starting);
+        assert_eq!(with(HealthStatusEnum::HEALTHY), ContainerState::Running);
+        assert_eq!(with(HealthStatusEnum::NONE), ContainerState::Running);
+        let last = "no route".to_owned();
+        assert_eq!(with(HealthStatusEnum::UNHEALTHY), ContainerState::Unhealthy { last });
+    }
 }

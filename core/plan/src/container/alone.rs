@@ -94,6 +94,7 @@ mod tests {
             }),
             busy: false,
             revive: false,
+            answers: Default::default(),
         }
     }
 

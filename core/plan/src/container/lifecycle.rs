@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use model::{DesiredState, Task, TaskState, TaskStatus, Timestamp};
 
+use super::Answers;
+
 /// From SIGTERM to SIGKILL for a container whose task is no longer known, hence neither is its grace period.
 const ORPHAN_GRACE: Duration = Duration::from_secs(10);
 
@@ -12,8 +14,15 @@ const ORPHAN_GRACE: Duration = Duration::from_secs(10);
 pub enum ContainerState {
     /// Made, never started.
     Created,
-    /// Its process runs.
+    /// Its process runs; its health check has not succeeded yet.
+    Starting,
+    /// Its process runs, and is well as far as the engine knows.
     Running,
+    /// Its process runs, and its health check has failed too often.
+    Unhealthy {
+        /// The last output of the health check.
+        last: String,
+    },
     /// Its process has ended.
     Exited {
         /// Exit code; 128 + n after signal n.
@@ -21,6 +30,13 @@ pub enum ContainerState {
         /// What the engine says went wrong; empty for an ordinary exit.
         error: String,
     },
+}
+
+impl ContainerState {
+    /// Whether its process runs, well or not.
+    pub fn runs(&self) -> bool {
+        matches!(self, Self::Starting | Self::Running | Self::Unhealthy { .. })
+    }
 }
 
 /// A container of ours at the engine.
@@ -43,6 +59,8 @@ pub struct Local {
     pub busy: bool,
     /// The node has booted since the container last ran: an exited container is started again, once.
     pub revive: bool,
+    /// What its container has answered since it was started.
+    pub answers: Answers,
 }
 
 /// What to do next for a task.
@@ -86,10 +104,9 @@ pub fn next(task: &Task, local: &Local, now: Timestamp) -> Option<Step> {
         None => Some(without_container(local, now)),
         Some(container) => match &container.state {
             ContainerState::Created => created(task, local, container, now),
-            ContainerState::Running if local.status.state < TaskState::Running => {
-                Some(report(local, TaskState::Running, "started", now))
-            }
-            ContainerState::Running => None,
+            ContainerState::Starting => readiness(local, Some(Err("health check".to_owned())), now),
+            ContainerState::Running => running(task, local, now),
+            ContainerState::Unhealthy { last } => Some(failed(local, unhealthy(last), now)),
             ContainerState::Exited { .. } if local.revive => Some(start(container)),
             ContainerState::Exited { code, error } => Some(ended(local, *code, error, now)),
         },
@@ -107,18 +124,51 @@ pub fn next_unassigned(local: &Local, confirmed: bool) -> Option<Step> {
     discard(local, ORPHAN_GRACE)
 }
 
+/// Swarm's words, and what the health check said last.
+fn unhealthy(last: &str) -> String {
+    match last {
+        "" => "task: unhealthy container".to_owned(),
+        _ => format!("task: unhealthy container: {last}"),
+    }
+}
+
+fn running(task: &Task, local: &Local, now: Timestamp) -> Option<Step> {
+    match local.answers.fatal(&task.container) {
+        Some(why) => Some(failed(local, format!("task: {why}"), now)),
+        None => readiness(local, local.answers.ready(&task.container), now),
+    }
+}
+
+/// A task is not `Running` before it was ready once; after that it may be ready or not.
+fn readiness(local: &Local, ready: Option<Result<(), String>>, now: Timestamp) -> Option<Step> {
+    let running = local.status.state == TaskState::Running;
+    let (state, message) = match (running, ready?) {
+        (true, Ok(())) if !local.status.not_ready => return None,
+        (true, Err(_)) if local.status.not_ready => return None,
+        (true, Err(why)) => {
+            let mut status = status(local, TaskState::Running, &format!("not ready: {why}"), now);
+            status.not_ready = true;
+            return Some(Step::Report(status));
+        }
+        (_, Ok(())) => (TaskState::Running, "started".to_owned()),
+        (false, Err(why)) => (TaskState::Starting, format!("starting: {why}")),
+    };
+    let known = local.status.state >= state && local.status.message == message;
+    (running || !known).then(|| report(local, state, &message, now))
+}
+
 fn discard(local: &Local, grace: Duration) -> Option<Step> {
     let container = local.container.as_ref()?;
     let id = container.id.clone();
-    Some(match container.state {
-        ContainerState::Running => Step::Stop { container: id, grace },
-        _ => Step::Remove { container: id },
+    Some(match container.state.runs() {
+        true => Step::Stop { container: id, grace },
+        false => Step::Remove { container: id },
     })
 }
 
 fn shut_down(task: &Task, local: &Local, now: Timestamp) -> Step {
     match &local.container {
-        Some(container) if container.state == ContainerState::Running => Step::Stop {
+        Some(container) if container.state.runs() => Step::Stop {
             container: container.id.clone(),
             grace: task.container.stop_grace(),
         },
@@ -192,6 +242,7 @@ fn status(local: &Local, state: TaskState, message: &str, now: Timestamp) -> Tas
             .or_else(|| local.status.container.clone()),
         exit_code: None,
         engine_restarted: false,
+        not_ready: false,
     }
 }
 

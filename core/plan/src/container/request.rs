@@ -3,8 +3,10 @@
 use std::{collections::BTreeMap, net::IpAddr};
 
 use ipnet::IpNet;
-use model::{ContainerSpec, Mac, NetworkId, NodeView, Task, TaskId};
+use model::{ContainerSpec, Mac, NetworkId, NodeView, PayloadBytes, PayloadKind, PayloadRef, Task, TaskId};
 use thiserror::Error;
+
+use super::template::{Context, NodeFacts};
 
 /// One endpoint of a container, as it is handed to the network driver through the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +21,21 @@ pub struct EndpointRequest {
     pub gateway: Option<IpAddr>,
 }
 
+/// A file to put into a container before it starts, read-only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileRequest {
+    /// Absolute path in the container.
+    pub path: String,
+    /// Its content, with what templates stand for.
+    pub bytes: PayloadBytes,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Permission bits.
+    pub mode: u32,
+}
+
 /// A container to make.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContainerRequest {
@@ -28,8 +45,10 @@ pub struct ContainerRequest {
     pub name: String,
     /// The spec's labels and ours, by which a restarted agent finds its containers again.
     pub labels: BTreeMap<String, String>,
-    /// What runs.
+    /// What runs; its templates are filled in.
     pub spec: ContainerSpec,
+    /// Its secrets and configs.
+    pub files: Vec<FileRequest>,
     /// Its endpoints; the first is the gateway endpoint.
     pub endpoints: Vec<EndpointRequest>,
 }
@@ -40,6 +59,22 @@ pub enum Unprepared {
     /// Its network is not in the view.
     #[error("network {0} not found")]
     NoNetwork(NetworkId),
+    /// The view does not have the bytes.
+    #[error("{kind} {name} not found")]
+    NoPayload {
+        /// Secret or config.
+        kind: PayloadKind,
+        /// Its name.
+        name: String,
+    },
+    /// A template has no value here.
+    #[error("cannot expand {what}: {why}")]
+    Template {
+        /// Where it stands.
+        what: String,
+        /// What is missing, in words.
+        why: String,
+    },
     /// Its address does not fit a prefix (an IPv4 address in an IPv6 network, or the other way round).
     #[error("address {addr} is not in subnet {subnet} of network {network}")]
     OutsideSubnet {
@@ -53,7 +88,8 @@ pub enum Unprepared {
 }
 
 /// Derives the container of `task` from the node's view.
-pub fn container_request(view: &NodeView, task: &Task) -> Result<ContainerRequest, Unprepared> {
+pub fn container_request(view: &NodeView, task: &Task, facts: NodeFacts) -> Result<ContainerRequest, Unprepared> {
+    let context = Context { view, task, facts };
     let endpoints = task
         .attachments
         .iter()
@@ -64,8 +100,57 @@ pub fn container_request(view: &NodeView, task: &Task) -> Result<ContainerReques
         task: task.id,
         name: format!("{}.{}", task.name(), task.id),
         labels: labels(view, task),
-        spec: ContainerSpec::clone(&task.container),
+        spec: spec(&context)?,
+        files: task
+            .container
+            .payloads()
+            .map(|(kind, file)| self::file(&context, kind, file))
+            .collect::<Result<_, _>>()?,
         endpoints,
+    })
+}
+
+/// The host name that the task's container has, if its spec says one.
+pub fn host_name(view: &NodeView, task: &Task, facts: NodeFacts) -> Option<String> {
+    let context = Context { view, task, facts };
+    context.expand(task.container.hostname.as_deref()?).ok()
+}
+
+fn spec(context: &Context<'_>) -> Result<ContainerSpec, Unprepared> {
+    let mut spec = ContainerSpec::clone(&context.task.container);
+    for text in spec.templates_mut() {
+        let expanded = context.expand(text).map_err(|why| Unprepared::Template {
+            what: format!("\"{text}\""),
+            why,
+        })?;
+        *text = expanded;
+    }
+    Ok(spec)
+}
+
+fn file(context: &Context<'_>, kind: PayloadKind, file: &PayloadRef) -> Result<FileRequest, Unprepared> {
+    let missing = || Unprepared::NoPayload {
+        kind,
+        name: file.name.to_string(),
+    };
+    let payload = context.view.payload(file.id).ok_or_else(missing)?;
+    let unfit = |why| Unprepared::Template {
+        what: format!("{kind} {}", file.name),
+        why,
+    };
+    let bytes = if payload.templated {
+        let text = context.expand_payload(payload.bytes.as_bytes()).map_err(unfit)?;
+        PayloadBytes::new(text.as_bytes())
+    } else {
+        payload.bytes.clone()
+    };
+    let number = |text: &str| text.parse().map_err(|_| unfit(format!("{text} is no uid or gid")));
+    Ok(FileRequest {
+        path: file.path(kind),
+        bytes,
+        uid: number(&file.uid)?,
+        gid: number(&file.gid)?,
+        mode: file.mode,
     })
 }
 
@@ -114,6 +199,46 @@ pub const TASK_LABEL: &str = "netctl.task";
 mod tests {
     use super::super::fixture::{task, view};
     use super::*;
+
+    const FACTS: NodeFacts = NodeFacts {
+        os: "linux",
+        arch: "x86_64",
+    };
+
+    fn container_request(view: &NodeView, task: &Task) -> Result<ContainerRequest, Unprepared> {
+        super::container_request(view, task, FACTS)
+    }
+
+    #[test]
+    fn templates_are_filled_in_and_files_have_their_bytes() {
+        let (mut view, mut task) = (view(), task(1));
+        let id = model::PayloadId::from_bits(5);
+        let container = std::sync::Arc::make_mut(&mut task.container);
+        container.hostname = Some("h{{.Task.Slot}}".to_owned());
+        container.env = vec!["A={{index .Service.Labels \"a\"}}".to_owned()];
+        container.secrets = vec![PayloadRef::of(id, "db".parse().unwrap())];
+        let missing = super::container_request(&view, &task, FACTS).unwrap_err().to_string();
+        assert!(missing.ends_with("service web has no label \"a\""), "{missing}");
+        task.service_labels = std::sync::Arc::new([("a".to_owned(), "b".to_owned())].into());
+        let absent = container_request(&view, &task).unwrap_err();
+        assert_eq!(absent.to_string(), "secret db not found");
+        view.payloads = vec![model::PayloadView {
+            id,
+            kind: PayloadKind::Secret,
+            templated: true,
+            bytes: PayloadBytes::new(b"{{.Service.Name}}"),
+        }];
+        let request = container_request(&view, &task).unwrap();
+        assert_eq!(
+            (request.spec.hostname.as_deref(), request.spec.env),
+            (Some("h1"), vec!["A=b".to_owned()])
+        );
+        let file = &request.files[0];
+        assert_eq!(
+            (file.path.as_str(), file.bytes.as_bytes(), file.mode),
+            ("/run/secrets/db", &b"web"[..], 0o444)
+        );
+    }
 
     #[test]
     fn the_first_endpoint_alone_has_the_gateway() {

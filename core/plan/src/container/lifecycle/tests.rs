@@ -1,6 +1,6 @@
 //! A task's way through its states, one step at a time.
 
-use super::super::fixture::task;
+use super::super::{Asked, fixture::task};
 use super::*;
 
 const NOW: Timestamp = Timestamp(7);
@@ -17,6 +17,7 @@ fn local(state: TaskState, container: Option<ContainerState>) -> Local {
         container,
         busy: false,
         revive: false,
+        answers: Answers::default(),
     }
 }
 
@@ -113,6 +114,69 @@ fn a_task_that_never_got_a_container_shuts_down_at_once() {
     assert_eq!(run(&task, &mut local(TaskState::Assigned, None)), [TaskState::Shutdown]);
 }
 
+fn with_probe() -> Task {
+    let mut task = task(1);
+    let container = std::sync::Arc::make_mut(&mut task.container);
+    container.probe = Some(model::Probe::of("tcp://:80".parse().unwrap()));
+    task
+}
+
+#[test]
+fn a_health_check_keeps_a_task_starting_until_it_is_well_and_ends_it_when_it_is_not() {
+    let starting = local(TaskState::Starting, Some(ContainerState::Starting));
+    let waits = reported(next(&task(1), &starting, NOW));
+    assert_eq!(waits.state, TaskState::Starting);
+    let well = local(TaskState::Starting, Some(ContainerState::Running));
+    assert_eq!(reported(next(&task(1), &well, NOW)).state, TaskState::Running);
+    let last = "curl: (7) connection refused".to_owned();
+    let ill = local(TaskState::Running, Some(ContainerState::Unhealthy { last }));
+    let failed = reported(next(&task(1), &ill, NOW));
+    assert_eq!(failed.state, TaskState::Failed);
+    assert_eq!(failed.err, "task: unhealthy container: curl: (7) connection refused");
+}
+
+#[test]
+fn a_probe_decides_on_readiness_and_in_the_end_on_the_task() {
+    let task = with_probe();
+    let mut asked = local(TaskState::Starting, Some(ContainerState::Running));
+    assert_eq!(next(&task, &asked, NOW), None, "not asked yet");
+    let bad = || Err("connection refused".to_owned());
+    asked.answers.take(Asked::Probe, bad(), true);
+    let waits = reported(next(&task, &asked, NOW));
+    assert_eq!(
+        (waits.state, waits.message.as_str()),
+        (TaskState::Starting, "starting: probe: connection refused")
+    );
+    asked.status = waits;
+    assert_eq!(next(&task, &asked, NOW), None, "said once");
+    let mut running = |answer| {
+        asked.answers.take(Asked::Probe, answer, true);
+        asked.status = reported(next(&task, &asked, NOW));
+        (asked.status.state, asked.status.not_ready)
+    };
+    assert_eq!(running(Ok(())), (TaskState::Running, false));
+    assert_eq!(running(bad()), (TaskState::Running, true));
+    assert_eq!(running(Ok(())), (TaskState::Running, false));
+    running(bad());
+    asked.answers.take(Asked::Probe, bad(), true);
+    assert_eq!(next(&task, &asked, NOW), None);
+    asked.answers.take(Asked::Probe, bad(), true);
+    let failed = reported(next(&task, &asked, NOW));
+    assert_eq!(
+        (failed.state, failed.err.as_str()),
+        (TaskState::Failed, "task: probe failed: connection refused")
+    );
+}
+
+#[test]
+fn a_task_known_as_not_ready_stays_so_until_it_answers() {
+    let (task, mut found) = (with_probe(), local(TaskState::Running, Some(ContainerState::Running)));
+    found.status.not_ready = true;
+    assert_eq!(next(&task, &found, NOW), None);
+    found.answers.take(Asked::Probe, Ok(()), true);
+    assert!(!reported(next(&task, &found, NOW)).not_ready);
+}
+
 #[test]
 fn a_running_container_found_at_start_is_kept() {
     let mut found = local(TaskState::Assigned, Some(ContainerState::Running));
@@ -162,6 +226,7 @@ fn states_never_go_back() {
     let containers = [
         None,
         Some(ContainerState::Created),
+        Some(ContainerState::Starting),
         Some(ContainerState::Running),
         exited(0),
         exited(1),
@@ -173,7 +238,7 @@ fn states_never_go_back() {
                 task.desired = desired;
                 let local = local(state, container.clone());
                 if let Some(Step::Report(status)) = next(&task, &local, NOW) {
-                    assert!(status.state > state, "{state} to {} ({desired:?})", status.state);
+                    assert!(status.state >= state, "{state} to {} ({desired:?})", status.state);
                 }
             }
         }
