@@ -70,7 +70,7 @@ impl Api {
                 .unwrap_or_else(|| find_payload(&view, kinds[0], what));
             found.push(one.map_err(|why| refusal::refused(&why))?);
         }
-        found.sort_by_key(|payload| (&payload.spec.name, payload.generation));
+        found.sort_by(|a, b| (&a.spec.name, a.generation).cmp(&(&b.spec.name, b.generation)));
         Ok(pb::ListPayloadsResponse {
             payloads: found.into_iter().cloned().map(Into::into).collect(),
         })

@@ -133,7 +133,6 @@ fn health(check: &HealthCheck) -> HealthConfig {
 }
 
 fn mount(mount: &model::Mount) -> Mount {
-    let part = |subpath: &str| Some(subpath.to_owned()).filter(|part| !part.is_empty());
     let plain = Mount {
         target: Some(mount.target.clone()),
         source: Some(mount.source.clone()).filter(|source| !source.is_empty()),
@@ -141,33 +140,14 @@ fn mount(mount: &model::Mount) -> Mount {
         ..Mount::default()
     };
     match &mount.kind {
-        MountKind::Bind {
-            propagation,
-            non_recursive,
-            create_host_path,
-        } => Mount {
+        kind @ MountKind::Bind { .. } => Mount {
             typ: Some(MountType::BIND),
-            bind_options: Some(MountBindOptions {
-                propagation: propagation.map(propagates),
-                non_recursive: Some(*non_recursive),
-                create_mountpoint: Some(*create_host_path),
-                ..MountBindOptions::default()
-            }),
+            bind_options: bind_options(kind),
             ..plain
         },
-        MountKind::Volume {
-            no_copy,
-            labels,
-            driver,
-            subpath,
-        } => Mount {
+        kind @ MountKind::Volume { .. } => Mount {
             typ: Some(MountType::VOLUME),
-            volume_options: Some(MountVolumeOptions {
-                no_copy: Some(*no_copy),
-                labels: Some(labels.clone().into_iter().collect()),
-                driver_config: driver.as_ref().map(volume_driver),
-                subpath: part(subpath),
-            }),
+            volume_options: volume_options(kind),
             ..plain
         },
         MountKind::Tmpfs { size_bytes, mode } => Mount {
@@ -185,6 +165,46 @@ fn mount(mount: &model::Mount) -> Mount {
             ..plain
         },
     }
+}
+
+/// A part of a volume or image; empty: all of it.
+fn part(subpath: &str) -> Option<String> {
+    Some(subpath.to_owned()).filter(|part| !part.is_empty())
+}
+
+fn bind_options(kind: &MountKind) -> Option<MountBindOptions> {
+    let MountKind::Bind {
+        propagation,
+        non_recursive,
+        create_host_path,
+    } = kind
+    else {
+        return None;
+    };
+    Some(MountBindOptions {
+        propagation: propagation.map(propagates),
+        non_recursive: Some(*non_recursive),
+        create_mountpoint: Some(*create_host_path),
+        ..MountBindOptions::default()
+    })
+}
+
+fn volume_options(kind: &MountKind) -> Option<MountVolumeOptions> {
+    let MountKind::Volume {
+        no_copy,
+        labels,
+        driver,
+        subpath,
+    } = kind
+    else {
+        return None;
+    };
+    Some(MountVolumeOptions {
+        no_copy: Some(*no_copy),
+        labels: Some(labels.clone().into_iter().collect()),
+        driver_config: driver.as_ref().map(volume_driver),
+        subpath: part(subpath),
+    })
 }
 
 fn volume_driver(driver: &Driver) -> MountVolumeOptionsDriverConfig {
