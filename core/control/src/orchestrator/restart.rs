@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::{RestartCondition, RestartPolicy, Setback, Task, TaskState, Timestamp};
+use model::{DesiredState, RestartCondition, RestartPolicy, Setback, Task, TaskState, Timestamp};
 
 /// How long a replacement waits for its predecessor to stop, as Swarm's old-task timeout.
 const PREDECESSOR_TIMEOUT: Duration = Duration::from_secs(60);
@@ -56,7 +56,9 @@ pub(crate) fn after(policy: &RestartPolicy, spec_version: u64, tasks: &[&Task], 
     if !by_condition || !attempts_left(policy, spec_version, tasks, last) {
         return Next::Never;
     }
-    if last.not_before.is_some_and(|start| start > now) {
+    // One that was started had its delay, whatever the clock of this leader says.
+    let waits = last.desired == DesiredState::Ready;
+    if waits && last.not_before.is_some_and(|start| start > now) {
         return Next::Wait;
     }
     let delay = delay(policy, crashes(last));
@@ -197,9 +199,17 @@ mod tests {
     fn a_task_that_fails_while_it_waits_is_not_replaced_before_its_time() {
         let mut last = ended(1, TaskState::Rejected, 100);
         last.not_before = Some(Timestamp(105 * SECOND));
-        let next = |now| after(&RestartPolicy::default(), 1, &[&last], &last, Timestamp(now * SECOND));
-        assert_eq!(next(101), Next::Wait);
-        assert_eq!(next(105), Next::At(Timestamp(110 * SECOND)));
+        last.desired = DesiredState::Ready;
+        let next = |last: &Task, now| after(&RestartPolicy::default(), 1, &[last], last, Timestamp(now * SECOND));
+        assert_eq!(next(&last, 101), Next::Wait);
+        assert_eq!(next(&last, 105), Next::At(Timestamp(110 * SECOND)));
+        last.desired = DesiredState::Running;
+        let by_another_clock = next(&last, 101);
+        assert_eq!(
+            by_another_clock,
+            Next::At(Timestamp(106 * SECOND)),
+            "it was started: nothing would wake the slot"
+        );
     }
 
     /// A task that failed one second after it was made, the last of so many in a row.
