@@ -117,7 +117,7 @@ fn drain(events: &mut broadcast::Receiver<News>, dirty: &mut Dirty) {
 
 fn note(received: Result<News, broadcast::error::RecvError>, dirty: &mut Dirty) {
     match received {
-        Ok(news) if !news.everything => news.events.iter().for_each(|event| dirty.note(event)),
+        Ok(news) if !news.everything => news.events().for_each(|event| dirty.note(event)),
         Ok(_) | Err(_) => *dirty = Dirty::all(),
     }
 }

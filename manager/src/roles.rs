@@ -62,7 +62,7 @@ async fn changed(
     let node_changed = async {
         loop {
             match events.recv().await {
-                Ok(news) if !news.everything && !news.events.iter().any(|event| matches!(event, Event::Node(_))) => {}
+                Ok(news) if !news.everything && !news.events().any(|event| matches!(event, Event::Node(_))) => {}
                 _ => return,
             }
         }

@@ -109,8 +109,8 @@ pub(crate) struct Bed {
     ids: u128,
     /// Objects changed so far.
     changed: usize,
-    /// What they were, for those who follow.
-    pub events: Vec<Event>,
+    /// What each entry changed, with the state after it, for those who follow.
+    pub steps: Vec<(View, Vec<Event>)>,
     /// What events have marked since the last pass over it.
     dirty: Dirty,
     pub now: Timestamp,
@@ -123,7 +123,7 @@ impl Bed {
             state: State::default(),
             ids: 1000,
             changed: 0,
-            events: Vec::new(),
+            steps: Vec::new(),
             dirty: Dirty::default(),
             now: Timestamp(SECOND),
         };
@@ -147,7 +147,7 @@ impl Bed {
         let events = self.state.apply(index, Entry { request, command })?;
         self.changed += events.len();
         events.iter().for_each(|event| self.dirty.note(event));
-        self.events.extend(events);
+        self.steps.push((self.state.clone(), events));
         Ok(())
     }
 

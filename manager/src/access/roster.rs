@@ -22,7 +22,7 @@ impl Roster {
         tokio::spawn(async move {
             loop {
                 let differs = match events.recv().await {
-                    Ok(news) if !news.everything => take(&news.events, &mut known, &proposer),
+                    Ok(news) if !news.everything => take(news.events(), &mut known, &proposer),
                     Ok(_) | Err(RecvError::Lagged(_)) => {
                         known = roles(&proposer.view());
                         true
@@ -50,7 +50,7 @@ fn roles(view: &View) -> BTreeMap<NodeId, Role> {
 }
 
 /// Brings `known` up to date with the nodes that a batch of events names; whether that made a difference.
-fn take(batch: &[Event], known: &mut BTreeMap<NodeId, Role>, proposer: &Proposer) -> bool {
+fn take<'a>(batch: impl Iterator<Item = &'a Event>, known: &mut BTreeMap<NodeId, Role>, proposer: &Proposer) -> bool {
     let mut differs = false;
     for event in batch {
         let Event::Node(id) = event else { continue };

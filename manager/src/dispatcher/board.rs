@@ -1,8 +1,8 @@
 //! The board that all sessions read, its one writer, and the bells that it rings: a session sleeps until something changed
 //! for its node. Kept on followers too, so that a new leader knows what changed under the old one.
 //!
-//! What must stay true: the board is written with whole batches, state and events together; the lock is held for a step
-//! of computing, never across an await; a bell that rings while its session is busy rings once when it is back.
+//! What must stay true: the board takes in entry by entry, state and events together; the lock is held for a step of
+//! computing, never across an await; a bell that rings while its session is busy rings once when it is back.
 
 use std::{
     collections::BTreeMap,
@@ -22,7 +22,7 @@ use wire::pb;
 use super::report;
 use crate::{
     proposer::Proposer,
-    raft::{News, Published},
+    raft::{Changed, News, Published},
 };
 
 /// How long a session waits for a board that is behind what its node has already seen.
@@ -134,9 +134,12 @@ impl SharedBoard {
     fn update(&self, batch: &Batch, published: &Published) -> Touched {
         let mut board = self.board.write().unwrap_or_else(PoisonError::into_inner);
         match &batch.last {
-            Some(last) if !batch.everything => board.update(&last.view, &batch.events),
-            Some(last) => board.refresh(&last.view),
+            Some(last) if batch.everything => board.refresh(&last.view),
             None => board.refresh(&published.view),
+            Some(_) => batch.entries.iter().fold(Touched::default(), |mut touched, entry| {
+                touched.extend(board.update(&entry.view, &entry.events));
+                touched
+            }),
         }
     }
 }
@@ -166,7 +169,7 @@ impl Drop for Bell {
 #[derive(Default)]
 struct Batch {
     last: Option<News>,
-    events: Vec<Event>,
+    entries: Vec<Changed>,
     /// Some were lost, or say that anything may have changed.
     everything: bool,
 }
@@ -174,14 +177,14 @@ struct Batch {
 impl Batch {
     fn take(&mut self, news: News) {
         self.everything |= news.everything;
-        self.events.extend_from_slice(&news.events);
+        self.entries.extend_from_slice(&news.entries);
         self.last = Some(news);
     }
 
     /// What nodes are told besides their views: settings and roots concern all of them, what one has of the roots itself.
     fn touch(&self, touched: &mut Touched) {
         touched.everyone |= self.everything;
-        for event in &self.events {
+        for event in self.entries.iter().flat_map(|entry| &entry.events) {
             match event {
                 Event::Cluster => touched.everyone = true,
                 Event::Node(id) => drop(touched.nodes.insert(*id)),

@@ -42,15 +42,31 @@ pub struct Published {
     pub members: Arc<Members>,
 }
 
+/// What one log entry changed.
+#[derive(Clone, Debug)]
+pub struct Changed {
+    /// The state with it.
+    pub view: View,
+    /// What it touched.
+    pub events: Vec<Event>,
+}
+
 /// What was applied in one go.
 #[derive(Clone, Debug)]
 pub struct News {
     /// The state with it.
     pub view: View,
-    /// What it touched, all since the last news.
-    pub events: Arc<[Event]>,
+    /// The entries that changed something, all since the last news, in order.
+    pub entries: Arc<[Changed]>,
     /// A snapshot was installed: anything may have changed.
     pub everything: bool,
+}
+
+impl News {
+    /// What was touched.
+    pub fn events(&self) -> impl Iterator<Item = &Event> {
+        self.entries.iter().flat_map(|entry| &entry.events)
+    }
 }
 
 /// A handle to the thread; clones talk to the same one. The thread ends when told to, or when its disk fails.

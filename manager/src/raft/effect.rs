@@ -3,7 +3,7 @@
 use model::RequestId;
 use protobuf::Message as _;
 use raft::eraftpb::{Message, MessageType};
-use store::{CodecError, Event, Refused};
+use store::{CodecError, Event, Refused, View};
 use thiserror::Error;
 
 use super::disk::DiskError;
@@ -76,6 +76,8 @@ pub enum Effect {
         request: RequestId,
         /// What it touched, or why it changed nothing.
         outcome: Result<Vec<Event>, Refused>,
+        /// The state with it.
+        view: Box<View>,
     },
     /// The read with this id may be answered from the state as it is now.
     Readable(RequestId),

@@ -39,7 +39,10 @@ impl<D: Disk> Replica<D> {
     /// knows, and nobody else may carry it out later.
     pub fn change_members(&mut self, term: u64, change: &MemberChange, entry: Vec<u8>) -> bool {
         let standing = self.standing();
-        if !standing.leads || standing.term != term || self.node.raft.has_pending_conf() {
+        let waits = self.node.raft.has_pending_conf();
+        #[cfg(feature = "planted")]
+        let waits = waits && !planted::is(planted::Bug::ChangesOverlap);
+        if !standing.leads || standing.term != term || waits {
             return false;
         }
         let mut asked = ConfChange {
@@ -77,6 +80,9 @@ impl<D: Disk> Replica<D> {
         let command = Entry::decode(&entry.context)?;
         let (request, index) = (command.request, entry.index);
         let repeated = self.state.outcome(request).is_some();
+        #[cfg(feature = "planted")]
+        let repeated = repeated
+            || (planted::is(planted::Bug::HalfDismissed) && change.get_change_type() == ConfChangeType::RemoveNode);
         let outcome = self.state.apply(index, command);
         if outcome.is_ok() && !repeated {
             self.node.apply_conf_change(&change).map_err(raft_error)?;
@@ -85,6 +91,7 @@ impl<D: Disk> Replica<D> {
             index,
             request,
             outcome,
+            view: Box::new(self.state.clone()),
         }))
     }
 }

@@ -32,7 +32,7 @@ mod worker;
 mod tests;
 
 pub use disk::{Disk, DiskError, DiskWrite, Saved};
-pub use driver::{Driver, News, Published};
+pub use driver::{Changed, Driver, News, Published};
 pub use effect::{Effect, Incoming, ReplicaError, Standing};
 pub use history::{Changes, Compacted, History};
 pub use memory::{DiskFault, MemoryDisk};

@@ -288,12 +288,12 @@ impl<D: Disk> Replica<D> {
                     let outcome = self.state.apply(index, Entry { request, command });
                     let events = outcome.as_deref().unwrap_or_default();
                     self.history.record(index, store::changes(&before, &self.state, events));
-                    let applied = |index, request, outcome| Effect::Applied {
+                    effects.push(Effect::Applied {
                         index,
                         request,
                         outcome,
-                    };
-                    effects.push(applied(index, request, outcome));
+                        view: Box::new(self.state.clone()),
+                    });
                 }
                 EntryType::EntryConfChange | EntryType::EntryConfChangeV2 => {
                     effects.extend(self.apply_member_change(&entry)?);

@@ -11,12 +11,12 @@ use std::{
 
 use control::Members;
 use model::RequestId;
-use store::{Event, MemberChange};
+use store::MemberChange;
 use tokio::sync::{broadcast, watch};
 
 use super::{
     disk::Disk,
-    driver::{News, Published},
+    driver::{Changed, News, Published},
     effect::{Effect, Incoming, ReplicaError, Standing},
     full::Resting,
     replica::Replica,
@@ -164,6 +164,7 @@ impl<D: Disk, T: Transport> Worker<D, T> {
                     index,
                     request,
                     outcome,
+                    ..
                 } => self.waiting.applied(request, index, outcome, &published.view),
                 Effect::Readable(id) => self.waiting.readable(id, &published.view),
             }
@@ -195,18 +196,18 @@ impl<D: Disk, T: Transport> Worker<D, T> {
         if seen.applied() > published.view.applied() {
             published.view = seen;
         }
-        let changed =
+        let differs =
             |old: &Published| old.standing != published.standing || old.view.applied() != published.view.applied();
-        if changed(&self.publish.borrow()) {
+        if differs(&self.publish.borrow()) {
             self.publish.send_replace(published.clone());
         }
-        let events: Arc<[Event]> = effects.iter().flat_map(touched).copied().collect();
+        let entries: Arc<[Changed]> = effects.iter().filter_map(changed).collect();
         let everything = effects.iter().any(|effect| matches!(effect, Effect::Installed));
-        if everything || !events.is_empty() {
+        if everything || !entries.is_empty() {
             let view = published.view.clone();
             let _ = self.events.send(News {
                 view,
-                events,
+                entries,
                 everything,
             });
         }
@@ -233,11 +234,16 @@ impl<D: Disk, T: Transport> Worker<D, T> {
     }
 }
 
-fn touched(effect: &Effect) -> &[Event] {
+fn changed(effect: &Effect) -> Option<Changed> {
     match effect {
         Effect::Applied {
-            outcome: Ok(events), ..
-        } => events,
-        _ => &[],
+            outcome: Ok(events),
+            view,
+            ..
+        } if !events.is_empty() => Some(Changed {
+            view: (**view).clone(),
+            events: events.clone(),
+        }),
+        _ => None,
     }
 }

@@ -35,6 +35,20 @@ pub enum Bug {
     FrontendsFirst,
     /// Changes are applied to another view than the one that they change.
     DeltaOverGap,
+    /// A manager gets a raft id that another one had.
+    RaftIdReused,
+    /// A member leaves raft whether the others have a majority or not.
+    QuorumNotKept,
+    /// A member votes before it has come and caught up.
+    VoteTooEarly,
+    /// A change of the membership is asked for while another one is under way.
+    ChangesOverlap,
+    /// A member leaves the state and stays in raft.
+    HalfDismissed,
+    /// What a removed service or network had is free at once.
+    NothingRests,
+    /// Tasks of a node that is down are given up at once.
+    OrphanedAtOnce,
 }
 
 thread_local! {

@@ -11,10 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use model::{ClusterId, NetworkId, NodeId, NodeView, PayloadId, ServiceId, TaskId};
 use store::{Event, View};
 
-use super::{
-    container_mtu,
-    topic::{Moment, Topic},
-};
+use super::{container_mtu, topic::Topic};
 
 /// Which nodes may have to be told something.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,6 +22,15 @@ pub struct Touched {
     pub nodes: BTreeSet<NodeId>,
     /// Those in these networks, until they are looked up.
     networks: BTreeSet<NetworkId>,
+}
+
+impl Touched {
+    /// These too.
+    pub fn extend(&mut self, other: Self) {
+        self.everyone |= other.everyone;
+        self.nodes.extend(other.nodes);
+        self.networks.extend(other.networks);
+    }
 }
 
 /// What all nodes are told alike.
@@ -68,8 +74,6 @@ impl Head {
 pub struct Board {
     pub(super) view: View,
     pub(super) seq: u64,
-    /// When the batch that is being taken in was applied.
-    at: Moment,
     /// Before this nothing is known of what changed when.
     pub(super) floor: u64,
     pub(super) head: Option<Head>,
@@ -116,10 +120,6 @@ impl Board {
         let mut board = Self {
             view: view.clone(),
             seq: floor,
-            at: Moment {
-                index: floor,
-                leapt: false,
-            },
             floor,
             head: None,
             peers: Topic::starting(floor),
@@ -139,7 +139,7 @@ impl Board {
             attached: BTreeMap::new(),
             services_in: BTreeMap::new(),
         };
-        board.look_at_everything(&mut Touched::default());
+        board.take_everything(&mut Touched::default());
         board
     }
 
@@ -153,8 +153,9 @@ impl Board {
         self.seq
     }
 
-    /// Takes in what was applied up to `view`; `events` are all since the last call. A view that is not newer is left
-    /// alone.
+    /// Takes in what one entry changed: `view` is the state with it. Entry by entry, as another manager may have told
+    /// nodes of any of them: of what came and went within several at once nobody would know. A view that is not newer is
+    /// left alone.
     pub fn update(&mut self, view: &View, events: &[Event]) -> Touched {
         let mut touched = Touched::default();
         if self.advance(view) {
@@ -163,13 +164,16 @@ impl Board {
         self.look_up(touched)
     }
 
-    /// As [`Board::update`] when events were lost: compares everything.
+    /// As [`Board::update`] when entries were missed: begins anew.
     pub fn refresh(&mut self, view: &View) -> Touched {
-        let mut touched = Touched::default();
-        if self.advance(view) {
-            self.look_at_everything(&mut touched);
+        let newer = view.applied() > self.seq;
+        if newer {
+            *self = Self::of(view);
         }
-        self.look_up(touched)
+        Touched {
+            everyone: newer,
+            ..Touched::default()
+        }
     }
 
     fn look_up(&self, mut touched: Touched) -> Touched {
@@ -182,30 +186,20 @@ impl Board {
     fn advance(&mut self, view: &View) -> bool {
         let newer = view.applied() > self.seq;
         if newer {
-            self.at = Moment {
-                index: view.applied(),
-                leapt: view.applied() > self.seq + 1,
-            };
             self.view = view.clone();
             self.seq = view.applied();
         }
         newer
     }
 
-    fn look_at_everything(&mut self, touched: &mut Touched) {
+    fn take_everything(&mut self, touched: &mut Touched) {
         let view = self.view.clone();
-        let networks = view.networks().map(|network| network.id);
-        let networks: BTreeSet<_> = networks.chain(self.endpoints.keys().copied()).collect();
-        networks.into_iter().for_each(|id| self.take_network(id, touched));
-        let services = view.services().map(|service| service.id);
-        let services: BTreeSet<_> = services.chain(self.services.keys()).collect();
-        services.into_iter().for_each(|id| self.take_service(id, touched));
-        let tasks = view.tasks().map(|task| task.id);
-        let tasks: BTreeSet<_> = tasks.chain(self.places.keys().copied()).collect();
-        tasks.into_iter().for_each(|id| self.take_task(id, touched));
-        let nodes = view.nodes().map(|node| node.id);
-        let nodes: BTreeSet<_> = nodes.chain(self.peers.keys()).collect();
-        nodes.into_iter().for_each(|id| self.take_node(id, touched));
+        view.networks()
+            .for_each(|network| self.take_network(network.id, touched));
+        view.services()
+            .for_each(|service| self.take_service(service.id, touched));
+        view.tasks().for_each(|task| self.take_task(task.id, touched));
+        view.nodes().for_each(|node| self.take_node(node.id, touched));
         self.take_head(touched);
     }
 }

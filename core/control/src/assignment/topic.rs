@@ -6,16 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Removed rows that are remembered, besides as many as there are rows; who was away for longer gets everything anew.
 const TOMBSTONES: usize = 1024;
 
-/// When rows are looked at.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Moment {
-    /// Log index.
-    pub index: u64,
-    /// Rows were not looked at after every entry since the last time: one that is as it was may have been otherwise in
-    /// between, and who was told so by another manager has to be told again.
-    pub leapt: bool,
-}
-
 /// See the module.
 #[derive(Clone, Debug)]
 pub(super) struct Topic<K: Ord + Copy> {
@@ -41,13 +31,10 @@ impl<K: Ord + Copy> Topic<K> {
         }
     }
 
-    /// The row is as `digest` says since then, or is no more. Whether that is news to who has seen all before.
-    ///
-    /// A removed row that was never here may have come and gone since the last call: others may have seen it.
-    pub fn set(&mut self, at: Moment, key: K, digest: Option<u64>) -> bool {
-        let Moment { index: at, leapt } = at;
+    /// The row is as `digest` says since index `at`, or is no more. Whether that is news.
+    pub fn set(&mut self, at: u64, key: K, digest: Option<u64>) -> bool {
         let old = self.rows.get(&key).copied();
-        if digest.is_some() && old.map(|(_, digest)| digest) == digest && !leapt {
+        if old.map(|(_, digest)| digest) == digest {
             return false;
         }
         if let Some(before) = old.map(|(at, _)| at).or_else(|| self.gone.get(&key).copied()) {
@@ -67,7 +54,7 @@ impl<K: Ord + Copy> Topic<K> {
                 self.forget();
             }
         }
-        old.is_some() || digest.is_some()
+        true
     }
 
     fn forget(&mut self) {
@@ -122,10 +109,6 @@ impl<K: Ord + Copy> Topic<K> {
 mod tests {
     use super::*;
 
-    fn at(index: u64) -> Moment {
-        Moment { index, leapt: false }
-    }
-
     fn since(topic: &Topic<u8>, from: u64) -> BTreeSet<u8> {
         topic.since(from).collect()
     }
@@ -133,13 +116,13 @@ mod tests {
     #[test]
     fn each_row_is_told_once_with_its_last_change() {
         let mut topic = Topic::starting(4);
-        assert!(topic.set(at(5), 1, Some(10)) && topic.set(at(6), 2, Some(20)) && topic.set(at(7), 1, Some(11)));
-        assert!(!topic.set(at(8), 1, Some(11)), "no news");
+        assert!(topic.set(5, 1, Some(10)) && topic.set(6, 2, Some(20)) && topic.set(7, 1, Some(11)));
+        assert!(!topic.set(8, 1, Some(11)), "no news");
         assert_eq!((since(&topic, 4), since(&topic, 6)), ([1, 2].into(), [1].into()));
-        assert!(topic.set(at(9), 2, None));
+        assert!(topic.set(9, 2, None));
         assert_eq!((since(&topic, 8), topic.sum(), topic.get(2)), ([2].into(), 11, None));
-        assert!(!topic.set(at(10), 3, None), "came and went");
-        assert_eq!(since(&topic, 9), [3].into());
+        assert!(!topic.set(10, 3, None), "never here");
+        assert_eq!(since(&topic, 9), [].into());
         assert!(topic.knows(4) && !topic.knows(3));
     }
 
@@ -147,8 +130,8 @@ mod tests {
     fn the_oldest_removals_are_forgotten() {
         let mut topic = Topic::starting(0);
         for key in 0..3000u64 {
-            topic.set(at(2 * key + 1), key, Some(1));
-            topic.set(at(2 * key + 2), key, None);
+            topic.set(2 * key + 1, key, Some(1));
+            topic.set(2 * key + 2, key, None);
         }
         assert!(!topic.knows(100) && topic.knows(5990));
         assert_eq!(topic.since(5990).count(), 5);

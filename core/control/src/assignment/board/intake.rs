@@ -33,7 +33,7 @@ impl Board {
         let view = self.view.clone();
         let node = view.node(id);
         let row = node.and_then(peer).map(|peer| peer.digest());
-        touched.everyone |= self.peers.set(self.at, id, row);
+        touched.everyone |= self.peers.set(self.seq, id, row);
         // Also if nothing is to be told: a session of a node that is no more has to end.
         touched.nodes.insert(id);
         let down = node.is_some_and(|node| node.status.state == NodeState::Down);
@@ -42,8 +42,7 @@ impl Board {
         } else {
             self.down.remove(&id)
         };
-        // While the board leapt the node may have been down and up, and others may have been told so.
-        if turned || self.at.leapt {
+        if turned {
             let tasks: Vec<TaskId> = view.tasks_on_node(id).map(|task| task.id).collect();
             tasks.into_iter().for_each(|task| self.take_task(task, touched));
         }
@@ -83,7 +82,7 @@ impl Board {
             return;
         }
         let here = self.crowd.contains_key(&(network, node)) && self.view.network(network).is_some();
-        let (at, floor) = (self.at, self.floor);
+        let (at, floor) = (self.seq, self.floor);
         let topic = self.local.entry(node).or_insert_with(|| Topic::starting(floor));
         if topic.set(at, network, here.then_some(0)) {
             touched.nodes.insert(node);
@@ -94,7 +93,7 @@ impl Board {
         let publishes = self.publishers.values().any(|other| *other == network);
         let row = self.view.network(network).filter(|_| publishes);
         let row = row.map(|network| network_view(network).digest());
-        touched.everyone |= self.published_networks.set(self.at, network, row);
+        touched.everyone |= self.published_networks.set(self.seq, network, row);
     }
 
     pub(super) fn take_service(&mut self, id: ServiceId, touched: &mut Touched) {
@@ -108,7 +107,7 @@ impl Board {
             Some(network) => self.publishers.insert(id, network),
             None => self.publishers.remove(&id),
         };
-        let changed = self.services.set(self.at, id, service.map(|service| service.version));
+        let changed = self.services.set(self.seq, id, service.map(|service| service.version));
         touched.everyone |= changed && (before.is_some() || gateway.is_some());
         self.attach(
             id,
@@ -220,7 +219,7 @@ impl Board {
         if self.view.node(node).is_none() {
             return;
         }
-        let (at, floor) = (self.at, self.floor);
+        let (at, floor) = (self.seq, self.floor);
         let own = self.tasks.entry(node).or_insert_with(|| Topic::starting(floor));
         if own.set(at, key, row) {
             touched.nodes.insert(node);
@@ -235,7 +234,7 @@ impl Board {
         let service = task.map(|task| task.service);
         let publishes = service.is_some_and(|service| self.publishers.get(&service) == Some(&network));
         let row = row.map(|row| row.digest());
-        let (at, floor) = (self.at, self.floor);
+        let (at, floor) = (self.seq, self.floor);
         if known {
             let topic = self.endpoints.entry(network).or_insert_with(|| Topic::starting(floor));
             if topic.set(at, id, row) {
@@ -247,7 +246,7 @@ impl Board {
 
     fn publish(&mut self, network: NetworkId, task: TaskId, row: Option<u64>) -> bool {
         let before = self.published.sum();
-        let news = self.published.set(self.at, (network, task), row);
+        let news = self.published.set(self.seq, (network, task), row);
         if news {
             let sum = self.published_sums.entry(network).or_default();
             *sum = sum.wrapping_add(self.published.sum().wrapping_sub(before));
