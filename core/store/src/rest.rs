@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{Network, NetworkId, NodeState, Service, ServiceId, Task, VirtualIp};
+use model::{Network, NetworkId, NodeState, ServiceId, Task, VirtualIp};
 use serde::{Deserialize, Serialize};
 
 use crate::State;
@@ -14,7 +14,7 @@ use crate::State;
 pub(crate) struct Resting {
     /// Removed networks that a task still has an address in: their subnets and segments.
     pub networks: BTreeMap<NetworkId, Network>,
-    /// Virtual IPs of removed services with tasks that may run.
+    /// Virtual IPs of services that are removed or have left a network, while their tasks in it may run.
     pub vips: BTreeMap<ServiceId, Vec<VirtualIp>>,
 }
 
@@ -34,19 +34,39 @@ impl State {
     }
 
     pub(crate) fn rest_network(&mut self, network: Network) {
+        #[cfg(feature = "planted")]
+        if planted::is(planted::Bug::NothingRests) {
+            return;
+        }
         if self.tasks_in_network(network.id).next().is_some() {
             self.tables.resting.networks.insert(network.id, network);
         }
     }
 
-    pub(crate) fn rest_vips(&mut self, service: Service) {
-        if service.vips.is_empty() || !self.may_run(service.id) {
+    /// Virtual IPs that a service has no longer.
+    pub(crate) fn rest_vips(&mut self, service: ServiceId, mut vips: Vec<VirtualIp>) {
+        #[cfg(feature = "planted")]
+        if planted::is(planted::Bug::NothingRests) {
             return;
         }
-        for vip in &service.vips {
-            self.indexes.hold_vip(vip, service.id);
+        vips.retain(|vip| self.may_run_in(service, vip.network));
+        if vips.is_empty() {
+            return;
         }
-        self.tables.resting.vips.insert(service.id, service.vips);
+        for vip in &vips {
+            self.indexes.hold_vip(vip, service);
+        }
+        self.tables.resting.vips.entry(service).or_default().extend(vips);
+    }
+
+    /// Virtual IPs that a service has again.
+    pub(crate) fn wake_vips(&mut self, service: ServiceId, vips: &[VirtualIp]) {
+        if let Some(resting) = self.tables.resting.vips.get_mut(&service) {
+            resting.retain(|vip| !vips.contains(vip));
+            if resting.is_empty() {
+                self.tables.resting.vips.remove(&service);
+            }
+        }
     }
 
     /// A task has ended or is no more: what rested for its sake only is free.
@@ -58,19 +78,22 @@ impl State {
                 self.tables.resting.networks.remove(&network);
             }
         }
-        let waits = self.tables.resting.vips.contains_key(&task.service);
-        if waits && !self.may_run(task.service) {
-            let vips = self.tables.resting.vips.remove(&task.service);
-            for vip in vips.unwrap_or_default() {
-                self.indexes.release_vip(&vip);
-            }
+        let Some(vips) = self.tables.resting.vips.get(&task.service).cloned() else {
+            return;
+        };
+        let over = |vip: &VirtualIp| !self.may_run_in(task.service, vip.network);
+        let over: Vec<VirtualIp> = vips.into_iter().filter(over).collect();
+        for vip in &over {
+            self.indexes.release_vip(vip);
         }
+        self.wake_vips(task.service, &over);
     }
 
-    /// Whether a task of a service has a node and has not ended, as far as is known.
-    fn may_run(&self, service: ServiceId) -> bool {
-        let mut tasks = self.tasks_of_service(service);
-        tasks.any(|task| task.node.is_some() && !task.status.state.is_terminal())
+    /// Whether a task of a service that is in a network has a node and has not ended, as far as is known.
+    fn may_run_in(&self, service: ServiceId, network: NetworkId) -> bool {
+        let may_run = |task: &Task| task.node.is_some() && !task.status.state.is_terminal();
+        let mut tasks = self.tasks_of_service(service).filter(|task| may_run(task));
+        tasks.any(|task| task.attachments.iter().any(|a| a.network == network))
     }
 }
 

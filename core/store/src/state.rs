@@ -74,6 +74,10 @@ impl State {
 
     /// Highest raft id that any node ever had; the next manager gets one more.
     pub fn highest_raft_id(&self) -> u64 {
+        #[cfg(feature = "planted")]
+        if planted::is(planted::Bug::RaftIdReused) {
+            return self.managers().filter_map(|node| node.raft_id).max().unwrap_or(0);
+        }
         self.tables.highest_raft_id
     }
 

@@ -106,6 +106,9 @@ impl State {
         self.check_service(change.id, &change.spec, &change.vips, &change.ports)?;
         let job_status = changed_job(&old, &change);
         let changed = needs_new_tasks(&old.spec, &change.spec);
+        let dropped = old.vips.iter().filter(|vip| !change.vips.contains(vip));
+        let dropped: Vec<VirtualIp> = dropped.cloned().collect();
+        self.wake_vips(change.id, &change.vips);
         events.push(Event::Service(change.id));
         self.put_service(Service {
             version: index,
@@ -118,6 +121,7 @@ impl State {
             rebalance: None,
             ..old
         });
+        self.rest_vips(change.id, dropped);
         Ok(())
     }
 
@@ -174,7 +178,7 @@ impl State {
         }
         events.push(Event::Service(id));
         self.drop_service(id);
-        self.rest_vips(service);
+        self.rest_vips(id, service.vips);
         Ok(())
     }
 
