@@ -208,7 +208,7 @@ impl Board {
         }
         let row = self.view.payload(id).filter(|_| self.readers.contains_key(&(id, node)));
         let row = row.map(|payload| payload_view(payload).digest());
-        let (at, floor) = (self.at, self.floor);
+        let (at, floor) = (self.seq, self.floor);
         let topic = self.payloads.entry(node).or_insert_with(|| Topic::starting(floor));
         if topic.set(at, id, row) {
             touched.nodes.insert(node);
