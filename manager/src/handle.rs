@@ -140,8 +140,7 @@ impl ManagerHandle {
         let mut published = self.api.proposer.published();
         let mut said = self.api.peers.removed();
         async move {
-            let gone =
-                |p: &Published| p.view.highest_raft_id() >= p.members.own && p.view.member(p.members.own).is_none();
+            let gone = |p: &Published| control::is_released(&p.view, p.members.own);
             let ended = tokio::select! {
                 seen = published.wait_for(gone) => seen.is_err(),
                 said = said.wait_for(|said| *said) => said.is_err(),

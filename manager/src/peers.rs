@@ -55,11 +55,11 @@ struct Inner {
 }
 
 /// What raft's member `member` is to `node`, as far as `view` and `told` know.
-fn verdict(view: &View, told: &[KnownManager], member: u64, node: NodeId) -> Verdict {
+pub fn verdict(view: &View, told: &[KnownManager], member: u64, node: NodeId) -> Verdict {
     match view.member(member) {
         Some(known) if known.id == node => Verdict::Taken,
         Some(_) => Verdict::Stranger,
-        None if member <= view.highest_raft_id() => Verdict::Removed,
+        None if control::is_released(view, member) => Verdict::Removed,
         // Younger than the state here.
         None if told.iter().any(|k| (k.member, k.node) == (member, node)) => Verdict::Taken,
         None => Verdict::Stranger,

@@ -18,6 +18,10 @@ use crate::{
     start::{Manager, StartError, own_cluster},
 };
 
+/// Raft ids that are left out after a backup: managers that came after it was made may have had them, and no raft id is
+/// used again.
+const AFTER_BACKUP: u64 = 1_000;
+
 /// `state` after `command`, which comes far behind all that anybody may have been told.
 fn gone_on(mut state: State, command: Command) -> Result<State, StartError> {
     let request = mint::request();
@@ -83,7 +87,7 @@ impl Manager {
         Self::fill_port(&mut config, &listener)?;
         let term = backup.header.term;
         let credentials = certify(&backup.state)?;
-        let raft_id = backup.state.highest_raft_id() + 1;
+        let raft_id = backup.state.highest_raft_id() + AFTER_BACKUP;
         let node: Node = manager_node(&config, &init, mint::now(), (credentials.node, raft_id));
         let command = plan_restored(&backup.state, node, mint::now())?;
         let state = gone_on(backup.state, command)?;

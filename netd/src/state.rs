@@ -33,6 +33,9 @@ pub struct NodeState {
     pub data_path_addr: IpAddr,
     /// Whether this node is a manager.
     pub manager: bool,
+    /// Highest raft id that a manager of this node had; 0: none, or not known. Never taken again.
+    #[serde(default)]
+    pub last_member: u64,
     /// Control ports of managers that were known last.
     pub managers: Vec<SocketAddr>,
     /// What the user typed as `--advertise-addr`; empty: nothing.
@@ -55,6 +58,7 @@ impl NodeState {
             listen_addr,
             data_path_addr,
             manager: false,
+            last_member: 0,
             managers: Vec::new(),
             advertise_given: String::new(),
             data_path_given: String::new(),

@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use model::{NodeView, Role, ViewDelta};
+use model::{NodeView, Role, Seat, ViewDelta};
 use tokio::{
     sync::watch,
     time::{Instant, Interval, MissedTickBehavior, interval_at},
@@ -200,7 +200,10 @@ impl<'a> Line<'a> {
                 pb::Role::Manager => Role::Manager,
                 _ => Role::Worker,
             },
-            member: (identity.raft_id > 0).then_some(identity.raft_id),
+            seat: Seat {
+                member: (identity.raft_id > 0).then_some(identity.raft_id),
+                highest: identity.highest_raft_id,
+            },
         };
         self.ports
             .calling

@@ -12,7 +12,7 @@ pub mod saved;
 
 use std::{net::SocketAddr, time::Duration};
 
-use model::{NodeDescription, NodeId, NodeView, Role, Timestamp};
+use model::{NodeDescription, NodeId, NodeView, Role, Seat, Timestamp};
 use peer::Hints;
 use tokio::{
     sync::{mpsc, watch},
@@ -77,8 +77,8 @@ pub struct Trust {
 pub struct Calling {
     /// The role that its certificate should have.
     pub role: Role,
-    /// Raft id of its manager, if it shall run one.
-    pub member: Option<u64>,
+    /// Which manager it shall run, if any.
+    pub seat: Seat,
 }
 
 /// How the session is, for `status`.

@@ -34,7 +34,7 @@ pub use dirty::Dirty;
 pub use draft::Ids;
 pub use liveness::Heartbeats;
 pub use lookup::{find_network, find_node, find_payload, find_service, find_task};
-pub use membership::{MemberMove, Members, check_demotion, next_member_move};
+pub use membership::{MemberMove, Members, check_demotion, is_released, next_member_move};
 pub use pass::{next_deadline, pass};
 pub use rebalance::plan_rebalance_service;
 pub use request::{

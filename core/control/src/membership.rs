@@ -40,6 +40,10 @@ pub enum MemberMove {
 impl Members {
     /// Whether those that remain without `gone` have a majority that is reachable.
     fn keep_quorum_without(&self, gone: &BTreeSet<u64>) -> bool {
+        #[cfg(feature = "planted")]
+        if planted::is(planted::Bug::QuorumNotKept) {
+            return true;
+        }
         let remaining: Vec<_> = self.voters.difference(gone).collect();
         let reachable = remaining.iter().filter(|id| self.reachable.contains(id)).count();
         reachable > remaining.len() / 2
@@ -64,6 +68,8 @@ pub fn next_member_move(view: &View, members: &Members, now: Timestamp) -> Optio
         })
     };
     let ready = |id: &u64| members.reachable.contains(id) && members.caught_up.contains(id);
+    #[cfg(feature = "planted")]
+    let ready = |id: &u64| ready(id) || planted::is(planted::Bug::VoteTooEarly);
     for node in view.managers().filter(wished) {
         match node.raft_id {
             None if node.manager_addr.is_some() => {
@@ -87,6 +93,11 @@ pub fn next_member_move(view: &View, members: &Members, now: Timestamp) -> Optio
         }
     }
     None
+}
+
+/// Whether raft has let its member `raft_id` go, for good. False as long as the state does not know of it yet.
+pub fn is_released(view: &View, raft_id: u64) -> bool {
+    view.highest_raft_id() >= raft_id && view.member(raft_id).is_none()
 }
 
 /// Whether `node` can be demoted: what remains of raft without it, and without those that are on their way out already,

@@ -45,6 +45,8 @@ fn is_forgotten(view: &View, task: &Task) -> bool {
 
 fn orphan(draft: &mut Draft<'_>, service: ServiceId, scope: &Scope) {
     let (state, at) = (draft.state(), draft.now);
+    #[cfg(feature = "planted")]
+    let at = planted::instead(planted::Bug::OrphanedAtOnce, at, || Some(at + ORPHANED_AFTER));
     let is_lost = |task: &&Task| {
         let node = task.node.and_then(|id| state.node(id));
         node.is_some_and(|node| node.status.state == NodeState::Down && at.since(node.updated_at) >= ORPHANED_AFTER)

@@ -25,7 +25,7 @@ pub use invalid::Invalid;
 pub use limited_token::LimitedToken;
 pub use name::{Name, NameKind};
 pub use network::{Attachment, MESH_REPLY_VNI, MESH_REQUEST_VNI, Mac, Network, NetworkSpec, VNI_FIRST, VNI_LAST, Vni};
-pub use node::{Availability, HeldPort, Node, NodeDescription, NodeSpec, NodeState, NodeStatus, Role};
+pub use node::{Availability, HeldPort, Node, NodeDescription, NodeSpec, NodeState, NodeStatus, Role, Seat, SeatStep};
 pub use payload::{Payload, PayloadBytes, PayloadKind, PayloadRef, PayloadSpec};
 pub use service::{
     Constraint, ConstraintKey, ContainerSpec, DYNAMIC_PORT_FIRST, DYNAMIC_PORT_LAST, Device, DnsConfig, Driver,

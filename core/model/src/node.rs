@@ -143,6 +143,38 @@ pub struct NodeStatus {
     pub addr: IpAddr,
 }
 
+/// What a manager says of the manager on a node: which it shall be. A manager that was replaced as the leader and does
+/// not know it yet says what was true before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seat {
+    /// Raft id of the node's manager, if it shall run one.
+    pub member: Option<u64>,
+    /// Highest raft id that any node had, as far as is known where this comes from.
+    pub highest: u64,
+}
+
+/// What a node does about its manager.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SeatStep {
+    /// Start one with this raft id and an empty log.
+    Take(u64),
+    /// Stop it and forget its log.
+    GiveUp,
+}
+
+impl Seat {
+    /// What to do by a node whose manager has the raft id `running`, and that never had a higher one than `had`. Raft ids
+    /// only grow, so old words are known by them: who does not know of `running` cannot say that raft let it go, and a
+    /// raft id that was given up once would come back without its log.
+    pub fn step(self, running: Option<u64>, had: u64) -> Option<SeatStep> {
+        match (self.member, running) {
+            (Some(member), _) => (Some(member) > running.max(Some(had))).then_some(SeatStep::Take(member)),
+            (None, Some(own)) => (own <= self.highest).then_some(SeatStep::GiveUp),
+            (None, None) => None,
+        }
+    }
+}
+
 /// A member of the cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Node {
@@ -173,5 +205,27 @@ impl Node {
         self.description
             .as_ref()
             .map_or_else(|| self.id.short(), |d| d.hostname.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_takes_and_gives_up_seats_by_news_only() {
+        let told = |member, highest| Seat { member, highest };
+        assert_eq!(told(Some(3), 3).step(None, 2), Some(SeatStep::Take(3)));
+        assert_eq!(told(Some(4), 4).step(Some(3), 3), Some(SeatStep::Take(4)));
+        assert_eq!(told(Some(3), 3).step(Some(3), 3), None);
+        assert_eq!(
+            told(Some(3), 3).step(None, 3),
+            None,
+            "it was given up, and its log with it"
+        );
+        assert_eq!(told(Some(3), 3).step(Some(4), 4), None, "old");
+        assert_eq!(told(None, 4).step(Some(3), 3), Some(SeatStep::GiveUp));
+        assert_eq!(told(None, 2).step(Some(3), 3), None, "said by who does not know of 3");
+        assert_eq!(told(None, 4).step(None, 3), None);
     }
 }

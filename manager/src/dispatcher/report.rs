@@ -97,5 +97,6 @@ pub(super) fn identity(view: &View, node: NodeId) -> Option<pb::NodeIdentity> {
     Some(pb::NodeIdentity {
         role: role.into(),
         raft_id: member.unwrap_or_default(),
+        highest_raft_id: view.highest_raft_id(),
     })
 }

@@ -166,6 +166,7 @@ impl Node {
         manager: Option<Arc<dyn ManagerPart>>,
     ) -> Outcome<()> {
         place.manager = manager.is_some();
+        place.last_member = manager.as_ref().map_or(0, |manager| manager.member());
         let started = async {
             self.parts.keep(&identity)?;
             let agent = self.parts.agent(&place, &identity).await?;

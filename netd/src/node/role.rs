@@ -12,7 +12,7 @@ use std::{
 
 use agent::session::{Calling, Manager as KnownManager};
 use anyhow::Result;
-use model::Role;
+use model::{Role, SeatStep};
 use tokio::{
     sync::watch,
     time::{Instant, sleep, sleep_until, timeout},
@@ -39,15 +39,16 @@ impl Node {
             return pending().await;
         };
         sleep_until(self.next_role).await;
-        let running = member.manager.as_ref().map(|manager| manager.member());
+        let had = member.place.last_member;
         let lacks_manager = member.lacks_manager();
-        let certified = member.identity.role == Role::Manager;
-        let other = |calling: &Option<Calling>| match calling.map(|calling| calling.member) {
+        let running = member.manager.as_ref().map(|manager| manager.member());
+        let running = running.or(lacks_manager.then_some(had));
+        // One that could not be started keeps its log until raft has let it go.
+        let may_take = member.identity.role == Role::Manager && !lacks_manager;
+        let other = |calling: &Option<Calling>| match calling.and_then(|calling| calling.seat.step(running, had)) {
             None => false,
-            Some(None) => running.is_some() || lacks_manager,
-            // With an empty log it must not come back as the member that it was.
-            Some(_) if lacks_manager => false,
-            Some(wanted) => certified && running != wanted,
+            Some(SeatStep::GiveUp) => true,
+            Some(SeatStep::Take(_)) => may_take,
         };
         let mut calling = member.agent.calling();
         let called = calling.wait_for(other).await.map(|calling| *calling);
@@ -59,7 +60,7 @@ impl Node {
 
     /// Starts or stops the manager. What fails is tried again later, and shown until then.
     pub(super) async fn follow(&mut self, calling: Calling) {
-        let done = match calling.member {
+        let done = match calling.seat.member {
             Some(id) => self.take_seat(id).await,
             None => self.give_up_seat().await,
         };
@@ -91,9 +92,10 @@ impl Node {
         let Some(member) = &mut self.member else { return Ok(()) };
         let manager = self.parts.new_manager(&member.place, &member.identity, id).await?;
         member.covered = None;
+        let before = std::mem::replace(&mut member.place.last_member, id);
         member.place.manager = true;
         if let Err(error) = member.place.save(&self.data_root) {
-            member.place.manager = false;
+            (member.place.manager, member.place.last_member) = (false, before);
             manager.stop().await;
             return Err(error);
         }
@@ -114,10 +116,12 @@ impl Node {
         member.locked = false;
         tracing::info!("this node is no manager any more");
         self.publish();
+        let last = manager.as_ref().map_or(0, |manager| manager.member());
         if let Some(manager) = manager {
             manager.stop().await;
         }
         let Some(member) = &mut self.member else { return Ok(()) };
+        member.place.last_member = last.max(member.place.last_member);
         member.place.manager = false;
         member.place.save(&self.data_root)?;
         self.parts.forget_manager(&member.place)

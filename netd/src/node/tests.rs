@@ -6,7 +6,7 @@ mod recover;
 
 use tempfile::TempDir;
 
-use model::Role;
+use model::{Role, Seat};
 
 use super::{
     fake::{Diary, Fake, NO_ADDRESS},
@@ -236,7 +236,9 @@ async fn a_renewed_certificate_is_shown_by_the_manager_too() {
 
 fn calling(member: Option<u64>) -> Option<Calling> {
     let role = if member.is_some() { Role::Manager } else { Role::Worker };
-    Some(Calling { role, member })
+    let highest = member.unwrap_or(9);
+    let seat = Seat { member, highest };
+    Some(Calling { role, seat })
 }
 
 fn join_request() -> pb::JoinRequest {
