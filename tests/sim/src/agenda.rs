@@ -34,6 +34,15 @@ impl<E> Agenda<E> {
         self.events.insert((at.max(self.now), self.noted), event);
     }
 
+    /// Time leaps; what is to come comes as long after it as it would have come from now.
+    pub fn leap(&mut self, span: Duration) {
+        self.now = self.now + span;
+        let later = std::mem::take(&mut self.events).into_iter();
+        self.events = later
+            .map(|((at, number), event)| ((at + span, number), event))
+            .collect();
+    }
+
     /// The next thing, if it happens by `end`; the present moves there.
     pub fn next(&mut self, end: Timestamp) -> Option<E> {
         let first = self.events.first_entry()?;

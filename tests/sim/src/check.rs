@@ -23,8 +23,12 @@ macro_rules! ensure {
 }
 
 mod kernels;
+mod members;
+mod quarantine;
 
 pub use kernels::kernels;
+pub use members::{Membership, same_members};
+pub use quarantine::{Quarantine, one_task_per_host_port};
 
 /// After an entry: `events` say what it changed.
 pub fn after(before: &State, now: &State, events: &[Event]) -> Checked {
@@ -36,6 +40,7 @@ pub fn after(before: &State, now: &State, events: &[Event]) -> Checked {
     }
     unique_addresses(now)?;
     unique_ports(now)?;
+    one_task_per_host_port(now)?;
     one_wanted_per_slot(now)
 }
 
@@ -189,31 +194,6 @@ pub fn difference(want: Option<&NodeView>, have: &NodeView) -> String {
     let missing: Vec<_> = want.difference(&have).collect();
     let surplus: Vec<_> = have.difference(&want).collect();
     format!("missing {missing:?}, too much {surplus:?}")
-}
-
-/// Containers that run on nodes which are not lost do not share addresses.
-pub fn machines(state: &State, machines: &[Machine]) -> Checked {
-    let mut taken = BTreeSet::new();
-    for machine in machines {
-        let lost = state
-            .node(machine.id)
-            .is_none_or(|node| node.status.state == NodeState::Down);
-        for (id, container) in &machine.engine {
-            let Some(task) = state.task(*id) else { continue };
-            if lost || *container != ContainerState::Running || task.status.state.is_terminal() {
-                continue;
-            }
-            ensure!(
-                task.node == Some(machine.id),
-                "{} runs on a node that is not its own",
-                task.name()
-            );
-            for a in &task.attachments {
-                ensure!(taken.insert((a.network, a.addr)), "two containers have {}", a.addr);
-            }
-        }
-    }
-    Ok(())
 }
 
 /// At the end, when faults have stopped for long enough: everything is as it is wanted, and nothing is left to do.

@@ -7,7 +7,7 @@
 //! - an operation's index is not below that of any operation that had ended when it began (above it, for a write);
 //! - along the log, a write succeeds if and only if it read the version that the write before it made.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use model::{RequestId, Timestamp};
 use store::{Command, Entry, Event, Refused, View};
@@ -66,11 +66,19 @@ impl Clients {
         self.reads + self.acknowledged.len() as u64
     }
 
+    /// Of a cluster whose settings have this version.
+    pub fn starting(version: u64) -> Self {
+        Self {
+            version,
+            ..Self::default()
+        }
+    }
+
     /// A client's turn: it asks again with the same id, or something new. Returns what, and which manager.
     pub fn turn(
         &mut self,
         client: usize,
-        managers: usize,
+        managers: &[usize],
         writes: bool,
         now: Timestamp,
         dice: &mut Dice,
@@ -80,10 +88,7 @@ impl Clients {
         if let Some(waiting) = &client.waiting {
             return (waiting.manager, waiting.ask.clone());
         }
-        let (id, manager) = (
-            RequestId::from_bits(dice.id()),
-            dice.between(1, managers as u64) as usize - 1,
-        );
+        let (id, manager) = (RequestId::from_bits(dice.id()), dice.pick(managers).unwrap_or_default());
         let write = client.known.as_ref().filter(|_| writes && dice.chance(500));
         let write = write.and_then(|view| settings(view, id, dice));
         let ask = match write {
@@ -101,6 +106,12 @@ impl Clients {
             floor,
         });
         (manager, ask)
+    }
+
+    /// Time leaps; nobody has waited for longer.
+    pub fn leap(&mut self, span: Duration) {
+        let waiting = self.clients.iter_mut().filter_map(|client| client.waiting.as_mut());
+        waiting.for_each(|waiting| waiting.began = waiting.began + span);
     }
 
     fn ends(&mut self, manager: usize, id: RequestId) -> Option<(usize, Waiting)> {

@@ -14,6 +14,7 @@ mod node;
 mod record;
 pub mod scale;
 mod schedule;
+pub mod script;
 mod shrink;
 mod user;
 mod world;

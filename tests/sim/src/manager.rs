@@ -7,8 +7,11 @@ use std::{
     time::Duration,
 };
 
-use control::{Board, Dirty, Feed, Heartbeats, Known, Update, Verdict, next_deadline, pass};
-use manager::raft::{MemoryDisk, Replica, ReplicaError};
+use control::{Board, Dirty, Feed, Heartbeats, Known, Members, Update, Verdict, next_deadline, pass};
+use manager::{
+    KnownManager,
+    raft::{MemoryDisk, Replica, ReplicaError},
+};
 use model::{NodeId, RequestId, Timestamp};
 use store::{Command, Event, Refused, View};
 
@@ -16,9 +19,8 @@ use crate::{check::Checked, dice::Dice, world::Happening};
 
 /// Entries between snapshots; few, so that followers get some.
 const SNAPSHOT_EVERY: u64 = 40;
-
-/// As in the `manager` crate.
-const FULL_PASS_EVERY: Duration = Duration::from_secs(30);
+/// As in the `manager` crate: a member that was not heard for so long is not reachable.
+pub const SILENT_AFTER: Duration = Duration::from_millis(1500);
 /// A node that has not taken in what it was told so long ago is told again.
 const TELL_AGAIN: Duration = Duration::from_millis(1000);
 
@@ -29,8 +31,6 @@ pub struct Leading {
     pub beats: Heartbeats,
     /// What changed since the last pass.
     dirty: Dirty,
-    /// When everything is looked at, whatever events say.
-    full_pass: Timestamp,
     /// Entries of the last pass that have not been applied yet: the next pass waits for them.
     pub in_flight: BTreeSet<RequestId>,
     /// The sessions: what each node has been told, and when.
@@ -39,8 +39,16 @@ pub struct Leading {
 
 /// See the module.
 pub struct Manager {
+    /// The node that it runs on.
+    pub node: NodeId,
     /// Raft id.
     pub member: u64,
+    /// It never runs again: raft has let it go, or its node has left.
+    pub gone: bool,
+    /// The managers, as its node's session was told.
+    pub told: Vec<KnownManager>,
+    /// When each other member was heard last.
+    heard: BTreeMap<u64, Timestamp>,
     /// Outlives the process.
     pub disk: MemoryDisk,
     /// The process; `None` while it is down.
@@ -53,8 +61,6 @@ pub struct Manager {
     pub paused: Option<Vec<Happening>>,
     /// What nodes can be told, kept while it follows too.
     board: Board,
-    /// Indexes at which the board was looked at; what was otherwise in between it may not know.
-    rested: BTreeSet<u64>,
     /// Set while it leads.
     pub leading: Option<Leading>,
     /// The read that will show that it may lead.
@@ -67,16 +73,19 @@ pub struct Manager {
 
 impl Manager {
     /// A member that starts from what `disk` holds.
-    pub fn new(member: u64, disk: MemoryDisk) -> Result<Self, ReplicaError> {
+    pub fn new(node: NodeId, member: u64, disk: MemoryDisk) -> Result<Self, ReplicaError> {
         let mut manager = Self {
+            node,
             member,
+            gone: false,
+            told: Vec::new(),
+            heard: BTreeMap::new(),
             disk,
             replica: None,
             resting: None,
             skew: 0,
             paused: None,
             board: Board::of(&View::default()),
-            rested: BTreeSet::new(),
             leading: None,
             reading: None,
             looking: false,
@@ -99,7 +108,6 @@ impl Manager {
             None => Replica::start(self.disk.clone())?.with_snapshot_every(SNAPSHOT_EVERY),
         });
         self.board = Board::of(&self.view());
-        self.rested = [self.board.seq()].into();
         self.run += 1;
         Ok(())
     }
@@ -116,7 +124,31 @@ impl Manager {
         self.replica = None;
         self.paused = None;
         self.looking = false;
+        self.heard.clear();
         self.follow();
+    }
+
+    /// It runs no more, for good.
+    pub fn end(&mut self) {
+        self.stop();
+        self.resting = None;
+        self.gone = true;
+    }
+
+    /// A message of another member.
+    pub fn take(&mut self, member: u64, message: &[u8], now: Timestamp) {
+        if let Some(replica) = &mut self.replica {
+            self.heard.insert(member, now);
+            replica.step(message);
+        }
+    }
+
+    /// Raft's members as it sees them; none while it is down.
+    pub fn members(&self, now: Timestamp) -> Members {
+        let mut members = self.replica.as_ref().map(Replica::members).unwrap_or_default();
+        let heard = self.heard.iter().filter(|(_, at)| now < **at + SILENT_AFTER);
+        members.reachable.extend(heard.map(|(id, _)| *id));
+        members
     }
 
     /// What it knows; empty while it is down.
@@ -150,7 +182,6 @@ impl Manager {
             self.leading = Some(Leading {
                 beats: Heartbeats::starting(now),
                 dirty: Dirty::all(),
-                full_pass: now + FULL_PASS_EVERY,
                 in_flight: BTreeSet::new(),
                 sessions: BTreeMap::new(),
             });
@@ -161,6 +192,16 @@ impl Manager {
     pub fn check_standing(&mut self) {
         if !self.replica.as_ref().is_some_and(|replica| replica.standing().leads) {
             self.follow();
+        }
+    }
+
+    /// Time leaps; nobody is blamed for the silence.
+    pub fn leap(&mut self, span: Duration, now: Timestamp) {
+        self.heard.values_mut().for_each(|at| *at = *at + span);
+        if let Some(leading) = &mut self.leading {
+            leading.beats = Heartbeats::starting(now);
+            leading.sessions.values_mut().for_each(|(_, told)| *told = *told + span);
+            leading.dirty = Dirty::all();
         }
     }
 
@@ -189,11 +230,8 @@ impl Manager {
         if !overdue.is_empty() {
             return vec![Command::Batch(overdue)];
         }
-        let mut dirty = std::mem::take(&mut leading.dirty);
-        if now >= leading.full_pass {
-            dirty = Dirty::all();
-            leading.full_pass = now + FULL_PASS_EVERY;
-        }
+        // The product looks at everything every half minute all the same; here events have to suffice.
+        let dirty = std::mem::take(&mut leading.dirty);
         pass(&view, &dirty, now, &mut || dice.id())
     }
 
@@ -208,18 +246,17 @@ impl Manager {
     pub fn deadline(&self, now: Timestamp) -> Option<Timestamp> {
         let (view, leading) = (self.view(), self.leading.as_ref()?);
         let beats = leading.beats.next_deadline(&view);
-        let full = [leading.full_pass];
-        beats.into_iter().chain(next_deadline(&view, now)).chain(full).min()
+        beats.into_iter().chain(next_deadline(&view, now)).min()
     }
 
-    /// Its state has changed by these events, or is another one altogether.
-    pub fn post(&mut self, events: Option<&[Event]>) {
-        let view = self.view();
-        match events {
-            Some(events) => self.board.update(&view, events),
-            None => self.board.refresh(&view),
-        };
-        self.rested.insert(view.applied());
+    /// An entry has changed something.
+    pub fn post(&mut self, view: &View, events: &[Event]) {
+        self.board.update(view, events);
+    }
+
+    /// Its state is another one altogether.
+    pub fn post_everything(&mut self) {
+        self.board.refresh(&self.view());
     }
 
     /// A node says what it has. What it was told may have been lost: then it is told again from there.
@@ -243,8 +280,8 @@ impl Manager {
         Ok(())
     }
 
-    /// What nodes have to be told now, and whether it changes a view that this manager's board leapt over.
-    pub fn updates(&mut self, now: Timestamp) -> Vec<(NodeId, Update, bool)> {
+    /// What nodes have to be told now.
+    pub fn updates(&mut self, now: Timestamp) -> Vec<(NodeId, Update)> {
         let Some(leading) = &mut self.leading else {
             return Vec::new();
         };
@@ -252,8 +289,7 @@ impl Manager {
         for (node, (feed, told)) in &mut leading.sessions {
             if let Some(update) = feed.next(&self.board) {
                 *told = now;
-                let leapt = matches!(&update, Update::Delta(delta) if !self.rested.contains(&delta.base));
-                news.push((*node, update, leapt));
+                news.push((*node, update));
             }
         }
         news

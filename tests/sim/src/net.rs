@@ -101,6 +101,12 @@ impl Net {
         self.weather = Some((weather, until));
     }
 
+    /// Time leaps, and everything lasts as long as it would have.
+    pub fn leap(&mut self, span: Duration) {
+        self.cuts.iter_mut().for_each(|cut| cut.until = cut.until + span);
+        self.weather.iter_mut().for_each(|(_, until)| *until = *until + span);
+    }
+
     /// All cuts end and the weather is fine.
     pub fn heal(&mut self) {
         *self = Self::default();

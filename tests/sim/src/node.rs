@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use control::Update;
-use model::{NodeId, NodeView, Task, TaskId, TaskState, TaskStatus, Timestamp, Unfit};
+use model::{NetworkView, NodeId, NodeView, Task, TaskId, TaskState, TaskStatus, Timestamp, Unfit, VirtualIp};
 use plan::container::{Container, ContainerState, Local, Step, next, next_unassigned};
 use store::StatusReport;
 
@@ -36,6 +36,17 @@ pub enum Taken {
     Drifted,
 }
 
+/// What a container was made from.
+#[derive(Clone, Debug)]
+pub struct Made {
+    /// Its task.
+    pub task: Task,
+    /// The networks that it has addresses in.
+    pub networks: Vec<NetworkView>,
+    /// Virtual IPs of its service.
+    pub vips: Vec<VirtualIp>,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Machine {
@@ -43,6 +54,10 @@ pub struct Machine {
     pub id: NodeId,
     /// The agent runs.
     pub up: bool,
+    /// It has left the cluster, and is nothing of it any more.
+    pub left: bool,
+    /// It is about to.
+    pub leaving: bool,
     /// Nanoseconds that its clock is ahead.
     pub skew: i64,
     /// The manager that it talks to.
@@ -55,6 +70,8 @@ pub struct Machine {
     pub view: Option<NodeView>,
     /// The engine's containers; they outlive the agent.
     pub engine: BTreeMap<TaskId, ContainerState>,
+    /// What each of them was made from: the task, with the network segments and virtual IPs as of then.
+    pub made: BTreeMap<TaskId, Made>,
     locals: BTreeMap<TaskId, Local>,
     /// Links and map rows; they outlive the agent.
     pub kernel: Kernel,
@@ -70,12 +87,15 @@ impl Machine {
         Self {
             id,
             up: true,
+            left: false,
+            leaving: false,
             skew: 0,
             home: 0,
             answered: true,
             run: 0,
             view: None,
             engine: BTreeMap::new(),
+            made: BTreeMap::new(),
             locals: BTreeMap::new(),
             kernel: Kernel::default(),
             programming: false,
@@ -155,6 +175,16 @@ impl Machine {
         }
     }
 
+    /// `swarm leave`: nothing of the cluster stays on it.
+    pub fn leave(&mut self) {
+        self.power_off();
+        self.engine.clear();
+        self.made.clear();
+        self.locals.clear();
+        self.view = None;
+        self.left = true;
+    }
+
     /// Brings the kernel in line with the view, or dies after `survives` steps.
     pub fn program(&mut self, survives: usize) -> Checked {
         match &self.view {
@@ -174,6 +204,20 @@ impl Machine {
             };
             self.sync(id);
         }
+    }
+
+    fn note_made(&mut self, id: TaskId) {
+        let (Some(view), Some(task)) = (&self.view, self.task(id)) else {
+            return;
+        };
+        let is_in = |network: &&NetworkView| task.attachments.iter().any(|a| a.network == network.id);
+        let service = view.services.iter().find(|service| service.id == task.service);
+        let made = Made {
+            networks: view.networks.iter().filter(is_in).cloned().collect(),
+            vips: service.map(|service| service.vips.clone()).unwrap_or_default(),
+            task: task.clone(),
+        };
+        self.made.insert(id, made);
     }
 
     fn sync(&mut self, id: TaskId) {
@@ -228,6 +272,11 @@ impl Machine {
             (Operation::Remove, _) => self.engine.remove(&id),
             (Operation::Prepare, false) => None,
         };
+        match operation {
+            Operation::Prepare if well => self.note_made(id),
+            Operation::Remove => drop(self.made.remove(&id)),
+            _ => {}
+        }
         self.sync(id);
         if let Some(local) = self.locals.get_mut(&id) {
             local.busy = false;

@@ -6,8 +6,6 @@ use std::collections::BTreeMap;
 use model::RequestId;
 use store::{Event, Refused, State};
 
-use crate::check::Checked;
-
 /// At every so many-th index whole states are compared; at the others what the entry touched.
 const WHOLE_EVERY: u64 = 16;
 
@@ -119,13 +117,12 @@ impl Record {
         self.states.last_key_value().is_none_or(|(latest, _)| *latest <= index)
     }
 
-    /// A manager says that it leads.
-    pub fn leads(&mut self, term: u64, member: u64) -> Checked {
-        let known = *self.leaders.entry(term).or_insert(member);
-        if known == member {
-            Ok(())
-        } else {
-            Err(format!("term {term} has two leaders: {known} and {member}"))
+    /// A manager says that it leads. True if it does so for the first time in this term.
+    pub fn leads(&mut self, term: u64, member: u64) -> Result<bool, String> {
+        match self.leaders.insert(term, member) {
+            None => Ok(true),
+            Some(known) if known == member => Ok(false),
+            Some(known) => Err(format!("term {term} has two leaders: {known} and {member}")),
         }
     }
 }

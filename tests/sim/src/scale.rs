@@ -9,7 +9,7 @@ use std::{
 
 use control::{Dirty, pass, plan_create_network, plan_create_service, plan_init};
 use model::{
-    Mode, NetworkAttachment, NetworkId, NetworkSpec, Node, NodeId, NodeState, RequestId, ServiceId, ServiceSpec,
+    Mode, NetworkAttachment, NetworkId, NetworkSpec, Node, NodeId, NodeState, RequestId, Role, ServiceId, ServiceSpec,
     TaskId, TaskState, Timestamp,
 };
 use store::{Command, Entry, Event, Refused, State, StatusReport, TaskOp};
@@ -125,7 +125,14 @@ impl Large {
         let id = self.dice.id();
         let cluster = cluster(id, self.now);
         let mut all: Vec<Node> = (1..=nodes)
-            .map(|number| node(NodeId::from_bits(self.dice.id()), number as usize, self.now))
+            .map(|number| {
+                node(
+                    NodeId::from_bits(self.dice.id()),
+                    number as usize,
+                    Role::Worker,
+                    self.now,
+                )
+            })
             .collect();
         all.iter_mut().for_each(|node| node.status.state = NodeState::Ready);
         let (first, ingress) = (all.swap_remove(0), NetworkId::from_bits(self.dice.id()));

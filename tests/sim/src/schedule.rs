@@ -25,6 +25,18 @@ pub struct Step {
 pub enum What {
     /// The user asks for something; these dice say what.
     Wish(u64),
+    /// A node becomes a manager.
+    Promote { pick: u64 },
+    /// A manager becomes a worker.
+    Demote { pick: u64 },
+    /// A new machine joins as a manager.
+    JoinManager,
+    /// A node leaves; a manager by force.
+    Leave { pick: u64 },
+    /// `node rm`, by force if the node is up.
+    Remove { pick: u64 },
+    /// A day passes, in which nothing changes: who is down stays so.
+    Day,
     /// A container ends by itself.
     ContainerEnds { pick: u64, code: i64 },
     /// A node and everybody else.
@@ -72,6 +84,12 @@ impl What {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Wish(_) => "wish",
+            Self::Promote { .. } => "promote",
+            Self::Demote { .. } => "demote",
+            Self::JoinManager => "join as manager",
+            Self::Leave { .. } => "leave",
+            Self::Remove { .. } => "node rm",
+            Self::Day => "day",
             Self::ContainerEnds { .. } => "container ends",
             Self::NodeCut { way: Way::Both, .. } => "node cut",
             Self::NodeCut { .. } => "node cut one way",
@@ -90,6 +108,17 @@ impl What {
             Self::ManagerClock { .. } => "manager clock off",
             Self::NodeClock { .. } => "node clock off",
             Self::BadWeather { .. } => "bad weather",
+        }
+    }
+
+    fn membership(dice: &mut Dice) -> Self {
+        let pick = dice.between(0, 9999);
+        match dice.between(0, 99) {
+            0..=34 => Self::Promote { pick },
+            35..=64 => Self::Demote { pick },
+            65..=74 => Self::JoinManager,
+            75..=89 => Self::Leave { pick },
+            _ => Self::Remove { pick },
         }
     }
 
@@ -178,7 +207,24 @@ impl fmt::Display for Step {
     }
 }
 
-/// The steps of a seed, in order: a wish every second or so, a fault every two, both until [`CHAOS`] is over.
+/// A node that is down when a day passes, and back some time later.
+fn lost_for_a_day(dice: &mut Dice) -> [Step; 2] {
+    let (at, pick) = (Duration::from_millis(dice.between(8000, 28_000)), dice.between(0, 9999));
+    let span = Duration::from_millis(dice.between(6000, 12_000));
+    let way = Way::Both;
+    let cut = What::NodeCut { pick, way, span };
+    let day = at + Duration::from_millis(dice.between(2000, 5000));
+    [
+        Step { at, what: cut },
+        Step {
+            at: day,
+            what: What::Day,
+        },
+    ]
+}
+
+/// The steps of a seed, in order: a wish every second or so, a fault every two, a change of the nodes every five, until
+/// [`CHAOS`] is over.
 pub fn of(seed: u64) -> Vec<Step> {
     let mut dice = Dice::of(seed ^ 0x5ced_0000_0000_0000);
     let mut steps = Vec::new();
@@ -193,6 +239,15 @@ pub fn of(seed: u64) -> Vec<Step> {
         let what = What::fault(&mut dice);
         steps.push(Step { at, what });
         at += Duration::from_millis(dice.between(100, 3500));
+    }
+    at = Duration::from_secs(4);
+    while at < CHAOS {
+        let what = What::membership(&mut dice);
+        steps.push(Step { at, what });
+        at += Duration::from_millis(dice.between(500, 9000));
+    }
+    if dice.chance(300) {
+        steps.extend(lost_for_a_day(&mut dice));
     }
     steps.sort_by_key(|step| step.at);
     steps

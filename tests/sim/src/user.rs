@@ -18,11 +18,12 @@ pub fn request(view: &View, now: Timestamp, dice: &mut Dice) -> Option<Entry> {
     let command = match if few { dice.between(0, 39) } else { dice.between(0, 99) } {
         0..=29 => create_service(view, now, dice),
         30..=39 => create_network(view, now, dice),
-        40..=54 => update(view, now, dice, |spec, dice| spec.mode = replicas(dice)),
-        55..=69 => update(view, now, dice, |spec, dice| {
+        40..=54 => update(view, now, dice, |_, spec, dice| spec.mode = replicas(dice)),
+        55..=69 => update(view, now, dice, |_, spec, dice| {
             spec.container.image = format!("image:{}", dice.between(1, 9))
         }),
-        70..=74 => update(view, now, dice, |spec, dice| spec.ports = ports(dice)),
+        70..=72 => update(view, now, dice, |_, spec, dice| spec.ports = ports(dice)),
+        73..=74 => update(view, now, dice, |view, spec, dice| spec.networks = networks(view, dice)),
         75..=86 => service(view, dice).map(|service| {
             Ok(Command::RemoveService {
                 id: service.id,
@@ -39,26 +40,21 @@ pub fn request(view: &View, now: Timestamp, dice: &mut Dice) -> Option<Entry> {
     })
 }
 
-/// Everything that the user did to nodes is undone.
-pub fn undo_drains(view: &View, now: Timestamp, dice: &mut Dice) -> Vec<Entry> {
-    let drained = view
-        .nodes()
-        .filter(|node| node.spec.availability != Availability::Active);
-    let undo = drained.map(|node| {
-        let mut spec = node.spec.clone();
-        spec.availability = Availability::Active;
-        Command::UpdateNodeSpec {
+/// One thing that the user did to a node is undone.
+pub fn undo_drain(view: &View, now: Timestamp, dice: &mut Dice) -> Option<Entry> {
+    let mut nodes = view.nodes();
+    let node = nodes.find(|node| node.spec.availability != Availability::Active)?;
+    let mut spec = node.spec.clone();
+    spec.availability = Availability::Active;
+    Some(Entry {
+        request: RequestId::from_bits(dice.id()),
+        command: Command::UpdateNodeSpec {
             id: node.id,
             version: node.version,
             at: now,
             spec,
-        }
-    });
-    undo.map(|command| Entry {
-        request: RequestId::from_bits(dice.id()),
-        command,
+        },
     })
-    .collect()
 }
 
 type Planned = Option<Result<Command, Refused>>;
@@ -79,6 +75,16 @@ fn replicas(dice: &mut Dice) -> Mode {
     Mode::Replicated {
         replicas: dice.between(0, 5) as u32,
     }
+}
+
+fn networks(view: &View, dice: &mut Dice) -> Vec<NetworkAttachment> {
+    let mut joined: Vec<NetworkId> = (0..dice.between(0, 2)).filter_map(|_| network(view, dice)).collect();
+    joined.dedup();
+    let attach = |network| NetworkAttachment {
+        network,
+        aliases: Vec::new(),
+    };
+    joined.into_iter().map(attach).collect()
 }
 
 fn ports(dice: &mut Dice) -> Vec<PortSpec> {
@@ -112,13 +118,7 @@ fn create_service(view: &View, now: Timestamp, dice: &mut Dice) -> Planned {
     let name = format!("svc{}", dice.between(0, 9));
     let mut spec = ServiceSpec::new(name.parse().ok()?, "image:1");
     spec.mode = replicas(dice);
-    let mut joined: Vec<NetworkId> = (0..dice.between(0, 2)).filter_map(|_| network(view, dice)).collect();
-    joined.dedup();
-    let attach = |network| NetworkAttachment {
-        network,
-        aliases: Vec::new(),
-    };
-    spec.networks = joined.into_iter().map(attach).collect();
+    spec.networks = networks(view, dice);
     spec.ports = ports(dice);
     let mut restart = RestartPolicy {
         delay: Duration::from_millis(dice.between(0, 6000)),
@@ -134,10 +134,10 @@ fn create_service(view: &View, now: Timestamp, dice: &mut Dice) -> Planned {
     Some(plan_create_service(view, ServiceId::from_bits(dice.id()), now, spec))
 }
 
-fn update(view: &View, now: Timestamp, dice: &mut Dice, change: fn(&mut ServiceSpec, &mut Dice)) -> Planned {
+fn update(view: &View, now: Timestamp, dice: &mut Dice, change: fn(&View, &mut ServiceSpec, &mut Dice)) -> Planned {
     let service = service(view, dice)?;
     let mut spec = service.spec.clone();
-    change(&mut spec, dice);
+    change(view, &mut spec, dice);
     Some(plan_update_service(view, service.id, service.version, now, spec))
 }
 

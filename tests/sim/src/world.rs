@@ -6,6 +6,7 @@ mod fleet;
 mod happening;
 mod made;
 mod quorum;
+mod seats;
 mod user;
 
 use std::{
@@ -13,19 +14,19 @@ use std::{
     time::Duration,
 };
 
-use model::{Node, Timestamp};
+use model::{NetworkId, Node, Role, Timestamp};
 use store::Entry;
 
 use crate::{
     agenda::Agenda,
-    check::{self, Checked},
+    check::{self, Checked, Membership, Quarantine},
     clients::Clients,
     dice::Dice,
     manager::Manager,
     net::Net,
     node::Machine,
     record::Record,
-    schedule::{CHAOS, Step},
+    schedule::{CHAOS, Step, What},
 };
 
 pub use happening::Happening;
@@ -70,15 +71,19 @@ pub struct World {
     net: Net,
     managers: Vec<Manager>,
     machines: Vec<Machine>,
-    /// What the user will ask for, as dice.
-    wishes: VecDeque<u64>,
+    /// What the user will ask for.
+    wishes: VecDeque<What>,
     /// What the user has asked for and does not know the outcome of.
     pending: Option<Entry>,
     clients: Clients,
     calm: bool,
     /// Kernels are programmed too; rings take time, so only some seeds do.
     kernels: bool,
+    /// How far time has leapt.
+    leapt: Duration,
     record: Record,
+    membership: Membership,
+    quarantine: Quarantine,
     events: u64,
     faults: BTreeMap<&'static str, u64>,
 }
@@ -87,6 +92,7 @@ pub struct World {
 pub fn play(seed: u64, managers: u64, schedule: &[Step]) -> Result<Report, String> {
     let mut world = World::new(seed, managers, schedule)?;
     world.until(BEGIN + CHAOS)?;
+    world.until(BEGIN + CHAOS + world.leapt)?;
     world.calm_down();
     let deadline = world.agenda.now + CALM;
     loop {
@@ -102,7 +108,7 @@ pub fn play(seed: u64, managers: u64, schedule: &[Step]) -> Result<Report, Strin
     Ok(Report {
         entries: world.record.entries(),
         events: world.events,
-        span: world.agenda.now.since(BEGIN),
+        span: world.agenda.now.since(BEGIN + world.leapt),
         answered: world.clients.answered(),
         faults: world.faults,
         trace: world.record.trace(),
@@ -121,25 +127,44 @@ impl World {
             machines: Vec::new(),
             wishes: VecDeque::new(),
             pending: None,
-            clients: Clients::default(),
+            clients: Clients::starting(0),
             calm: false,
             kernels: seed.is_multiple_of(25),
+            leapt: Duration::ZERO,
             record: Record::default(),
+            membership: Membership::of(1..=managers),
+            quarantine: Quarantine::default(),
             events: 0,
             faults: BTreeMap::new(),
         };
-        let disks = made::disks(managers).map_err(|e| e.to_string())?;
-        for (m, disk) in disks.into_iter().enumerate() {
-            let manager = Manager::new(m as u64 + 1, disk).map_err(|e| e.to_string())?;
-            world.managers.push(manager);
-            let tick = Happening::Tick { manager: m, run: 1 };
-            world.agenda.after(ms(10 * m as u64), tick);
-        }
-        world.begin()?;
+        world.found(managers)?;
+        world.begin();
         for (number, step) in schedule.iter().enumerate() {
             world.agenda.after(step.at, Happening::Step(number));
         }
         Ok(world)
+    }
+
+    /// The first managers, which have a cluster.
+    fn found(&mut self, managers: u64) -> Checked {
+        let nodes: Vec<Node> = (0..managers).map(|_| self.add_machine(Role::Manager)).collect();
+        let ids: Vec<_> = nodes.iter().map(|node| node.id).collect();
+        let (cluster, ingress) = (self.dice.id(), NetworkId::from_bits(self.dice.id()));
+        let state = made::founding(made::cluster(cluster, self.agenda.now), ingress, nodes)?;
+        self.clients = Clients::starting(state.cluster().map_or(0, |cluster| cluster.version));
+        self.record.reached(&state, None)?;
+        for (m, (disk, node)) in made::disks(&state)
+            .map_err(|e| e.to_string())?
+            .into_iter()
+            .zip(ids)
+            .enumerate()
+        {
+            let manager = Manager::new(node, m as u64 + 1, disk).map_err(|e| e.to_string())?;
+            self.managers.push(manager);
+            let tick = Happening::Tick { manager: m, run: 1 };
+            self.agenda.after(ms(10 * m as u64), tick);
+        }
+        Ok(())
     }
 
     fn until(&mut self, end: Timestamp) -> Checked {
@@ -155,7 +180,7 @@ impl World {
                 )
             })?;
         }
-        self.agenda.now = end;
+        self.agenda.now = self.agenda.now.max(end);
         Ok(())
     }
 
@@ -167,7 +192,7 @@ impl World {
         }
         match happening {
             Happening::Tick { manager, run } => return self.tick(manager, run),
-            Happening::Raft { manager, message } => return self.deliver(manager, &message),
+            Happening::Raft { manager, from, message } => return self.deliver(manager, from, &message),
             Happening::Unreachable { manager, member } => return self.unreachable(manager, member),
             Happening::Loop(manager) => return self.lead(manager),
             Happening::Heard {
@@ -181,10 +206,12 @@ impl World {
             Happening::User => return self.user(),
             Happening::Client(client) => return self.client(client),
             Happening::Recovered(manager) => return self.recover(manager),
+            Happening::Released(manager) => return self.release(manager),
+            Happening::Departure(node) => return self.depart(node),
+            Happening::Answered { node, leader, calling } => return self.answered(node, leader, calling),
             Happening::Step(number) => self.step(number),
             Happening::Beat { node, run } => self.beat(node, run),
-            Happening::Answered { node, leader } => self.answered(node, leader),
-            Happening::Told { node, update, leapt } => return self.told(node, *update, leapt),
+            Happening::Told { node, update } => return self.told(node, *update),
             Happening::Done {
                 node,
                 run,
@@ -203,7 +230,8 @@ impl World {
     fn converged(&self) -> Checked {
         let leader = self.leader().ok_or("nobody leads")?;
         let state = self.managers[leader].view();
-        for manager in &self.managers {
+        self.members_settled(&state)?;
+        for manager in self.managers.iter().filter(|manager| !manager.gone) {
             if manager.view() != state {
                 return Err(format!("manager {} has another state than the leader", manager.member));
             }
@@ -220,7 +248,7 @@ impl World {
     /// For whoever reads of a failure.
     fn picture(&self) -> String {
         let mut lines = Vec::new();
-        for manager in &self.managers {
+        for manager in self.managers.iter().filter(|manager| !manager.gone) {
             let standing = manager.replica.as_ref().map(|replica| replica.standing());
             let (applied, leads) = (manager.view().applied(), manager.leading.is_some());
             lines.push(format!(
@@ -234,7 +262,12 @@ impl World {
             .unwrap_or_default();
         for node in state.nodes() {
             let (name, status, spec) = (node.hostname(), node.status.state, node.spec.availability);
-            lines.push(format!("  node {name} {} {}", status.word(), spec.word()));
+            let (role, member) = (node.spec.role.word(), node.raft_id);
+            lines.push(format!(
+                "  node {name} {} {} {role} {member:?}",
+                status.word(),
+                spec.word()
+            ));
         }
         for task in state.tasks().filter(|task| !task.status.state.is_terminal()) {
             let node = task.node.and_then(|id| state.node(id)).map(Node::hostname);

@@ -95,6 +95,41 @@ fn planted_changes_of_another_view() {
     caught(Bug::DeltaOverGap, 1..50, &["wrong view", "of no state"]);
 }
 
+#[test]
+fn planted_raft_id_of_another() {
+    caught(Bug::RaftIdReused, 1..200, &["is used again"]);
+}
+
+#[test]
+fn planted_member_that_leaves_without_a_majority() {
+    caught(Bug::QuorumNotKept, 1..200, &["costs the quorum"]);
+}
+
+#[test]
+fn planted_vote_before_it_has_come() {
+    caught(Bug::VoteTooEarly, 1..200, &["costs the quorum"]);
+}
+
+#[test]
+fn planted_overlapping_changes_of_the_membership() {
+    caught(Bug::ChangesOverlap, 1..200, &["two changes of the membership"]);
+}
+
+#[test]
+fn planted_member_that_leaves_the_state_only() {
+    caught(Bug::HalfDismissed, 1..200, &["raft has the members"]);
+}
+
+#[test]
+fn planted_nothing_rests() {
+    caught(Bug::NothingRests, 1..400, &["which may run, is given"]);
+}
+
+#[test]
+fn planted_tasks_given_up_at_once() {
+    caught(Bug::OrphanedAtOnce, 1..200, &["is given up, but its node"]);
+}
+
 /// A vote request of a candidate, encoded.
 fn vote_request(from: u64, term: u64) -> Vec<u8> {
     let mut message = Message::default();

@@ -5,11 +5,14 @@ use std::time::Duration;
 use manager::raft::DiskFault;
 use model::{NodeId, TaskId};
 
-use super::{Happening, World, ms};
+use super::{Happening, World, ms, shifted};
 use crate::{
     net::{End, Way, Who},
     schedule::What,
 };
+
+/// After a day tasks of a node that is down are given up; a manager's clock may be half a minute off.
+const DAY: Duration = Duration::from_secs(24 * 3600 + 60);
 
 impl World {
     /// Carries out a step of the schedule.
@@ -18,7 +21,12 @@ impl World {
         *self.faults.entry(what.name()).or_default() += 1;
         let now = self.agenda.now;
         match what {
-            What::Wish(draw) => self.wishes.push_back(draw),
+            What::Wish(_)
+            | What::Promote { .. }
+            | What::Demote { .. }
+            | What::Leave { .. }
+            | What::Remove { .. }
+            | What::JoinManager => self.wishes.push_back(what),
             What::ContainerEnds { pick, code } => self.container_ends(pick, code),
             What::NodeCut { pick, way, span } => {
                 let end = End::Node(self.some_node(pick));
@@ -37,6 +45,7 @@ impl World {
                 self.net.cut(end, Who::One(other), way, now + span);
             }
             What::Reboot { pick, span } => self.reboot(self.some_node(pick), span),
+            What::Day => self.leap(DAY),
             What::AgentKilled { pick } => self.restart_agent(self.some_node(pick)),
             What::ManagerCut { pick, way, span } => {
                 let end = End::Manager(self.some_manager(pick));
@@ -56,7 +65,7 @@ impl World {
     fn manager_fault(&mut self, what: What) {
         match what {
             What::ManagerKilled { pick, span } => self.stop_manager(self.some_manager(pick), span),
-            What::AllManagersKilled { span } => (0..self.managers.len()).for_each(|m| self.stop_manager(m, span)),
+            What::AllManagersKilled { span } => self.seats().into_iter().for_each(|m| self.stop_manager(m, span)),
             What::ManagerPaused { pick, span } => self.pause(self.some_manager(pick), span),
             What::DiskError { pick, torn } => {
                 let fault = if torn { DiskFault::Torn } else { DiskFault::Error };
@@ -76,12 +85,24 @@ impl World {
         }
     }
 
+    fn leap(&mut self, span: Duration) {
+        self.agenda.leap(span);
+        self.net.leap(span);
+        self.clients.leap(span);
+        let now = self.agenda.now;
+        for manager in &mut self.managers {
+            manager.leap(span, shifted(now, manager.skew));
+        }
+        self.leapt += span;
+    }
+
     fn some_node(&self, pick: u64) -> NodeId {
         self.machines[pick as usize % self.machines.len()].id
     }
 
     fn some_manager(&self, pick: u64) -> usize {
-        pick as usize % self.managers.len()
+        let seats = self.seats();
+        seats[pick as usize % seats.len()]
     }
 
     fn container_ends(&mut self, pick: u64, code: i64) {
@@ -112,6 +133,9 @@ impl World {
         if let Some(machine) = self.machine(id).filter(|machine| machine.up) {
             machine.power_off();
             self.agenda.after(span, Happening::Booted(id));
+            if let Some(m) = self.seat_of(id) {
+                self.stop_manager(m, span);
+            }
         }
     }
 
@@ -149,7 +173,7 @@ impl World {
     pub(super) fn calm_down(&mut self) {
         self.calm = true;
         self.net.heal();
-        for m in 0..self.managers.len() {
+        for m in self.seats() {
             self.managers[m].disk.set_fault(None);
             self.managers[m].skew = 0;
             self.agenda.after(ms(1), Happening::Resumed(m));

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use control::{Known, Update};
-use model::{Node, NodeId, TaskId};
+use model::{Node, NodeId, Role, TaskId};
 use store::{Command, Entry};
 
-use super::{Happening, World, made, ms, shifted};
+use super::{Happening, World, happening::Calling, made, ms, shifted};
 use crate::{
     check::{self, Checked},
     net::End,
@@ -17,15 +17,16 @@ const HEARTBEAT: Duration = Duration::from_millis(800);
 
 impl World {
     /// Adds a machine and the node that it wants to become.
-    pub(super) fn add_machine(&mut self) -> Node {
+    pub(super) fn add_machine(&mut self, role: Role) -> Node {
         let (id, now) = (NodeId::from_bits(self.dice.id()), self.agenda.now);
         self.machines.push(Machine::new(id));
         self.agenda.after(ms(10), Happening::Beat { node: id, run: 0 });
-        made::node(id, self.machines.len(), now)
+        made::node(id, self.machines.len(), role, now)
     }
 
-    pub(super) fn replace_machine(&mut self) {
-        let node = self.add_machine();
+    /// A new machine joins.
+    pub(super) fn one_more_machine(&mut self, role: Role) {
+        let node = self.add_machine(role);
         self.agenda.after(ms(100), Happening::Join(Box::new(node)));
     }
 
@@ -66,11 +67,11 @@ impl World {
 
     /// Heartbeats go to the manager that the agent takes for the leader; one that did not answer is left for another.
     pub(super) fn beat(&mut self, id: NodeId, run: u32) {
-        let other = self.dice.between(1, self.managers.len() as u64) as usize - 1;
+        let other = self.dice.pick(&self.seats());
         let Some(machine) = self.running(id).filter(|machine| machine.run == run) else {
             return;
         };
-        if !std::mem::take(&mut machine.answered) {
+        if let (false, Some(other)) = (std::mem::take(&mut machine.answered), other) {
             machine.home = other;
         }
         self.agenda.after(HEARTBEAT, Happening::Beat { node: id, run });
@@ -94,26 +95,23 @@ impl World {
         self.carry(End::Node(id), End::Manager(manager), heard);
     }
 
-    pub(super) fn answered(&mut self, id: NodeId, leader: Option<usize>) {
-        if let (Some(machine), Some(leader)) = (self.running(id), leader) {
+    pub(super) fn answered(&mut self, id: NodeId, leader: Option<usize>, calling: Option<Calling>) -> Checked {
+        let Some(machine) = self.running(id) else { return Ok(()) };
+        if let Some(leader) = leader {
             machine.answered = true;
             machine.home = leader;
         }
+        calling.map_or(Ok(()), |calling| self.follow(id, calling))
     }
 
     /// A node takes in what it is told. A change that does not fit asks for what is missing; what comes out must be
     /// what the managers' state of that index says.
-    pub(super) fn told(&mut self, id: NodeId, update: Update, leapt: bool) -> Checked {
+    pub(super) fn told(&mut self, id: NodeId, update: Update) -> Checked {
         let Some(machine) = self.running(id) else { return Ok(()) };
         match machine.take(update) {
             Taken::Old => return Ok(()),
             Taken::Missing => {
                 self.report(id);
-                return Ok(());
-            }
-            // Its checksum gives it away, and the next heartbeat asks for everything.
-            Taken::Drifted if leapt => {
-                machine.view = None;
                 return Ok(());
             }
             Taken::Drifted => return Err(format!("changes make a wrong view on node {id}")),
@@ -194,7 +192,7 @@ impl World {
     }
 
     pub(super) fn booted(&mut self, id: NodeId) {
-        if let Some(machine) = self.machine(id).filter(|machine| !machine.up) {
+        if let Some(machine) = self.machine(id).filter(|machine| !machine.up && !machine.left) {
             machine.restart_agent(true);
             let run = machine.run;
             self.agenda.after(ms(10), Happening::Beat { node: id, run });

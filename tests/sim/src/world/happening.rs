@@ -1,10 +1,20 @@
 //! What can be on the agenda of a run.
 
 use control::{Known, Update};
-use model::{Node, NodeId, TaskId};
+use manager::KnownManager;
+use model::{Node, NodeId, Seat, TaskId};
 use store::StatusReport;
 
 use crate::node::Operation;
+
+/// What a node hears from the leader of its manager and of the others.
+#[derive(Clone, Debug)]
+pub struct Calling {
+    /// Which manager it shall run, if any.
+    pub seat: Seat,
+    /// All managers.
+    pub managers: Vec<KnownManager>,
+}
 
 /// One thing that happens at one moment.
 #[derive(Clone, Debug)]
@@ -13,8 +23,12 @@ pub enum Happening {
     Step(usize),
     /// A unit of raft's time passes at a manager.
     Tick { manager: usize, run: u32 },
-    /// A raft message arrives.
-    Raft { manager: usize, message: Vec<u8> },
+    /// A raft message of another manager arrives.
+    Raft {
+        manager: usize,
+        from: usize,
+        message: Vec<u8>,
+    },
     /// A manager learns that a message to another member (raft id) was lost.
     Unreachable { manager: usize, member: u64 },
     /// The leader's loop looks.
@@ -28,14 +42,14 @@ pub enum Happening {
         known: Option<Known>,
         reports: Vec<StatusReport>,
     },
-    /// A manager's answer to it: who leads.
-    Answered { node: NodeId, leader: Option<usize> },
-    /// A view, or what changed in it, arrives at a node.
-    Told {
+    /// A manager's answer to it: who leads, and from the leader what the node shall be.
+    Answered {
         node: NodeId,
-        update: Box<Update>,
-        leapt: bool,
+        leader: Option<usize>,
+        calling: Option<Calling>,
     },
+    /// A view, or what changed in it, arrives at a node.
+    Told { node: NodeId, update: Box<Update> },
     /// An operation of an engine ends.
     Done {
         node: NodeId,
@@ -55,6 +69,10 @@ pub enum Happening {
     Booted(NodeId),
     /// A manager's process starts again.
     Recovered(usize),
+    /// A manager that raft has let go ends.
+    Released(usize),
+    /// A node that leaves waits no longer for raft to let its manager go.
+    Departure(NodeId),
     /// A manager's process goes on.
     Resumed(usize),
     /// A manager's clock is right again.
@@ -72,6 +90,7 @@ impl Happening {
             Self::Tick { manager, .. }
             | Self::Raft { manager, .. }
             | Self::Unreachable { manager, .. }
+            | Self::Released(manager)
             | Self::Loop(manager)
             | Self::Heard { manager, .. } => Some(*manager),
             _ => None,
@@ -97,6 +116,8 @@ impl Happening {
             Self::User => ("user", 0),
             Self::Client(client) => ("client", *client as u64),
             Self::Booted(node) => ("booted", of(node)),
+            Self::Released(manager) => ("manager released", *manager as u64),
+            Self::Departure(node) => ("departure", of(node)),
             Self::Recovered(manager) => ("manager started", *manager as u64),
             Self::Resumed(manager) => ("manager resumed", *manager as u64),
             Self::ManagerClock(manager) => ("manager's clock set", *manager as u64),

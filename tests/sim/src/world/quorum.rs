@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use control::Known;
 use manager::raft::{Effect, ReplicaError};
-use model::{NodeId, RequestId};
+use model::{NodeId, RequestId, Role};
 use store::{Command, Entry, Event, Refused, StatusReport, TaskOp, View};
 
-use super::{Happening, World, ms, shifted};
+use super::{Happening, World, ms, seats, shifted};
 use crate::{
     check::{self, Checked},
     net::End,
@@ -33,20 +33,27 @@ impl World {
         }
         manager.tick(self.seed, &mut self.dice);
         self.agenda.after(ms(100), Happening::Tick { manager: m, run });
-        self.advance(m)
+        self.advance(m)?;
+        self.change_members(m)
     }
 
-    pub(super) fn deliver(&mut self, m: usize, message: &[u8]) -> Checked {
-        if let Some(replica) = &mut self.managers[m].replica {
-            replica.step(message);
+    pub(super) fn deliver(&mut self, m: usize, from: usize, message: &[u8]) -> Checked {
+        if self.managers[m].replica.is_some() && self.judge(m, from) {
+            let (member, now) = (self.managers[from].member, self.agenda.now);
+            self.managers[m].take(member, message, now);
+            return self.advance(m);
         }
-        self.advance(m)
+        Ok(())
     }
 
     /// Carries a raft message. Of a loss the sender is told, as by the transport, which waits for an answer: also when
     /// only that is lost.
     fn send_raft(&mut self, from: usize, member: u64, message: Vec<u8>) {
-        let manager = member as usize - 1;
+        let Some(manager) = self.peer(from, member) else {
+            let told = Happening::Unreachable { manager: from, member };
+            self.agenda.after(ms(50), told);
+            return;
+        };
         let (here, there, now) = (End::Manager(from), End::Manager(manager), self.agenda.now);
         let copies = self.net.copies(here, there, now, &mut self.dice);
         let down = self.managers[manager].replica.is_none();
@@ -56,7 +63,8 @@ impl World {
         }
         for delay in copies {
             let message = message.clone();
-            self.agenda.after(delay, Happening::Raft { manager, message });
+            let arrives = Happening::Raft { manager, from, message };
+            self.agenda.after(delay, arrives);
         }
     }
 
@@ -97,9 +105,17 @@ impl World {
                     index,
                     request,
                     outcome,
+                    view,
                 } => {
-                    self.applied(m, index, request, &outcome)?;
-                    events.extend(outcome.into_iter().flatten());
+                    if self.applied(m, index, request, &outcome)? {
+                        let events = outcome.as_deref().unwrap_or_default();
+                        self.quarantine.applied(&view, events, self.agenda.now)?;
+                    }
+                    let touched = outcome.unwrap_or_default();
+                    if !installed && !touched.is_empty() {
+                        self.managers[m].post(&view, &touched);
+                    }
+                    events.extend(touched);
                 }
                 Effect::Readable(id) => {
                     self.managers[m].readable(id, self.agenda.now);
@@ -109,21 +125,41 @@ impl World {
             }
         }
         self.managers[m].check_standing();
+        if installed {
+            self.managers[m].post_everything();
+        }
         let events = (!installed).then_some(events.as_slice());
-        self.managers[m].post(events);
         self.check_manager(m, &before, events)?;
         self.look(m);
+        if control::is_released(&self.managers[m].view(), self.managers[m].member) {
+            self.agenda.after(ms(5), Happening::Released(m));
+        }
         Ok(())
     }
 
-    fn applied(&mut self, m: usize, index: u64, request: RequestId, outcome: &Result<Vec<Event>, Refused>) -> Checked {
+    /// True if no manager had applied the entry before.
+    fn applied(
+        &mut self,
+        m: usize,
+        index: u64,
+        request: RequestId,
+        outcome: &Result<Vec<Event>, Refused>,
+    ) -> Result<bool, String> {
         self.record.note(&[m as u64, index, request.bits() as u64]);
-        if self.record.applied(index, request, outcome)? {
+        let first = self.record.applied(index, request, outcome)?;
+        if first {
             self.clients.applied(index, request, outcome)?;
+            if outcome.is_ok() && self.membership.applied(request)? {
+                self.majority_lives()?;
+            }
+        }
+        if let Some(replica) = &self.managers[m].replica {
+            self.membership.answered(replica.standing().term, request);
         }
         self.managers[m].applied(request, outcome);
-        let first = self.record.index_of(request).unwrap_or(index);
-        self.clients.acknowledged(m, request, first)
+        let at = self.record.index_of(request).unwrap_or(index);
+        self.clients.acknowledged(m, request, at)?;
+        Ok(first)
     }
 
     /// After a manager's step: one leader per term, equal states at equal indexes, and what must hold in every state.
@@ -132,21 +168,22 @@ impl World {
             return Ok(());
         };
         let (standing, now) = (replica.standing(), replica.view());
-        if standing.leads {
-            self.record.leads(standing.term, m as u64 + 1)?;
+        if standing.leads && self.record.leads(standing.term, self.managers[m].member)? {
+            self.membership.leads(standing.term, self.managers[m].member, &now)?;
         }
         if now.applied() == before.applied() {
             return Ok(());
         }
+        check::same_members(&replica.members(), &now)?;
         // A follower that lags behind knows an older world than the machines live in.
         if self.record.is_latest(now.applied()) {
-            check::machines(&now, &self.machines)?;
+            self.quarantine.check(&now, &self.machines)?;
         }
         if let (true, Some(events)) = (self.record.reached(&now, events)?, events) {
             check::after(before, &now, events)?;
             let removed = |event: &&Event| matches!(event, Event::Node(id) if before.node(*id).is_some() && now.node(*id).is_none());
             for _ in events.iter().filter(removed) {
-                self.replace_machine();
+                self.one_more_machine(Role::Worker);
             }
         }
         Ok(())
@@ -189,9 +226,9 @@ impl World {
         for command in self.managers[m].decide(clock, &mut self.dice) {
             self.command(m, command, true)?;
         }
-        for (node, update, leapt) in self.managers[m].updates(now) {
+        for (node, update) in self.managers[m].updates(now) {
             let update = Box::new(update);
-            self.tell(m, node, Happening::Told { node, update, leapt });
+            self.tell(m, node, Happening::Told { node, update });
         }
         let busy = self.managers[m]
             .leading
@@ -216,8 +253,10 @@ impl World {
         let Some(replica) = &self.managers[m].replica else {
             return Ok(());
         };
-        let leader = replica.standing().leader.map(|member| member as usize - 1);
-        self.tell(m, node, Happening::Answered { node, leader });
+        let leader = replica.standing().leader.and_then(|member| self.seat_of_member(member));
+        let leads = self.managers[m].leading.is_some();
+        let calling = leads.then(|| seats::calling(&view, node)).flatten();
+        self.tell(m, node, Happening::Answered { node, leader, calling });
         let skew = self.managers[m].skew;
         let Some(leading) = &mut self.managers[m].leading else {
             return Ok(());
@@ -246,7 +285,7 @@ impl World {
     }
 
     pub(super) fn recover(&mut self, m: usize) -> Checked {
-        if self.managers[m].replica.is_some() {
+        if self.managers[m].replica.is_some() || self.managers[m].gone {
             return Ok(());
         }
         match self.managers[m].start() {

@@ -1,27 +1,26 @@
 //! The user, who has one request under way at a time, and the clients.
 
-use control::plan_init;
-use model::{NetworkId, RequestId};
-use store::{Command, Entry, State};
+use model::{NodeId, NodeState, RequestId, Role};
+use store::{Command, Entry, View};
 
-use super::{Happening, World, made, ms};
+use super::{Happening, World, ms, seats::RETIREMENT};
 use crate::{
     check::Checked,
     clients::{self, Ask},
     dice::Dice,
+    schedule::What,
     user,
 };
 
+/// Managers at most: more only cost time.
+const MANAGERS: usize = 5;
+
 impl World {
-    /// The cluster's first request: itself, its ingress network and its first machines.
-    pub(super) fn begin(&mut self) -> Checked {
-        let cluster = made::cluster(self.dice.id(), self.agenda.now);
-        let (first, ingress) = (self.add_machine(), NetworkId::from_bits(self.dice.id()));
-        let init = plan_init(&State::default(), cluster, first, ingress).map_err(|e| e.to_string())?;
-        let mut batch = vec![init];
-        for _ in 1..self.dice.between(1, 5) {
-            batch.push(Command::UpsertNode(Box::new(self.add_machine())));
-        }
+    /// The first request: some machines more.
+    pub(super) fn begin(&mut self) {
+        let batch: Vec<Command> = (0..self.dice.between(1, 3))
+            .map(|_| Command::UpsertNode(Box::new(self.add_machine(Role::Worker))))
+            .collect();
         let request = RequestId::from_bits(self.dice.id());
         self.pending = Some(Entry {
             request,
@@ -31,7 +30,6 @@ impl World {
         for client in 0..clients::COUNT {
             self.agenda.after(ms(3000), Happening::Client(client));
         }
-        Ok(())
     }
 
     /// A request is sent until its outcome is known.
@@ -41,7 +39,7 @@ impl World {
         let Some(leader) = self.leader() else { return Ok(()) };
         let view = self.managers[leader].view();
         // Sometimes another manager is asked, which hands it on to the leader.
-        let any = self.dice.between(1, self.managers.len() as u64) as usize - 1;
+        let any = self.dice.pick(&self.seats()).unwrap_or(leader);
         let door = if self.dice.chance(200) { any } else { leader };
         if let Some(entry) = self.pending.take() {
             let answered = view.outcome(entry.request).is_some();
@@ -54,26 +52,106 @@ impl World {
             }
             return self.propose(door, &entry);
         }
-        let now = self.agenda.now;
-        if self.calm {
-            let undo = user::undo_drains(&view, now, &mut self.dice);
-            return undo.iter().try_for_each(|entry| self.propose(leader, entry));
-        }
-        let Some(draw) = self.wishes.pop_front() else {
-            return Ok(());
+        self.pending = match self.wishes.pop_front() {
+            _ if self.calm => self.tidy(leader, &view),
+            Some(wish) => self.ask(leader, &view, wish)?,
+            None => None,
         };
-        self.pending = user::request(&view, now, &mut Dice::of(draw));
         match self.pending.clone() {
             Some(entry) => self.propose(door, &entry),
             None => Ok(()),
         }
     }
 
+    fn ask(&mut self, leader: usize, view: &View, wish: What) -> Result<Option<Entry>, String> {
+        let now = self.agenda.now;
+        let there = |id: &NodeId| self.machines.iter().any(|machine| machine.id == *id && !machine.left);
+        let all = view.nodes().filter(|node| there(&node.id));
+        let nodes: Vec<NodeId> = all.map(|node| node.id).collect();
+        let some = |pick: u64| nodes.get(pick as usize % nodes.len().max(1)).copied();
+        match wish {
+            What::Wish(draw) => Ok(user::request(view, now, &mut Dice::of(draw))),
+            What::Promote { pick } => Ok(some(pick).and_then(|id| self.wish_role(leader, view, id, Role::Manager))),
+            What::Demote { pick } => {
+                let managers: Vec<NodeId> = view.managers().map(|node| node.id).collect();
+                let id = managers.get(pick as usize % managers.len().max(1));
+                Ok(id.and_then(|id| self.wish_role(leader, view, *id, Role::Worker)))
+            }
+            What::JoinManager => {
+                if view.managers().count() < MANAGERS {
+                    self.one_more_machine(Role::Manager);
+                }
+                Ok(None)
+            }
+            What::Leave { pick } if nodes.len() > 2 => some(pick).map_or(Ok(None), |id| self.leave(leader, view, id)),
+            What::Remove { pick } if nodes.len() > 2 => Ok(some(pick).map(|id| self.remove(id, true))),
+            _ => Ok(None),
+        }
+    }
+
+    fn entry(&mut self, command: Command) -> Entry {
+        let request = RequestId::from_bits(self.dice.id());
+        Entry { request, command }
+    }
+
+    /// `node promote` and `node demote`; the second is refused where raft could not survive it.
+    fn wish_role(&mut self, leader: usize, view: &View, id: NodeId, role: Role) -> Option<Entry> {
+        let (node, at) = (view.node(id)?, self.agenda.now);
+        let allowed = match role {
+            Role::Manager => view.managers().count() < MANAGERS,
+            Role::Worker => control::check_demotion(view, &self.managers[leader].members(at), id).is_ok(),
+        };
+        if node.spec.role == role || !allowed {
+            return None;
+        }
+        let (version, mut spec) = (node.version, node.spec.clone());
+        spec.role = role;
+        Some(self.entry(Command::UpdateNodeSpec { id, version, at, spec }))
+    }
+
+    fn remove(&mut self, id: NodeId, force: bool) -> Entry {
+        let at = self.agenda.now;
+        self.entry(Command::RemoveNode { id, at, force })
+    }
+
+    /// `swarm leave`: a manager is demoted first and waits until raft has let it go.
+    fn leave(&mut self, leader: usize, view: &View, id: NodeId) -> Result<Option<Entry>, String> {
+        let Some(node) = view.node(id) else { return Ok(None) };
+        let (manages, now) = (node.spec.role == Role::Manager, self.agenda.now);
+        let demotion = self.wish_role(leader, view, id, Role::Worker);
+        let Some(machine) = self
+            .machine(id)
+            .filter(|machine| machine.up && demotion.is_some() == manages)
+        else {
+            return Ok(None);
+        };
+        machine.leaving = true;
+        match manages {
+            true => self.agenda.at(now + RETIREMENT, Happening::Departure(id)),
+            false => self.depart(id)?,
+        }
+        Ok(demotion)
+    }
+
+    /// When all is calm what the user did to nodes is undone, and those that left are removed.
+    fn tidy(&mut self, leader: usize, view: &View) -> Option<Entry> {
+        let left: Vec<NodeId> = self.machines.iter().filter(|m| m.left).map(|m| m.id).collect();
+        for node in left.iter().filter_map(|id| view.node(*id)) {
+            if node.spec.role == Role::Manager {
+                return self.wish_role(leader, view, node.id, Role::Worker);
+            }
+            if node.status.state == NodeState::Down && node.raft_id.is_none() {
+                return Some(self.remove(node.id, false));
+            }
+        }
+        user::undo_drain(view, self.agenda.now, &mut self.dice)
+    }
+
     pub(super) fn client(&mut self, client: usize) -> Checked {
         let pause = self.dice.between(100, 900);
         self.agenda.after(ms(pause), Happening::Client(client));
-        let (managers, now) = (self.managers.len(), self.agenda.now);
-        let (m, ask) = self.clients.turn(client, managers, !self.calm, now, &mut self.dice);
+        let (seats, now) = (self.seats(), self.agenda.now);
+        let (m, ask) = self.clients.turn(client, &seats, !self.calm, now, &mut self.dice);
         if self.managers[m].paused.is_some() {
             return Ok(());
         }

@@ -1,0 +1,179 @@
+//! What must hold of raft's members: a model of its own, moved on by each change that is carried out for the first time,
+//! against what the managers do and say.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use control::Members;
+use model::RequestId;
+use store::{MemberChange, MemberStep, State};
+
+use super::Checked;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Membership {
+    voters: BTreeSet<u64>,
+    learners: BTreeSet<u64>,
+    /// All that there ever were.
+    used: BTreeSet<u64>,
+    /// Terms of leaders that knew a member to be gone when they began; the first for each.
+    gone_in: BTreeMap<u64, u64>,
+    /// What leaders have asked for.
+    asked: BTreeMap<RequestId, MemberChange>,
+    /// The change that each leader (term) waits for.
+    waits: BTreeMap<u64, RequestId>,
+}
+
+impl Membership {
+    /// A cluster that begins with these voters.
+    pub fn of(voters: impl Iterator<Item = u64>) -> Self {
+        let voters: BTreeSet<u64> = voters.collect();
+        Self {
+            used: voters.clone(),
+            voters,
+            ..Self::default()
+        }
+    }
+
+    /// The leader of `term` was allowed to ask for a change, seeing these members: what it needs for a majority afterwards
+    /// it must have heard lately, and it asks for one change at a time.
+    pub fn asked(&mut self, term: u64, request: RequestId, change: MemberChange, seen: &Members) -> Checked {
+        let mut voters = seen.voters.clone();
+        match change.step {
+            MemberStep::Learn => {}
+            MemberStep::Vote => drop(voters.insert(change.raft_id)),
+            MemberStep::Leave => drop(voters.remove(&change.raft_id)),
+        }
+        let reached = voters.intersection(&seen.reachable).count();
+        ensure!(
+            2 * reached > voters.len() || voters == seen.voters,
+            "{change:?} costs the quorum: of {voters:?} only {:?} are heard",
+            seen.reachable
+        );
+        if let Some(other) = self.waits.insert(term, request) {
+            return Err(format!(
+                "two changes of the membership at once: {:?} and {change:?}",
+                self.asked[&other]
+            ));
+        }
+        self.asked.insert(request, change);
+        Ok(())
+    }
+
+    /// The leader of `term` knows what came of a change.
+    pub fn answered(&mut self, term: u64, request: RequestId) {
+        if self.waits.get(&term) == Some(&request) {
+            self.waits.remove(&term);
+        }
+    }
+
+    /// An entry was carried out for the first time. True if it was a change of the membership.
+    pub fn applied(&mut self, request: RequestId) -> Result<bool, String> {
+        let Some(MemberChange { raft_id, step, .. }) = self.asked.get(&request).copied() else {
+            return Ok(false);
+        };
+        match step {
+            MemberStep::Learn => {
+                ensure!(self.used.insert(raft_id), "raft id {raft_id} is used again");
+                self.learners.insert(raft_id);
+            }
+            MemberStep::Vote => {
+                ensure!(
+                    self.learners.remove(&raft_id),
+                    "member {raft_id} votes without having learned"
+                );
+                self.voters.insert(raft_id);
+            }
+            MemberStep::Leave => {
+                let known = self.voters.remove(&raft_id) | self.learners.remove(&raft_id);
+                ensure!(known, "member {raft_id} leaves twice");
+            }
+        }
+        Ok(true)
+    }
+
+    /// A manager ends because it takes itself to be no member any more.
+    pub fn ends(&self, member: u64) -> Checked {
+        let is_member = self.voters.contains(&member) || self.learners.contains(&member);
+        ensure!(!is_member, "member {member} ends, but raft has not let it go");
+        Ok(())
+    }
+
+    /// A majority of the voters can still be there some day.
+    pub fn lives(&self, is_there: impl Fn(u64) -> bool) -> Checked {
+        let there = self.voters.iter().filter(|id| is_there(**id)).count();
+        ensure!(
+            2 * there > self.voters.len(),
+            "the majority of {:?} is lost for good: {there} are left",
+            self.voters
+        );
+        Ok(())
+    }
+
+    /// Whether the majority would still be there if `member` went.
+    pub fn lives_without(&self, member: u64, is_there: impl Fn(u64) -> bool) -> bool {
+        self.lives(|id| id != member && is_there(id)).is_ok()
+    }
+
+    /// A member has become leader of `term` with this state.
+    pub fn leads(&mut self, term: u64, member: u64, state: &State) -> Checked {
+        if let Some(since) = self.gone_in.get(&member).filter(|since| **since < term) {
+            return Err(format!(
+                "member {member} leads in term {term}, but term {since} had let it go"
+            ));
+        }
+        for id in self.used.iter().filter(|id| control::is_released(state, **id)) {
+            self.gone_in.entry(*id).or_insert(term);
+        }
+        Ok(())
+    }
+}
+
+/// What a manager's raft and its state say of the members at one index is the same.
+pub fn same_members(members: &Members, state: &State) -> Checked {
+    let raft: BTreeSet<u64> = members.voters.union(&members.learners).copied().collect();
+    let said: BTreeSet<u64> = state.nodes().filter_map(|node| node.raft_id).collect();
+    ensure!(
+        raft == said,
+        "raft has the members {raft:?} at index {}, the state {said:?}",
+        state.applied()
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{NodeId, Role, Timestamp};
+    use store::{Command, Entry};
+
+    use super::*;
+    use crate::world::node;
+
+    /// Members 1 and 2 of which 2 has been let go, as a state says it.
+    fn without_second() -> State {
+        let mut state = State::default();
+        for member in [1_u64, 2] {
+            let mut node = node(NodeId::from_bits(member.into()), 1, Role::Manager, Timestamp(0));
+            node.raft_id = Some(member);
+            let both = [Some(member), None];
+            for raft_id in &both[..member as usize] {
+                node.raft_id = *raft_id;
+                let (index, request) = (state.applied() + 1, RequestId::from_bits(state.applied().into()));
+                let command = Command::UpsertNode(Box::new(node.clone()));
+                state.apply(index, Entry { request, command }).unwrap();
+            }
+        }
+        state
+    }
+
+    #[test]
+    fn who_was_let_go_does_not_lead_after_a_leader_that_knew() {
+        let state = without_second();
+        let mut members = Membership::of(1..=2);
+        assert_eq!(members.leads(7, 2, &State::default()), Ok(()));
+        assert_eq!(members.leads(8, 1, &state), Ok(()));
+        assert!(members.leads(9, 2, &state).unwrap_err().contains("had let it go"));
+        assert!(members.ends(2).unwrap_err().contains("raft has not let it go"));
+        assert_eq!(members.ends(3), Ok(()));
+    }
+}

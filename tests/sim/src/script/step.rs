@@ -1,0 +1,192 @@
+//! The steps of a script.
+
+use control::{
+    find_node, find_service, plan_create_network, plan_create_service, plan_update_cluster, plan_update_service,
+};
+use model::{
+    Availability, NetworkId, NetworkSpec, Node, NodeId, NodeSpec, NodeState, Role, ServiceId, ServiceSpec, Task,
+};
+use store::{Command, Refused};
+
+use super::{
+    bed::Bed,
+    show::{Trace, everything, name},
+    spec::{number, set, span},
+};
+
+/// Why a step did nothing: it makes no sense, or the managers refuse it, which is an answer.
+enum Failed {
+    Wrong(String),
+    Refused(Refused),
+}
+
+impl From<String> for Failed {
+    fn from(words: String) -> Self {
+        Self::Wrong(words)
+    }
+}
+
+impl From<Refused> for Failed {
+    fn from(why: Refused) -> Self {
+        Self::Refused(why)
+    }
+}
+
+type Done = Result<Vec<String>, Failed>;
+
+/// Takes a step; what it prints.
+pub fn take(bed: &mut Bed, step: &str) -> Result<Vec<String>, String> {
+    let words: Vec<&str> = step.split_whitespace().collect();
+    let printed = match one(bed, &words) {
+        Ok(lines) => lines,
+        Err(Failed::Refused(why)) => vec![format!("refused: {why}")],
+        Err(Failed::Wrong(why)) => return Err(why),
+    };
+    bed.settle()?;
+    Ok(printed)
+}
+
+fn one(bed: &mut Bed, words: &[&str]) -> Done {
+    match words {
+        ["nodes", count] => bed.found(number(count)?)?,
+        ["settings", pairs @ ..] => settings(bed, pairs)?,
+        ["network", name] => network(bed, name)?,
+        ["service", name, pairs @ ..] => create(bed, name, pairs)?,
+        ["update", name, pairs @ ..] => update(bed, name, pairs)?,
+        ["remove", name] => remove(bed, name)?,
+        ["label", name, pair] => label(bed, name, pair)?,
+        ["drain", name] => change(bed, name, |spec| spec.availability = Availability::Drain)?,
+        ["pause", name] => change(bed, name, |spec| spec.availability = Availability::Pause)?,
+        ["activate", name] => change(bed, name, |spec| spec.availability = Availability::Active)?,
+        ["promote", name] => change(bed, name, |spec| spec.role = Role::Manager)?,
+        ["demote", name] => change(bed, name, |spec| spec.role = Role::Worker)?,
+        ["down", name] => down(bed, name, false)?,
+        ["crash", name] => down(bed, name, true)?,
+        ["up", name] => up(bed, name)?,
+        ["forget", name] => forget(bed, name)?,
+        ["fail", slot] => fail(bed, slot, 1)?,
+        ["fail", slot, code] => fail(bed, slot, number(code)?)?,
+        ["takes", "prepare", time] => bed.takes.prepare = span(time)?,
+        ["takes", "start", time] => bed.takes.start = span(time)?,
+        ["takes", "stop", time] => bed.takes.stop = span(time)?,
+        ["missing", image] => drop(bed.missing.insert((*image).to_owned())),
+        ["exits", image, time, code] => {
+            let exit = (span(time)?, number(code)?);
+            bed.exits.insert((*image).to_owned(), exit);
+        }
+        ["advance", time] => bed.advance(span(time)?, |_| ())?,
+        ["trace", time] => return trace(bed, time),
+        ["expect"] => return Ok(everything(bed.view())),
+        _ => return Err("there is no such step".to_owned().into()),
+    }
+    Ok(Vec::new())
+}
+
+fn settings(bed: &mut Bed, pairs: &[&str]) -> Result<(), Failed> {
+    let cluster = bed.view().cluster().ok_or("there is no cluster yet".to_owned())?;
+    let (version, mut settings) = (cluster.version, cluster.settings.clone());
+    for pair in pairs {
+        match pair.split_once('=') {
+            Some(("history", limit)) => settings.task_history_limit = number(limit)?,
+            _ => return Err(format!("there is no setting {pair}").into()),
+        }
+    }
+    let command = plan_update_cluster(bed.view(), version, settings)?;
+    Ok(bed.apply(command)?)
+}
+
+fn network(bed: &mut Bed, name: &str) -> Result<(), Failed> {
+    let id = NetworkId::from_bits(bed.id());
+    let spec = NetworkSpec::named(parsed(name)?);
+    let command = plan_create_network(bed.view(), id, bed.now, spec)?;
+    Ok(bed.apply(command)?)
+}
+
+fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|why: T::Err| why.to_string())
+}
+
+fn create(bed: &mut Bed, name: &str, pairs: &[&str]) -> Result<(), Failed> {
+    let mut spec = ServiceSpec::new(parsed(name)?, "image:1");
+    pairs.iter().try_for_each(|pair| set(bed.view(), &mut spec, pair))?;
+    let id = ServiceId::from_bits(bed.id());
+    let command = plan_create_service(bed.view(), id, bed.now, spec)?;
+    Ok(bed.apply(command)?)
+}
+
+fn update(bed: &mut Bed, name: &str, pairs: &[&str]) -> Result<(), Failed> {
+    let service = find_service(bed.view(), name)?;
+    let (id, version, mut spec) = (service.id, service.version, service.spec.clone());
+    pairs.iter().try_for_each(|pair| set(bed.view(), &mut spec, pair))?;
+    let command = plan_update_service(bed.view(), id, version, bed.now, spec)?;
+    Ok(bed.apply(command)?)
+}
+
+fn remove(bed: &mut Bed, name: &str) -> Result<(), Failed> {
+    let id = find_service(bed.view(), name)?.id;
+    let at = bed.now;
+    Ok(bed.apply(Command::RemoveService { id, at })?)
+}
+
+fn change(bed: &mut Bed, name: &str, change: impl FnOnce(&mut NodeSpec)) -> Result<(), Failed> {
+    let node: &Node = find_node(bed.view(), name)?;
+    let (id, version, mut spec) = (node.id, node.version, node.spec.clone());
+    change(&mut spec);
+    let at = bed.now;
+    Ok(bed.apply(Command::UpdateNodeSpec { id, version, at, spec })?)
+}
+
+fn label(bed: &mut Bed, name: &str, pair: &str) -> Result<(), Failed> {
+    let (key, value) = pair.split_once('=').ok_or_else(|| format!("{pair} is not KEY=VALUE"))?;
+    change(bed, name, |spec| match value {
+        "" => drop(spec.labels.remove(key)),
+        _ => drop(spec.labels.insert(key.to_owned(), value.to_owned())),
+    })
+}
+
+fn status(bed: &mut Bed, name: &str, state: NodeState, message: &str) -> Result<NodeId, Failed> {
+    let (id, at) = (find_node(bed.view(), name)?.id, bed.now);
+    let message = message.to_owned();
+    bed.apply(Command::NodeStatus { id, at, state, message })?;
+    Ok(id)
+}
+
+fn down(bed: &mut Bed, name: &str, crashes: bool) -> Result<(), Failed> {
+    let id = status(bed, name, NodeState::Down, "heartbeat failure")?;
+    bed.unheard.insert(id);
+    if crashes {
+        bed.forget_operations(id);
+        bed.machine(id).into_iter().for_each(|machine| machine.power_off());
+    }
+    Ok(())
+}
+
+fn up(bed: &mut Bed, name: &str) -> Result<(), Failed> {
+    let id = status(bed, name, NodeState::Ready, "")?;
+    bed.unheard.remove(&id);
+    let crashed = bed.machine(id).filter(|machine| !machine.up);
+    crashed.into_iter().for_each(|machine| machine.restart_agent(true));
+    Ok(())
+}
+
+fn forget(bed: &mut Bed, name: &str) -> Result<(), Failed> {
+    let (id, at) = (find_node(bed.view(), name)?.id, bed.now);
+    Ok(bed.apply(Command::RemoveNode { id, at, force: false })?)
+}
+
+fn fail(bed: &mut Bed, slot: &str, code: i64) -> Result<(), Failed> {
+    let runs = |task: &&Task| name(bed.view(), task) == slot && task.is_live() && !task.status.state.is_terminal();
+    let task = bed.view().tasks().find(runs).map(|task| (task.id, task.node));
+    let (id, node) = task.ok_or_else(|| format!("nothing runs in {slot}"))?;
+    let machine = node.and_then(|id| bed.machine(id));
+    machine.ok_or_else(|| format!("{slot} has no node"))?.crash(id, code);
+    Ok(())
+}
+
+fn trace(bed: &mut Bed, time: &str) -> Done {
+    let begin = bed.now;
+    let mut trace = Trace::of(bed.view());
+    bed.advance(span(time)?, |bed| trace.look(bed.view(), bed.now.since(begin)))?;
+    trace.look(bed.view(), bed.now.since(begin));
+    Ok(trace.lines)
+}
