@@ -5,6 +5,7 @@ pub mod datapath;
 pub mod dns;
 pub mod identity;
 pub mod link;
+mod logs;
 pub mod network;
 pub mod plugin;
 pub mod probe;

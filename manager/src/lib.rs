@@ -19,6 +19,7 @@ mod founding;
 mod handle;
 mod leader;
 mod listener;
+mod logs;
 mod mint;
 mod peers;
 mod proposer;

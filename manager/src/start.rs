@@ -24,7 +24,9 @@ use crate::{
     dispatcher::Dispatcher,
     founding::{FIRST_MEMBER, found_cluster, manager_node},
     handle::ManagerHandle,
-    leader, listener, mint,
+    leader, listener,
+    logs::Desk,
+    mint,
     peers::Peers,
     proposer::Proposer,
     raft::{Disk as _, DiskError, Driver, Introduction, PeerChannels, ProposeError, RedbDisk, Replica, ReplicaError},
@@ -280,8 +282,11 @@ fn run(
 
     let (stop, stopping) = watch::channel(false);
     let (queue, planning) = Queue::start(proposer.clone());
+    let desk = Desk::default();
     let api = Api {
-        dispatcher: Dispatcher::start(proposer.clone(), stopping.clone()),
+        dispatcher: Dispatcher::start(proposer.clone(), desk.clone(), stopping.clone()),
+        desk,
+        stopping: stopping.clone(),
         proposer: proposer.clone(),
         queue,
         node,

@@ -13,6 +13,18 @@ pub fn show(text: &str) {
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
+/// Prints bytes as they are, to standard error if `err`. False: nobody reads them any more.
+pub fn put(bytes: &[u8], err: bool) -> bool {
+    let written = match err {
+        true => io::stderr().lock().write_all(bytes),
+        false => {
+            let mut out = io::stdout().lock();
+            out.write_all(bytes).and_then(|()| out.flush())
+        }
+    };
+    written.is_ok()
+}
+
 /// Prints `text` and a line end to standard error.
 pub fn complain(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");

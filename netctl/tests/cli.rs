@@ -137,6 +137,31 @@ async fn refusals_are_error_lines_with_exit_code_1() {
 }
 
 #[tokio::test]
+async fn logs_go_on_with_another_leader_and_say_what_is_missing() {
+    let stage = Stage::open();
+    let missing = "warning: incomplete log stream. some logs could not be retrieved for the following reasons: \
+                   node n2 is not available\n";
+    assert_eq!(
+        stage.typed("service logs web").await,
+        seen(
+            "web.1.000000000000@n1    | out\nweb.1.000000000000@n1    | more\n",
+            &format!("web.1.000000000000@n1    | err\n{missing}"),
+            1
+        )
+    );
+    assert_eq!(
+        stage.typed("service logs --tail x web").await,
+        seen(
+            "",
+            "invalid argument \"x\" for \"-n, --tail\" flag: use a number of lines or \"all\"\n",
+            1
+        )
+    );
+    let nobody = stage.typed("service logs nope").await;
+    assert_eq!(nobody, seen("", "no such task or service: nope\n", 1));
+}
+
+#[tokio::test]
 async fn what_cannot_work_is_told_before_anything_is_sent() {
     let stage = Stage::open();
     let join = stage.typed("swarm join --token x 192.0.2.1:2377").await;

@@ -86,6 +86,7 @@ impl Wires {
             hints: config.hints.clone(),
             calling: self.calling.clone(),
             identity: self.identity.subscribe(),
+            engine: runtime.clone(),
             trust: self.trust.clone(),
             description: self.description.subscribe(),
             statuses: self.statuses.subscribe(),

@@ -2,7 +2,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -11,7 +14,7 @@ use model::{HealthTest, HeldPort, NetworkId, PullPolicy, TaskId};
 use plan::container::{Container, ContainerRequest, ContainerState};
 use tokio::sync::{mpsc, watch};
 
-use super::{EngineFacts, Listed, Question, Runtime, RuntimeError, RuntimeEvent, Say};
+use super::{EngineFacts, Listed, LogLine, LogRequest, Question, Runtime, RuntimeError, RuntimeEvent, Say};
 
 #[derive(Default)]
 struct Inside {
@@ -37,6 +40,17 @@ pub struct FakeRuntime {
     inside: Mutex<Inside>,
     /// It takes calls and does not answer.
     hangs: watch::Sender<bool>,
+    logs: watch::Sender<BTreeMap<TaskId, Log>>,
+    /// Lines that readers took.
+    read: Arc<AtomicUsize>,
+}
+
+/// What a container printed.
+#[derive(Clone, Debug, Default)]
+struct Log {
+    lines: Vec<Result<LogLine, RuntimeError>>,
+    /// It prints nothing more.
+    ended: bool,
 }
 
 impl FakeRuntime {
@@ -110,6 +124,22 @@ impl FakeRuntime {
         let listeners = std::mem::take(&mut self.inside().listeners);
         self.exit(task, code);
         self.inside().listeners = listeners;
+    }
+
+    /// A container of `task` prints a line, or reading its log fails there.
+    pub fn print(&self, task: TaskId, line: Result<LogLine, RuntimeError>) {
+        self.logs
+            .send_modify(|logs| logs.entry(task).or_default().lines.push(line));
+    }
+
+    /// A container of `task` prints nothing more.
+    pub fn end_log(&self, task: TaskId) {
+        self.logs.send_modify(|logs| logs.entry(task).or_default().ended = true);
+    }
+
+    /// How many lines all readers of logs have taken.
+    pub fn lines_read(&self) -> usize {
+        self.read.load(Ordering::Relaxed)
     }
 
     /// It ends and takes its containers with it.
@@ -334,10 +364,46 @@ impl Runtime for FakeRuntime {
         .boxed()
     }
 
+    fn logs(&self, task: TaskId, request: LogRequest) -> mpsc::Receiver<Result<LogLine, RuntimeError>> {
+        let (lines, receiver) = mpsc::channel(1);
+        tokio::spawn(print(self.logs.subscribe(), task, request, lines, self.read.clone()));
+        receiver
+    }
+
     fn events(&self) -> mpsc::Receiver<RuntimeEvent> {
         let (sender, receiver) = mpsc::channel(256);
         let _ = sender.try_send(RuntimeEvent::Relist);
         self.inside().listeners.push(sender);
         receiver
+    }
+}
+
+async fn print(
+    mut logs: watch::Receiver<BTreeMap<TaskId, Log>>,
+    task: TaskId,
+    request: LogRequest,
+    to: mpsc::Sender<Result<LogLine, RuntimeError>>,
+    read: Arc<AtomicUsize>,
+) {
+    let mut told = None;
+    loop {
+        let log = logs.borrow_and_update().get(&task).cloned();
+        let Some(log) = log else {
+            let _ = to.send(Err(RuntimeError::NotFound("no container".to_owned()))).await;
+            return;
+        };
+        let tail = request.tail.and_then(|count| usize::try_from(count).ok());
+        let first = told.unwrap_or_else(|| tail.map_or(0, |count| log.lines.len().saturating_sub(count)));
+        for line in &log.lines[first..] {
+            let wanted = line.as_ref().is_ok_and(|line| line.at > request.after) || line.is_err();
+            if wanted && to.send(line.clone()).await.is_err() {
+                return;
+            }
+            read.fetch_add(1, Ordering::Relaxed);
+        }
+        told = Some(log.lines.len());
+        if !request.follow || log.ended || logs.changed().await.is_err() {
+            return;
+        }
     }
 }

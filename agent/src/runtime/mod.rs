@@ -2,6 +2,7 @@
 
 pub mod docker;
 pub mod fake;
+mod log;
 
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
@@ -10,6 +11,8 @@ use model::{HeldPort, NetworkId, ProbeTarget, TaskId};
 use plan::container::{Container, ContainerRequest, ContainerState};
 use thiserror::Error;
 use tokio::sync::mpsc;
+
+pub use self::log::{LogLine, LogRequest, LogStream};
 
 /// Why the engine did not do what was asked.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -153,6 +156,11 @@ pub trait Runtime: Send + Sync + 'static {
 
     /// Removes the engine's side of all networks of ours but those in `needed`. Ones still in use stay.
     fn prune_networks<'a>(&'a self, needed: &'a [NetworkId]) -> BoxFuture<'a, Result<(), RuntimeError>>;
+
+    /// What the task's container printed, and prints from now on if that is followed; it ends when the container has
+    /// ended. The first item is [`RuntimeError::NotFound`] if there is no container. Whoever reads slowly holds up the
+    /// engine's side, not this one's memory.
+    fn logs(&self, task: TaskId, request: LogRequest) -> mpsc::Receiver<Result<LogLine, RuntimeError>>;
 
     /// Changes from now on, for as long as the receiver lives; reconnects by itself and then says [`RuntimeEvent::Relist`].
     fn events(&self) -> mpsc::Receiver<RuntimeEvent>;

@@ -13,6 +13,7 @@ use super::{
     Calling, Down, Ended, Manager, Ports, Trust, Up, WELCOME, checked, course::Pulse, follower::Follower, message,
 };
 use crate::{
+    logs::Publishers,
     probe,
     worker::{CurrentView, Statuses},
 };
@@ -32,6 +33,8 @@ pub struct Line<'a> {
     follower: Follower,
     /// What this manager has been told; a new session tells everything anew.
     told: Statuses,
+    /// Logs that this manager reads.
+    logs: Publishers,
 }
 
 impl<'a> Line<'a> {
@@ -46,6 +49,7 @@ impl<'a> Line<'a> {
             welcomed: false,
             follower,
             told: Statuses::new(),
+            logs: Publishers::new(ports.engine.clone(), ports.identity.clone(), addr),
         }
     }
 
@@ -135,6 +139,7 @@ impl<'a> Line<'a> {
                 spread: Duration::from_millis(trust.spread_ms.into()),
             }))),
             Some(session_down::Message::Identity(identity)) => self.take_identity(identity),
+            Some(session_down::Message::Logs(wishes)) => self.logs.serve(wishes),
             // The latter from a newer manager.
             Some(session_down::Message::Beat(_)) | None => {}
         }

@@ -10,7 +10,7 @@ mod follower;
 mod line;
 pub mod saved;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use model::{NodeDescription, NodeId, NodeView, Role, Seat, Timestamp};
 use peer::Hints;
@@ -25,6 +25,7 @@ use wire::pb::{self, dispatcher_client::DispatcherClient, session_up};
 use self::{course::Course, follower::Follower, line::Line};
 use crate::{
     identity::Identity,
+    runtime::Runtime,
     worker::{CurrentView, Statuses, now},
 };
 
@@ -104,6 +105,8 @@ pub struct Ports {
     pub calling: watch::Sender<Option<Calling>>,
     /// Who this node is; changes when its certificate is renewed.
     pub identity: watch::Receiver<Identity>,
+    /// Where the logs of its tasks are read.
+    pub engine: Arc<dyn Runtime>,
     /// What it should have of the cluster's authority, as the managers say.
     pub trust: watch::Sender<Option<Trust>>,
     /// What it is; changes are sent.

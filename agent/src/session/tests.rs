@@ -16,6 +16,7 @@ use wire::pb::{
 use super::*;
 use crate::{
     identity::fixture::{Authority, serve_tls},
+    runtime::fake::FakeRuntime,
     worker::fixture,
 };
 

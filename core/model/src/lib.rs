@@ -37,7 +37,7 @@ pub use service::{
 };
 pub use task::{DesiredState, Setback, Slot, Task, TaskState, TaskStatus};
 pub use template::{Expr, Field, Piece, Scope, Source, Template, TemplateError};
-pub use time::Timestamp;
+pub use time::{NoTime, Timestamp};
 pub use token::JoinToken;
 pub use trust::{NodeTrust, RootRotation, RootSecrets};
 pub use view::{

@@ -1,8 +1,12 @@
 //! Wall-clock time as a value: read once at the edge, carried in commands, never asked for below.
 
+mod parse;
+
 use std::{fmt, ops::Add, time::Duration};
 
 use serde::{Deserialize, Serialize};
+
+pub use parse::NoTime;
 
 /// Nanoseconds since the Unix epoch, UTC.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 //! What became of the objects that one entry touched: the same on every manager that applies it, so that whoever follows
 //! changes at one manager may go on at another.
 
-use model::{NetworkId, NodeId, PayloadId, PayloadKind, ServiceId, TaskId, TaskState};
+use model::{Mode, NetworkId, NodeId, PayloadId, PayloadKind, ServiceId, TaskId, TaskState, Timestamp};
 
 use crate::{Event, State};
 
@@ -42,12 +42,16 @@ pub struct Change {
     pub action: Action,
     /// Its name as users know it; a removed object's last one.
     pub name: String,
+    /// When; of what went without a time the latest one that is known.
+    pub at: Timestamp,
     /// Of a task: what it belongs to, where it is and how far.
     pub task: Option<TaskFacts>,
+    /// What differs, by docker's names (`state.old`, `state.new`).
+    pub attributes: Vec<(&'static str, String)>,
 }
 
 /// What rides along with a change of a task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskFacts {
     /// Whose it is.
     pub service: ServiceId,
@@ -55,6 +59,8 @@ pub struct TaskFacts {
     pub node: Option<NodeId>,
     /// How far it is; of a removed task: was.
     pub state: TaskState,
+    /// Why it failed; empty if it did not.
+    pub err: String,
 }
 
 /// The changes of an entry that led from `before` to `after` and touched `events`, each object once, in the order of
@@ -67,6 +73,9 @@ pub fn changes(before: &State, after: &State, events: &[Event]) -> Vec<Change> {
             changes.extend(change(before, after, object));
         }
     }
+    let latest = changes.iter().map(|change| change.at).max().unwrap_or_default();
+    let timeless = changes.iter_mut().filter(|change| change.at == Timestamp::default());
+    timeless.for_each(|change| change.at = latest);
     changes
 }
 
@@ -83,6 +92,7 @@ fn change(before: &State, after: &State, object: Object) -> Option<Change> {
             service: task.service,
             node: task.node,
             state: task.status.state,
+            err: task.status.err.clone(),
         }),
         _ => None,
     };
@@ -90,8 +100,68 @@ fn change(before: &State, after: &State, object: Object) -> Option<Change> {
         object,
         action,
         name: new.or(old)?,
+        at: at(after, object).unwrap_or_default(),
         task: facts(after).or_else(|| facts(before)),
+        attributes: attributes(before, after, object),
     })
+}
+
+/// When the object changed last.
+fn at(state: &State, object: Object) -> Option<Timestamp> {
+    match object {
+        Object::Cluster => None,
+        Object::Node(id) => state.node(id).map(|node| node.updated_at),
+        Object::Network(id) => state.network(id).map(|network| network.updated_at),
+        Object::Service(id) => state.service(id).map(|service| service.updated_at),
+        Object::Task(id) => state.task(id).map(|task| task.updated_at),
+        Object::Payload(_, id) => state.payload(id).map(|payload| payload.updated_at),
+    }
+}
+
+/// What users look for in a change, old and new.
+fn attributes(before: &State, after: &State, object: Object) -> Vec<(&'static str, String)> {
+    let pairs = match object {
+        Object::Node(id) => {
+            let words = |state: &State| {
+                let node = state.node(id)?;
+                let words = [
+                    node.status.state.word().to_lowercase(),
+                    node.spec.availability.word().to_lowercase(),
+                    node.spec.role.word().to_owned(),
+                ];
+                Some(words.to_vec())
+            };
+            let names = [
+                ("state.old", "state.new"),
+                ("availability.old", "availability.new"),
+                ("role.old", "role.new"),
+            ];
+            (names.to_vec(), words(before), words(after))
+        }
+        Object::Service(id) => {
+            let words = |state: &State| {
+                let spec = &state.service(id)?.spec;
+                let replicas = match spec.mode {
+                    Mode::Replicated { replicas } => replicas.to_string(),
+                    mode => mode.word().to_owned(),
+                };
+                Some(vec![spec.container.image.clone(), replicas])
+            };
+            let names = [("image.old", "image.new"), ("replicas.old", "replicas.new")];
+            (names.to_vec(), words(before), words(after))
+        }
+        Object::Cluster | Object::Network(_) | Object::Task(_) | Object::Payload(..) => return Vec::new(),
+    };
+    let (names, Some(old), Some(new)) = pairs else {
+        return Vec::new();
+    };
+    let differing = names
+        .into_iter()
+        .zip(old.into_iter().zip(new))
+        .filter(|(_, (old, new))| old != new);
+    differing
+        .flat_map(|((before, after), (old, new))| [(before, old), (after, new)])
+        .collect()
 }
 
 fn name(state: &State, object: Object) -> Option<String> {
@@ -155,5 +225,27 @@ mod tests {
         );
         let gone = Command::Tasks(vec![TaskOp::Remove { task }]);
         assert_eq!(step(gone), [told("web.1", Action::Removed)]);
+    }
+
+    #[test]
+    fn changes_say_when_and_what_differs() {
+        let before = state();
+        let mut after = before.clone();
+        let command = Command::NodeStatus {
+            id: NodeId::from_bits(1),
+            at: Timestamp(7_000),
+            state: model::NodeState::Down,
+            message: "heartbeat failure".to_owned(),
+        };
+        let request = model::RequestId::from_bits(9);
+        let events = after.apply(after.applied() + 1, Entry { request, command }).unwrap();
+        let told = changes(&before, &after, &events);
+        assert_eq!(told[0].at, Timestamp(7_000));
+        let told: Vec<_> = told[0]
+            .attributes
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        assert_eq!(told, [("state.old", "ready"), ("state.new", "down")]);
     }
 }

@@ -11,6 +11,7 @@ macro_rules! control {
         #[async_trait]
         impl Control for Api {
             type WatchStream = super::watch::WatchStream;
+            type LogsStream = super::logs::LogsStream;
 
             async fn watch(&self, request: Request<pb::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
                 Api::watch(self, request.into_inner()).await.map(Response::new)
@@ -20,6 +21,10 @@ macro_rules! control {
 
             async fn backup(&self, _: Request<pb::BackupRequest>) -> Result<Response<Self::BackupStream>, Status> {
                 Api::backup(self).await.map(Response::new)
+            }
+
+            async fn logs(&self, request: Request<pb::LogsRequest>) -> Result<Response<Self::LogsStream>, Status> {
+                Api::logs(self, request.into_inner()).await.map(Response::new)
             }
 
             $(async fn $method(&self, request: Request<pb::$request>) -> Result<Response<pb::$response>, Status> {

@@ -82,6 +82,15 @@ impl dispatcher_server::Dispatcher for Api {
         Ok(Response::new(pb::ConfirmTrustResponse {}))
     }
 
+    async fn publish_logs(
+        &self,
+        request: Request<Streaming<pb::LogBatch>>,
+    ) -> Result<Response<pb::PublishLogsResponse>, Status> {
+        let (_, subject) = caller(&request)?;
+        self.desk.take(subject.node, request.into_inner()).await?;
+        Ok(Response::new(pb::PublishLogsResponse {}))
+    }
+
     async fn leave(
         &self,
         request: Request<pb::LeaveClusterRequest>,

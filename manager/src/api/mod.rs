@@ -5,6 +5,7 @@ mod backup;
 mod cluster;
 mod control;
 mod dispatch;
+mod logs;
 mod members;
 mod network;
 mod node;
@@ -32,7 +33,7 @@ use wire::pb::{
 };
 
 pub(crate) use self::queue::Queue;
-use crate::{ca::Authority, dispatcher::Dispatcher, mint, peers::Peers, proposer::Proposer};
+use crate::{ca::Authority, dispatcher::Dispatcher, logs::Desk, mint, peers::Peers, proposer::Proposer};
 
 /// Bytes of one message to or from a manager; a node's status batch or a service's spec stays far below.
 const MAX_MESSAGE_BYTES: usize = 64 << 20;
@@ -52,6 +53,10 @@ pub(crate) struct Api {
     pub(crate) peers: Peers,
     /// The failed attempts to join of late. Held for an instant only.
     pub(crate) attempts: Arc<Mutex<JoinAttempts>>,
+    /// The logs that are read.
+    pub(crate) desk: Desk,
+    /// Becomes true when this manager ends.
+    pub(crate) stopping: tokio::sync::watch::Receiver<bool>,
 }
 
 impl Api {

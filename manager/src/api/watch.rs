@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use model::PayloadKind;
+use model::{PayloadKind, Timestamp};
 use prost::Message as _;
 use store::{Action, Change, Object};
 use tokio::{
@@ -38,13 +38,18 @@ struct Follower {
 
 impl Api {
     pub(super) async fn watch(&self, request: pb::WatchRequest) -> Result<WatchStream, Status> {
-        let next = match request.from_index {
-            0 => self.read().await?.applied() + 1,
-            index => index,
+        let history = self.proposer.history();
+        let next = match (request.from_index, request.since) {
+            (0, None) => self.read().await?.applied() + 1,
+            (0, Some(since)) => {
+                self.read().await?;
+                history.first_since(Timestamp(since)).map_err(status)?
+            }
+            (index, _) => index,
         };
         let (to, stream) = mpsc::channel(QUEUE);
         let follower = Follower {
-            history: self.proposer.history().clone(),
+            history: history.clone(),
             published: self.proposer.published(),
             kinds: request.kinds,
             next,
@@ -126,6 +131,13 @@ fn status(compacted: Compacted) -> Status {
     Status::with_details(Code::OutOfRange, compacted.to_string(), details.into())
 }
 
+fn label((name, value): &(&'static str, String)) -> pb::Label {
+    pb::Label {
+        name: (*name).to_owned(),
+        value: value.clone(),
+    }
+}
+
 fn change(change: &Change) -> pb::Change {
     let (kind, id) = match change.object {
         Object::Cluster => (pb::ObjectKind::Cluster, String::new()),
@@ -141,13 +153,17 @@ fn change(change: &Change) -> pb::Change {
         Action::Updated => pb::ChangeAction::Updated,
         Action::Removed => pb::ChangeAction::Removed,
     };
+    let task = change.task.as_ref();
     pb::Change {
         kind: kind.into(),
         action: action.into(),
         id,
         name: change.name.clone(),
-        service: change.task.map(|task| task.service.to_string()),
-        node: change.task.and_then(|task| task.node).map(|node| node.to_string()),
-        state: change.task.map(|task| pb::TaskState::from(task.state).into()),
+        service: task.map(|task| task.service.to_string()),
+        node: task.and_then(|task| task.node).map(|node| node.to_string()),
+        state: task.map(|task| pb::TaskState::from(task.state).into()),
+        at: change.at.0,
+        error: task.map(|task| task.err.clone()).unwrap_or_default(),
+        attributes: change.attributes.iter().map(label).collect(),
     }
 }

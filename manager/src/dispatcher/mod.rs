@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, watch};
 use tonic::{Status, Streaming};
 use wire::pb;
 
-use crate::proposer::Proposer;
+use crate::{logs::Desk, proposer::Proposer};
 use board::SharedBoard;
 use presence::Presence;
 use probe::Probes;
@@ -35,16 +35,18 @@ pub(crate) struct Dispatcher {
     presence: Presence,
     board: SharedBoard,
     probes: Probes,
+    desk: Desk,
     stopping: watch::Receiver<bool>,
 }
 
 impl Dispatcher {
     /// Starts the task that watches over presence. Everything ends when `stopping` becomes true.
-    pub(crate) fn start(proposer: Proposer, stopping: watch::Receiver<bool>) -> Self {
+    pub(crate) fn start(proposer: Proposer, desk: Desk, stopping: watch::Receiver<bool>) -> Self {
         Self {
             presence: Presence::start(proposer.clone(), stopping.clone()),
             board: SharedBoard::start(&proposer),
             probes: Probes::new(),
+            desk,
             proposer,
             stopping,
         }
@@ -70,6 +72,7 @@ impl Dispatcher {
             presence: self.presence.clone(),
             board: self.board.clone(),
             probes: self.probes.clone(),
+            desk: self.desk.clone(),
             stopping: self.stopping.clone(),
             down,
         };

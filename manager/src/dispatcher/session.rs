@@ -27,7 +27,11 @@ use super::{
     probe::Probes,
     report, trust,
 };
-use crate::{mint, proposer::Proposer};
+use crate::{
+    logs::{Desk, Told},
+    mint,
+    proposer::Proposer,
+};
 
 /// Version of the messages.
 const FORMAT: u32 = 2;
@@ -52,6 +56,7 @@ pub(super) struct Session {
     pub(super) presence: Presence,
     pub(super) board: SharedBoard,
     pub(super) probes: Probes,
+    pub(super) desk: Desk,
     pub(super) stopping: watch::Receiver<bool>,
     pub(super) down: mpsc::Sender<Down>,
 }
@@ -89,6 +94,7 @@ impl Session {
             feed: Feed::starting(self.node, hello.known),
             identity: None,
             listener: Listener::new(self.node, heard),
+            logs: self.desk.told(self.node),
         };
         if let Some(known) = hello.known {
             self.board.reached(known.seq).await;
@@ -191,6 +197,9 @@ impl Session {
                 let words = format!("node {} is not part of this swarm (any more)", self.node);
                 return Err(Status::permission_denied(words));
             }
+            if let Some(wishes) = teller.logs.news() {
+                self.send(session_down::Message::Logs(wishes)).await?;
+            }
             if let Some(trust) = trust.news(&self.proposer.view(), self.node) {
                 self.send(session_down::Message::Trust(trust)).await?;
             }
@@ -207,6 +216,7 @@ impl Session {
             tokio::select! {
                 () = rung => {}
                 () = teller.listener.changed() => {}
+                () = teller.logs.changed() => {}
                 changed = bearings.changed() => {
                     changed.map_err(|_| Status::unavailable("this manager is stopping"))?;
                 }
@@ -252,6 +262,7 @@ struct Teller {
     /// What it was told to be.
     identity: Option<pb::NodeIdentity>,
     listener: Listener,
+    logs: Told,
 }
 
 fn message(update: Update) -> session_down::Message {

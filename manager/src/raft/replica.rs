@@ -72,7 +72,7 @@ impl<D: Disk> Replica<D> {
     pub fn start(mut disk: D) -> Result<Self, ReplicaError> {
         let (node, state) = member_of(disk.load()?)?;
         let mut replica = Self {
-            history: History::starting(state.applied()),
+            history: History::starting(state.applied(), state.cluster().is_none()),
             node,
             disk,
             state,

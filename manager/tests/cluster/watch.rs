@@ -12,7 +12,11 @@ async fn follow(
     kinds: &[pb::ObjectKind],
 ) -> Streaming<pb::WatchResponse> {
     let kinds = kinds.iter().map(|kind| i32::from(*kind)).collect();
-    let request = pb::WatchRequest { from_index, kinds };
+    let request = pb::WatchRequest {
+        from_index,
+        kinds,
+        since: None,
+    };
     control.watch(request).await.unwrap().into_inner()
 }
 

@@ -1,6 +1,7 @@
 //! What was typed. Flags, value names and help words are docker's.
 
 mod cluster;
+mod events;
 mod network;
 mod node;
 mod service;
@@ -14,12 +15,13 @@ pub use cluster::{
     BackupArgs, CaArgs, InitArgs, JoinAddrArgs, JoinArgs, JoinTokenArgs, LeaveArgs, RestoreArgs, SettingsArgs,
     SwarmCommand, TokenRole, UnlockKeyArgs, UpdateArgs,
 };
+pub use events::EventsArgs;
 pub use network::{NetworkCommand, NetworkCreateArgs};
 pub use node::{AvailabilityArg, NodeCommand, NodePsArgs, NodeRefs, NodeUpdateArgs};
 pub use service::{
-    ContainerFlags, Edit, Edits, EndpointModeArg, FailureActionArg, HealthFlags, ModeFlags, OrderArg, PsArgs, PullArg,
-    ResourceFlags, RestartConditionArg, RestartFlags, RollbackFlags, ScaleArgs, ServiceCommand, ServiceCreateArgs,
-    ServiceFlags, ServiceUpdateArgs, UpdateFlags, WaitArgs,
+    ContainerFlags, Edit, Edits, EndpointModeArg, FailureActionArg, HealthFlags, LogsArgs, ModeFlags, OrderArg, PsArgs,
+    PullArg, ResourceFlags, RestartConditionArg, RestartFlags, RollbackFlags, ScaleArgs, ServiceCommand,
+    ServiceCreateArgs, ServiceFlags, ServiceUpdateArgs, UpdateFlags, WaitArgs,
 };
 
 use crate::terminal;
@@ -59,6 +61,8 @@ pub enum Command {
     Service(ServiceCommand),
     /// Display system-wide information
     Info(FormatArgs),
+    /// Get real time events from the swarm
+    Events(EventsArgs),
     /// Show whether the cluster is healthy; exit code 1 if it is not
     Status(StatusArgs),
     /// Show the netctl version information
@@ -204,7 +208,7 @@ mod tests {
         let code = |line: &str| parse(line.split(' ').map(OsString::from).collect()).err();
         let text = |code| format!("{code:?}");
         assert_eq!(text(code("netctl secret create a -")), text(Some(ExitCode::from(1))));
-        assert_eq!(text(code("netctl service logs web")), text(Some(ExitCode::from(1))));
+        assert_eq!(text(code("netctl service rollback web")), text(Some(ExitCode::from(1))));
         assert_eq!(
             text(code("netctl network create --config-only x")),
             text(Some(ExitCode::from(1)))

@@ -7,17 +7,17 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use crate::terminal;
 
 /// Shown below the list of commands.
-pub const HELP: &str = "Not built yet: secret, config, stack, service logs, service rollback.";
+pub const HELP: &str = "Not built yet: secret, config, stack, service rollback.";
 
 /// Words by their group; the empty group holds first words.
 const WORDS: &[(&str, &[&str])] = &[
     (
         "",
         &[
-            "secret", "config", "stack", "plan", "why", "observe", "ports", "top", "test", "events",
+            "secret", "config", "stack", "plan", "why", "observe", "ports", "top", "test",
         ],
     ),
-    ("service", &["logs", "rollback"]),
+    ("service", &["rollback"]),
     ("network", &["connect", "disconnect", "prune"]),
 ];
 

@@ -4,10 +4,12 @@ mod backup;
 mod ca;
 mod cluster;
 mod converge;
+mod events;
 mod fetch;
 mod info;
 mod inspect;
 mod lock;
+mod logs;
 mod network;
 mod node;
 mod progress;
@@ -76,8 +78,10 @@ async fn connected(command: Command, client: &mut Client) -> Result<(), Failure>
             ServiceCommand::Scale(args) => service::scale(client, &args).await,
             ServiceCommand::Rm(args) => remove(client, Kind::Service, &args).await,
             ServiceCommand::Update(args) => service::update(client, &args).await,
+            ServiceCommand::Logs(args) => logs::logs(client, &args).await,
         },
         Command::Status(args) => status::status(client, &args).await,
+        Command::Events(args) => events::events(client, &args).await,
         Command::Info(args) => info::info(client, &args).await,
         Command::Inspect(args) => inspect::any(client, &args).await,
         Command::Datapath(DatapathCommand::Dump(args)) => info::datapath(client, &args).await,

@@ -1,8 +1,10 @@
 //! How answers look: docker's tables, JSON in the Engine API's field names, and templates over that JSON.
 
+mod event;
 mod info;
 mod inspect;
 mod list;
+mod logs;
 mod pretty;
 mod pretty_service;
 mod spec;
@@ -11,9 +13,11 @@ mod table;
 mod template;
 mod time;
 
+pub use event::Event;
 pub use info::{GOES_ON, cut_off, info_json, info_text, version_json, version_text};
 pub use inspect::{network_json, node_json, service_json, task_json};
 pub use list::{NodeRows, network_rows, node_rows, service_rows};
+pub use logs::LogLines;
 pub use pretty::node_text;
 pub use pretty_service::service_text;
 pub use status::{Cluster, Health, even_managers};

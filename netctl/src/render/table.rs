@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::template::{Format, field_names};
+use super::template::Format;
 use crate::failure::Failure;
 
 /// Narrowest column and space after each cell, as docker's tab writer is set up.
@@ -41,13 +41,21 @@ impl Listing {
                 Ok(rows.iter().map(|text| line(text)).collect())
             }
             Format::TableOf(template) => {
-                let mut lines = vec![field_names(&template.source)];
+                let cells = |text: String| text.split('\t').map(str::to_owned).collect::<Vec<_>>();
+                let mut lines = vec![cells(template.header(|field| self.name(field))?)];
                 for row in &self.rows {
-                    let text = template.fill(&row.json())?;
-                    lines.push(text.split('\t').map(str::to_owned).collect());
+                    lines.push(cells(template.fill(&row.json())?));
                 }
                 Ok(align(&lines))
             }
+        }
+    }
+
+    /// What stands above the column of a field: its name in words, but an id is called as in the table.
+    fn name(&self, field: &str) -> String {
+        match (field, self.headers.first()) {
+            ("ID", Some(first)) => (*first).to_owned(),
+            _ => header(field),
         }
     }
 
@@ -73,6 +81,20 @@ impl Row {
             .map(|(name, value)| ((*name).to_owned(), value.clone()));
         Value::Object(pairs.collect::<Map<_, _>>())
     }
+}
+
+/// "DESIRED STATE" of `DesiredState`.
+fn header(field: &str) -> String {
+    let mut words = String::new();
+    let mut before = None;
+    for c in field.chars() {
+        if before.is_some_and(char::is_lowercase) && c.is_uppercase() {
+            words.push(' ');
+        }
+        words.extend(c.to_uppercase());
+        before = Some(c);
+    }
+    words.replace("TLSSTATUS", "TLS STATUS")
 }
 
 fn line(text: &str) -> String {

@@ -1,4 +1,6 @@
-//! `--format`: words, and the part of Go's templates that people type: `{{.Field.Field}}` and `{{json .Field}}`.
+//! `--format`: words, or Go templates as docker users write them: crate `gotmpl`, and docker's own functions.
+
+mod functions;
 
 use serde_json::Value;
 
@@ -16,103 +18,82 @@ pub enum Format {
     TableOf(Template),
 }
 
-/// A text with fields to fill in.
+/// A template that could be read.
 pub struct Template {
-    /// As typed, `\t` and `\n` replaced.
-    pub source: String,
+    filled: gotmpl::Template,
+    /// The same, with functions that leave the names of columns as they are.
+    header: gotmpl::Template,
+    /// The fields that it names.
+    fields: Vec<String>,
 }
 
 impl Format {
     /// Reads the value of `--format`.
     pub fn parse(text: &str) -> Result<Self, Failure> {
-        let template = |source: &str| {
-            let source = source.replace("\\t", "\t").replace("\\n", "\n");
-            let template = Template { source };
-            template.actions()?;
-            Ok(template)
-        };
         match text {
             "" | "table" => Ok(Self::Table),
             "json" | "{{json .}}" => Ok(Self::Json),
             _ => match text.strip_prefix("table ") {
-                Some(rest) => template(rest).map(Self::TableOf),
-                None => template(text).map(Self::Template),
+                Some(rest) => Template::parse(rest).map(Self::TableOf),
+                None => Template::parse(text).map(Self::Template),
             },
         }
     }
 }
 
-/// A literal text, or a path into the object.
-enum Action<'a> {
-    Text(&'a str),
-    Field { path: &'a str, json: bool },
-}
-
 impl Template {
+    fn parse(source: &str) -> Result<Self, Failure> {
+        let source = source.trim().replace("\\t", "\t").replace("\\n", "\n");
+        let parse = |functions: gotmpl::FuncMap| {
+            let template = gotmpl::Template::new("").missing_key(gotmpl::MissingKey::Error);
+            template.funcs(functions).parse(&source).map_err(wrong)
+        };
+        Ok(Self {
+            filled: parse(functions::of_values())?,
+            header: parse(functions::of_headers())?,
+            fields: fields(&source),
+        })
+    }
+
     /// Puts the fields of `object` in.
     pub fn fill(&self, object: &Value) -> Result<String, Failure> {
-        let mut text = String::new();
-        for action in self.actions()? {
-            match action {
-                Action::Text(literal) => text.push_str(literal),
-                Action::Field { path, json } => match (lookup(object, path)?, json) {
-                    (Value::String(value), false) => text.push_str(value),
-                    (Value::Null, false) => text.push_str("<nil>"),
-                    (value, _) => text.push_str(&value.to_string()),
-                },
-            }
-        }
-        Ok(text)
+        fill(&self.filled, object)
     }
 
-    fn actions(&self) -> Result<Vec<Action<'_>>, Failure> {
-        let mut actions = Vec::new();
-        let mut rest = self.source.as_str();
-        while let Some((before, after)) = rest.split_once("{{") {
-            let (inner, tail) = after
-                .split_once("}}")
-                .ok_or_else(|| Failure::Wrong(format!("invalid template \"{}\": unclosed action", self.source)))?;
-            actions.push(Action::Text(before));
-            actions.push(action(inner.trim())?);
-            rest = tail;
-        }
-        actions.push(Action::Text(rest));
-        Ok(actions)
+    /// The line above a table, from what stands above the column of each field.
+    pub fn header(&self, name: impl Fn(&str) -> String) -> Result<String, Failure> {
+        let names = self
+            .fields
+            .iter()
+            .map(|field| (field.clone(), Value::String(name(field))));
+        fill(&self.header, &Value::Object(names.collect()))
     }
 }
 
-/// The names of the fields between tabs, as headers.
-pub fn field_names(source: &str) -> Vec<String> {
-    let header = |cell: &str| {
-        let inner = cell.trim().trim_start_matches("{{").trim_end_matches("}}").trim();
-        inner.rsplit('.').next().unwrap_or_default().to_uppercase()
+/// Words behind a dot.
+fn fields(source: &str) -> Vec<String> {
+    let word = |rest: &str| {
+        rest.split(|c: char| !c.is_alphanumeric() && c != '_')
+            .next()
+            .unwrap_or_default()
+            .to_owned()
     };
-    source.split('\t').map(header).collect()
+    source
+        .split('.')
+        .skip(1)
+        .map(word)
+        .filter(|word| !word.is_empty())
+        .collect()
 }
 
-fn action(inner: &str) -> Result<Action<'_>, Failure> {
-    let (path, json) = match inner.strip_prefix("json ") {
-        Some(path) => (path.trim(), true),
-        None => (inner, false),
-    };
-    match path.strip_prefix('.') {
-        Some(path) if path.chars().all(|c| c.is_alphanumeric() || c == '.' || c == '_') => {
-            Ok(Action::Field { path, json })
-        }
-        _ => Err(Failure::Unbuilt(format!(
-            "template action \"{{{{{inner}}}}}\" (so far: {{{{.Field}}}} and {{{{json .Field}}}})"
-        ))),
-    }
+fn fill(template: &gotmpl::Template, object: &Value) -> Result<String, Failure> {
+    let value = gotmpl::to_value(object).map_err(wrong)?;
+    template.execute_to_string(&value).map_err(wrong)
 }
 
-fn lookup<'a>(object: &'a Value, path: &str) -> Result<&'a Value, Failure> {
-    path.split('.')
-        .filter(|name| !name.is_empty())
-        .try_fold(object, |value, name| {
-            value
-                .get(name)
-                .ok_or_else(|| Failure::Wrong(format!("template: no field \"{name}\" in \".{path}\"")))
-        })
+/// In docker's words.
+fn wrong(error: gotmpl::TemplateError) -> Failure {
+    Failure::Wrong(format!("template parsing error: {error}"))
 }
 
 #[cfg(test)]
@@ -122,7 +103,7 @@ mod tests {
     use super::*;
 
     fn fill(source: &str) -> Result<String, String> {
-        let object = json!({ "Spec": { "Name": "web", "Replicas": 3 }, "ID": "x" });
+        let object = json!({ "Spec": { "Name": "web", "Replicas": 3, "Labels": { "b": "2", "a": "1" } }, "ID": "x-y" });
         match Format::parse(source) {
             Ok(Format::Template(template)) => template.fill(&object).map_err(|failure| failure.to_string()),
             Ok(_) => Err("no template".into()),
@@ -132,14 +113,42 @@ mod tests {
 
     #[test]
     fn fields_are_filled_in() {
-        assert_eq!(fill("{{.ID}}: {{ .Spec.Name }}").unwrap(), "x: web");
+        assert_eq!(fill("{{.ID}}: {{ .Spec.Name }}").unwrap(), "x-y: web");
         assert_eq!(fill("{{json .Spec.Name}} {{.Spec.Replicas}}").unwrap(), "\"web\" 3");
+        assert_eq!(fill("{{if eq .Spec.Name \"web\"}}yes{{else}}no{{end}}").unwrap(), "yes");
+        assert_eq!(
+            fill("{{range $k, $v := .Spec.Labels}}{{$k}}={{$v}};{{end}}").unwrap(),
+            "a=1;b=2;"
+        );
+    }
+
+    #[test]
+    fn dockers_functions_are_there() {
+        for (source, told) in [
+            ("{{upper .ID}} {{lower \"ABC\"}} {{title .Spec.Name}}", "X-Y abc Web"),
+            ("{{join (split .ID \"-\") \"+\"}}", "x+y"),
+            ("{{truncate .Spec.Name 2}}|{{truncate .Spec.Name 9}}", "we|web"),
+            ("[{{pad .Spec.Name 1 2}}]", "[ web  ]"),
+            ("{{json .Spec.Labels}}", "{\"a\":\"1\",\"b\":\"2\"}"),
+            ("{{println .ID}}", "x-y\n"),
+            ("{{.Spec.Name | upper}}", "WEB"),
+        ] {
+            assert_eq!(fill(source).as_deref(), Ok(told), "{source}");
+        }
     }
 
     #[test]
     fn what_cannot_be_filled_in_is_named() {
-        assert!(fill("{{.Nope}}").unwrap_err().contains("Nope"));
-        assert!(fill("{{range .}}x{{end}}").unwrap_err().contains("not built yet"));
-        assert!(fill("{{.ID").unwrap_err().contains("unclosed"));
+        let wrong = |source: &str, named: &str| {
+            let failure = fill(source).unwrap_err();
+            assert!(
+                failure.starts_with("template parsing error: ") && failure.contains(named),
+                "{failure}"
+            );
+        };
+        wrong("{{.Nope}}", "Nope");
+        wrong("{{.ID", "unclosed");
+        wrong("{{frob .ID}}", "frob");
+        wrong("{{join .ID}}", "join");
     }
 }

@@ -2,6 +2,7 @@
 
 mod auth;
 mod duration;
+mod moment;
 mod name;
 mod network;
 mod service;
@@ -10,6 +11,7 @@ mod words;
 
 pub use auth::registry_auth;
 pub use duration::duration;
+pub use moment::moment;
 pub use network::network_spec;
 pub use service::{
     bytes, environment_file, mount, nano_cpus, payload_file, refer, scale, service_spec, set_replicas, update_spec,

@@ -47,14 +47,22 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Checks that each filter has one of the keys that this list knows.
+    /// Checks that each filter has one of the keys that this list knows. As docker's, they may be in capitals.
     pub fn parse(texts: &[String], keys: &[&str]) -> Result<Self, Failure> {
-        let pair = |text: &String| match text.split_once('=') {
-            Some((key, value)) if keys.contains(&key) => Ok((key.to_owned(), value.to_owned())),
-            _ => Err(Failure::Wrong(format!(
-                "invalid filter \"{text}\": use KEY=VALUE with {}",
-                keys.join(", ")
-            ))),
+        let pair = |text: &String| {
+            let (key, value) = text.split_once('=').ok_or_else(|| {
+                Failure::Wrong(format!(
+                    "invalid argument \"{text}\" for \"-f, --filter\" flag: invalid argument format of filter (should be name=value)"
+                ))
+            })?;
+            let (key, value) = (key.trim().to_lowercase(), value.trim().to_owned());
+            match keys.contains(&key.as_str()) {
+                true => Ok((key, value)),
+                false => Err(Failure::Daemon(format!(
+                    "invalid filter '{key}' (there are: {})",
+                    keys.join(", ")
+                ))),
+            }
         };
         let wanted = texts.iter().map(pair).collect::<Result<_, _>>()?;
         Ok(Self { wanted })
@@ -102,7 +110,21 @@ mod tests {
         };
         assert!(object("a", "1") && object("b", "1"));
         assert!(!object("c", "1") && !object("a", "2"));
-        assert!(Filter::parse(&["colour=red".to_owned()], &["name"]).is_err());
+        let refused = |text: &str| {
+            Filter::parse(&[text.to_owned()], &["name", "id"])
+                .err()
+                .unwrap()
+                .to_string()
+        };
+        assert_eq!(
+            refused("colour=red"),
+            "Error response from daemon: invalid filter 'colour' (there are: name, id)"
+        );
+        assert_eq!(
+            refused("name"),
+            "invalid argument \"name\" for \"-f, --filter\" flag: invalid argument format of filter (should be name=value)"
+        );
+        assert!(Filter::parse(&["NAME=a".to_owned()], &["name"]).is_ok());
     }
 
     #[test]

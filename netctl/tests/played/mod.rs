@@ -118,6 +118,53 @@ impl control_server::Control for Played {
     }
 
     type WatchStream = tokio_stream::Pending<Result<pb::WatchResponse, Status>>;
+    type LogsStream = tokio_stream::Iter<std::vec::IntoIter<Result<pb::LogsResponse, Status>>>;
+
+    /// Two lines, then another leader, then one more, and a node that is down.
+    async fn logs(&self, request: Request<pb::LogsRequest>) -> Answer<Self::LogsStream> {
+        let request = request.into_inner();
+        assert_eq!(request.services, [WEB]);
+        let line = |at, stream: pb::LogStream, text: &str| pb::LogLine {
+            task: WEB.into(),
+            at,
+            stream: stream.into(),
+            text: text.into(),
+            details: String::new(),
+        };
+        let responses = match request.seen.first() {
+            None => vec![
+                Ok(pb::LogsResponse {
+                    origins: vec![pb::LogOrigin {
+                        task: WEB.into(),
+                        name: "web.1".into(),
+                        service: WEB.into(),
+                        node: "n".into(),
+                        hostname: "n1".into(),
+                    }],
+                    lines: vec![
+                        line(3, pb::LogStream::Stdout, "out"),
+                        line(4, pb::LogStream::Stderr, "err"),
+                    ],
+                    notes: Vec::new(),
+                }),
+                Err(Status::unavailable("this manager does not lead any more")),
+            ],
+            Some(seen) => {
+                assert_eq!((seen.task.as_str(), seen.after), (WEB, 4));
+                vec![Ok(pb::LogsResponse {
+                    origins: Vec::new(),
+                    lines: vec![line(5, pb::LogStream::Stdout, "more")],
+                    notes: vec![pb::LogNote {
+                        node: "m".into(),
+                        task: String::new(),
+                        reason: "node n2 is not available".into(),
+                        over: false,
+                    }],
+                })]
+            }
+        };
+        Ok(Response::new(tokio_stream::iter(responses)))
+    }
 
     async fn watch(&self, _: Request<pb::WatchRequest>) -> Answer<Self::WatchStream> {
         Ok(Response::new(tokio_stream::pending()))

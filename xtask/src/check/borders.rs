@@ -14,6 +14,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("store", &["model"]),
     ("control", &["model", "store"]),
     ("plan", &["model", "abi"]),
+    ("lines", &["model"]),
     ("wire", &["model"]),
     ("abi", &[]),
     ("decide", &["abi"]),
@@ -21,15 +22,18 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("faults", &[]),
     ("peer", &["model"]),
     ("seal", &[]),
-    ("manager", &["model", "store", "control", "wire", "peer", "seal"]),
-    ("agent", &["model", "plan", "abi", "wire", "peer", "seal"]),
+    (
+        "manager",
+        &["model", "store", "control", "lines", "wire", "peer", "seal"],
+    ),
+    ("agent", &["model", "plan", "lines", "abi", "wire", "peer", "seal"]),
     ("netd", &["agent", "manager", "wire", "model", "seal"]),
     ("netctl", &["model", "wire"]),
     ("xtask", &[]),
 ];
 
 /// Crates below `core/` and `ebpf/` that must not reach the outside.
-const PURE: &[&str] = &["model", "store", "control", "plan", "abi", "decide"];
+const PURE: &[&str] = &["model", "store", "control", "plan", "lines", "abi", "decide"];
 
 /// Crates of others that only edges may use.
 const EDGE_ONLY: &[&str] = &[

@@ -8,6 +8,7 @@ mod body;
 mod create;
 mod events;
 mod image;
+mod logs;
 mod observe;
 mod pulls;
 
@@ -24,12 +25,12 @@ use bollard::{
     query_parameters::{ListNetworksOptionsBuilder, RemoveContainerOptionsBuilder, StopContainerOptionsBuilder},
 };
 use futures::{FutureExt, future::BoxFuture};
-use model::{HeldPort, NetworkId};
+use model::{HeldPort, NetworkId, TaskId};
 use plan::container::{ContainerRequest, ContainerState};
 use tokio::sync::{OnceCell, Semaphore, mpsc};
 
 use self::pulls::Pulls;
-use super::{EngineFacts, Listed, Question, Runtime, RuntimeError, RuntimeEvent, Say};
+use super::{EngineFacts, Listed, LogLine, LogRequest, Question, Runtime, RuntimeError, RuntimeEvent, Say};
 
 /// Longest wait for an answer of the engine, beyond what the call itself is meant to take.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -226,6 +227,10 @@ impl Runtime for DockerRuntime {
 
     fn prune_networks<'a>(&'a self, needed: &'a [NetworkId]) -> BoxFuture<'a, Result<(), RuntimeError>> {
         self.prune(needed).boxed()
+    }
+
+    fn logs(&self, task: TaskId, request: LogRequest) -> mpsc::Receiver<Result<LogLine, RuntimeError>> {
+        logs::read(self.clone(), task, request)
     }
 
     fn events(&self) -> mpsc::Receiver<RuntimeEvent> {

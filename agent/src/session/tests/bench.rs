@@ -65,6 +65,13 @@ impl Dispatcher for Fake {
         Ok(Response::new(pb::ConfirmTrustResponse {}))
     }
 
+    async fn publish_logs(
+        &self,
+        _request: Request<Streaming<pb::LogBatch>>,
+    ) -> Result<Response<pb::PublishLogsResponse>, Status> {
+        Err(Status::unimplemented("not in this test"))
+    }
+
     async fn leave(
         &self,
         _request: Request<pb::LeaveClusterRequest>,
@@ -123,6 +130,7 @@ pub(super) async fn bench_with(knows: impl FnOnce(&str) -> (Vec<Manager>, Hints)
         hints,
         calling: watch::Sender::default(),
         identity: watch::channel(authority.identity(1, Role::Worker)).1,
+        engine: Arc::new(FakeRuntime::default()),
         trust: watch::Sender::default(),
         description: described,
         statuses: reported,

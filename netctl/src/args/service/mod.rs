@@ -32,6 +32,8 @@ pub enum ServiceCommand {
     Rm(RemoveArgs),
     /// Update a service
     Update(Box<ServiceUpdateArgs>),
+    /// Fetch the logs of a service or task
+    Logs(LogsArgs),
 }
 
 /// How a command that changes a service waits.
@@ -43,6 +45,41 @@ pub struct WaitArgs {
     /// Suppress progress output
     #[arg(short, long)]
     pub quiet: bool,
+}
+
+/// `service logs`
+#[derive(Debug, Args)]
+pub struct LogsArgs {
+    /// Service or task
+    #[arg(value_name = "SERVICE|TASK")]
+    pub name: String,
+    /// Show extra details provided to logs
+    #[arg(long)]
+    pub details: bool,
+    /// Follow log output
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Do not map IDs to Names in output
+    #[arg(long)]
+    pub no_resolve: bool,
+    /// Do not include task IDs in output
+    #[arg(long)]
+    pub no_task_ids: bool,
+    /// Do not truncate output
+    #[arg(long)]
+    pub no_trunc: bool,
+    /// Do not neatly format logs
+    #[arg(long)]
+    pub raw: bool,
+    /// Show logs since timestamp (e.g. "2013-01-02T13:23:37Z") or relative (e.g. "42m" for 42 minutes)
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Number of lines to show from the end of the logs of each task
+    #[arg(short = 'n', long, value_name = "N", default_value = "all")]
+    pub tail: String,
+    /// Show timestamps
+    #[arg(short, long)]
+    pub timestamps: bool,
 }
 
 /// `service create`

@@ -3,6 +3,7 @@
 
 mod departure;
 mod entry;
+mod logs;
 mod managers;
 mod moves;
 mod power_cut;
@@ -22,7 +23,7 @@ const N3: Node = Node(3);
 /// In no cluster until it is needed.
 const N4: Node = Node(4);
 
-/// Steps 3, 10, 13 and 16.
+/// Steps 3, 10, 13, 15 and 16.
 ///
 /// # Errors
 /// There is no cluster to go on with.
@@ -36,6 +37,8 @@ pub fn run(cluster: &mut Cluster, report: &mut Report) -> Result<()> {
     power_cut::run(cluster, report)?;
     report.step(13, "several managers");
     managers::run(cluster, report)?;
+    report.step(15, "logs and events");
+    logs::run(cluster, report)?;
     report.step(16, "leaving");
     departure::run(cluster, report)
 }
