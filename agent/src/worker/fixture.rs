@@ -44,6 +44,7 @@ pub fn task(number: u32) -> Task {
         host_ports: Vec::new(),
         setbacks: Vec::new(),
         service_labels: std::sync::Arc::default(),
+        running_since: None,
     }
 }
 

@@ -88,7 +88,9 @@ impl Dirty {
             return scopes;
         }
         let global = view.services().filter(|service| self.joins(view, service));
-        let whole = self.services.iter().copied().chain(global.map(|service| service.id));
+        // An update may have something to do at a time that no event tells.
+        let special = global.chain(view.services_updating()).map(|service| service.id);
+        let whole = self.services.iter().copied().chain(special);
         scopes.extend(whole.map(|service| (service, Scope::Whole)));
         let mut slots: BTreeMap<ServiceId, BTreeSet<Slot>> = BTreeMap::new();
         let on_nodes = self.nodes.iter().flat_map(|node| view.tasks_on_node(*node));

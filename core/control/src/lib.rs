@@ -5,6 +5,7 @@
 //! requests with the `plan_` functions; the dispatcher keeps a [`Board`] and asks each session's [`Feed`] what to tell its node; [`Heartbeats`] says
 //! which nodes are down. What they decided on may have changed by the time it is applied: `store` checks it again.
 
+mod acks;
 mod allocator;
 mod assignment;
 mod attempts;
@@ -28,6 +29,7 @@ mod history;
 #[cfg(test)]
 mod testbed;
 
+pub use acks::{Acks, let_go};
 pub use assignment::{Board, Feed, Known, TUNNEL_OVERHEAD, Touched, Update, Verdict, node_view};
 pub use attempts::{JoinAttempts, TooManyAttempts};
 pub use dirty::Dirty;
@@ -39,7 +41,7 @@ pub use pass::{next_deadline, pass};
 pub use rebalance::plan_rebalance_service;
 pub use request::{
     plan_create_network, plan_create_payload, plan_create_service, plan_init, plan_label_payload, plan_remove_payload,
-    plan_rotate_payload, plan_update_cluster, plan_update_service,
+    plan_rollback_service, plan_rotate_payload, plan_update_cluster, plan_update_service,
 };
 pub use status::{ServiceStatus, service_status};
 pub use takeover::{TAKEOVER_GAP, plan_restored, plan_sole_manager};

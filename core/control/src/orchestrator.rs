@@ -19,12 +19,13 @@ use crate::{dirty::Scope, draft::Draft};
 pub(crate) use global::takes;
 pub(crate) use schedule::due;
 pub(crate) use slot::{SlotTasks, tasks_of};
+pub(crate) use update::{deadline as update_deadline, witness};
 
 /// Brings the tasks of one service in line with its spec, as far as `scope` goes. The tasks of a removed service are
 /// doomed by its removal.
 pub(crate) fn reconcile(draft: &mut Draft<'_>, id: ServiceId, scope: &Scope) {
     if let Some(service) = draft.base().service(id) {
-        if schedule::begin(draft, service) {
+        if schedule::begin(draft, service) || (*scope == Scope::Whole && update::conclude(draft, service)) {
             return;
         }
         match service.spec.mode {

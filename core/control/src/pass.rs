@@ -68,12 +68,16 @@ fn waiting(draft: &Draft<'_>, dirty: &Dirty, scopes: &BTreeMap<ServiceId, Scope>
     waiting
 }
 
-/// When a pass has something to do although no event has come: the next end of a restart delay or of the wait for a
-/// predecessor, or the time of a job's next run, if there is one. Never before `now`.
+/// When a pass has something to do although no event has come: the next end of a restart delay, of the wait for a
+/// predecessor, or of an update's delay or monitor time, or the time of a job's next run, if there is one. Never before
+/// `now`.
 pub fn next_deadline(view: &View, now: Timestamp) -> Option<Timestamp> {
     let deadlines = view
         .tasks_waiting()
         .filter_map(|task| orchestrator::deadline(view, task));
     let runs = view.services_scheduled().filter_map(orchestrator::due);
-    deadlines.chain(runs).min().map(|at| at.max(now))
+    let updates = view
+        .services_updating()
+        .filter_map(|service| orchestrator::update_deadline(view, service, now));
+    deadlines.chain(runs).chain(updates).min().map(|at| at.max(now))
 }

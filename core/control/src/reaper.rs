@@ -7,7 +7,11 @@ use std::time::Duration;
 use model::{DesiredState, NodeState, ServiceId, Task, TaskId};
 use store::{Command, TaskOp, View};
 
-use crate::{dirty::Scope, draft::Draft, orchestrator::tasks_of};
+use crate::{
+    dirty::Scope,
+    draft::Draft,
+    orchestrator::{tasks_of, witness},
+};
 
 /// As in Swarm.
 const ORPHANED_AFTER: Duration = Duration::from_secs(24 * 3600);
@@ -80,7 +84,11 @@ fn beyond_history(view: &View, id: ServiceId, tasks: &[&Task]) -> Vec<TaskId> {
             .collect();
         slot.sort_by_key(|task| (task.created_at, task.id));
         let excess = slot.len().saturating_sub(keep);
-        let ended = |task: &&&Task| task.status.state.is_terminal() && task.desired >= DesiredState::Shutdown;
+        let witness = witness(service, &slot);
+        let ended = |task: &&&Task| {
+            let over = task.status.state.is_terminal() && task.desired >= DesiredState::Shutdown;
+            over && Some(task.id) != witness
+        };
         gone.extend(slot.iter().filter(ended).take(excess).map(|task| task.id));
     }
     gone

@@ -4,7 +4,7 @@
 mod payload;
 
 use model::{Cluster, ClusterSettings, NetworkId, NetworkSpec, Node, Service, ServiceId, ServiceSpec, Timestamp};
-use store::{Command, Kind, NewNetwork, NewService, Refused, ServiceChange, State, View};
+use store::{Command, Kind, NewNetwork, NewService, Refused, Rollback, RollbackCause, ServiceChange, State, View};
 
 use crate::allocator::{networks_of, port, subnet, vip, vni};
 
@@ -91,11 +91,7 @@ pub fn plan_update_service(
     at: Timestamp,
     spec: ServiceSpec,
 ) -> Result<Command, Refused> {
-    let missing = || Refused::NotFound {
-        kind: Kind::Service,
-        what: id.to_string(),
-    };
-    let before: &Service = view.service(id).ok_or_else(missing)?;
+    let before = known(view, id)?;
     check(view, &spec)?;
     let vips = vip::choose(view, &spec, Some(before))?;
     let ports = port::choose(view, &spec, Some(before))?;
@@ -108,6 +104,39 @@ pub fn plan_update_service(
         ports,
     };
     planned(view, Command::UpdateService(Box::new(change)))
+}
+
+/// The spec before a service's last change. `version` is that of the service as it was read.
+pub fn plan_rollback_service(
+    view: &View,
+    id: ServiceId,
+    version: u64,
+    at: Timestamp,
+    cause: RollbackCause,
+) -> Result<Command, Refused> {
+    let before = known(view, id)?;
+    let previous = before.previous.as_deref();
+    let spec = &previous
+        .ok_or_else(|| Refused::NoPrevious(before.spec.name.to_string()))?
+        .spec;
+    check(view, spec)?;
+    let rollback = Rollback {
+        id,
+        version,
+        at,
+        cause,
+        vips: vip::choose(view, spec, Some(before))?,
+        ports: port::choose(view, spec, Some(before))?,
+    };
+    planned(view, Command::RollbackService(Box::new(rollback)))
+}
+
+fn known(view: &View, id: ServiceId) -> Result<&Service, Refused> {
+    let missing = || Refused::NotFound {
+        kind: Kind::Service,
+        what: id.to_string(),
+    };
+    view.service(id).ok_or_else(missing)
 }
 
 /// New settings. `version` is that of the cluster as the user read it.

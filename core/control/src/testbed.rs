@@ -7,7 +7,7 @@ use model::{
     NetworkSpec, Node, NodeDescription, NodeId, NodeSpec, NodeState, NodeStatus, RequestId, Role, Service, ServiceId,
     ServiceSpec, Slot, Task, TaskId, TaskState, TaskStatus, Timestamp,
 };
-use store::{Command, Entry, Event, Refused, State, StatusReport, TaskOp, View};
+use store::{Command, Entry, Event, Refused, RollbackCause, State, StatusReport, TaskOp, View};
 
 use crate::{Dirty, pass, plan_create_network, plan_create_service, plan_init};
 
@@ -84,6 +84,7 @@ pub(crate) fn task(id: u128) -> Task {
         host_ports: Vec::new(),
         setbacks: Vec::new(),
         service_labels: std::sync::Arc::default(),
+        running_since: None,
     }
 }
 
@@ -186,6 +187,13 @@ impl Bed {
         self.apply(command).unwrap();
     }
 
+    /// Brings a service's spec before the last change back.
+    pub fn roll_back(&mut self, id: ServiceId) -> Result<(), Refused> {
+        let version = self.state.service(id).unwrap().version;
+        let command = crate::plan_rollback_service(&self.state, id, version, self.now, RollbackCause::Asked)?;
+        self.apply(command)
+    }
+
     /// Runs passes over everything until nothing is left to do; how many had something to do.
     pub fn settle(&mut self) -> usize {
         self.run_passes(|_| Dirty::all())
@@ -219,7 +227,12 @@ impl Bed {
         let (node, mut status) = (task.node.unwrap(), task.status.clone());
         status.state = state;
         status.at = self.now;
-        let report = StatusReport { node, task: id, status };
+        let report = StatusReport {
+            node,
+            task: id,
+            status,
+            heard: None,
+        };
         self.apply(Command::Tasks(vec![TaskOp::Report(Box::new(report))]))
             .unwrap();
     }

@@ -224,6 +224,9 @@ pub struct Task {
     /// Its service's labels when it was made, for templates. Tasks of one spec share them.
     #[serde(default, skip_serializing_if = "is_empty")]
     pub service_labels: Arc<BTreeMap<String, String>>,
+    /// Since when it runs, or when it first ran if it has ended; by the clock of the managers that heard of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running_since: Option<Timestamp>,
 }
 
 fn is_empty(labels: &Arc<BTreeMap<String, String>>) -> bool {

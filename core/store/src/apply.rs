@@ -86,6 +86,8 @@ impl State {
             Command::RemoveNetwork { id } => self.remove_network(id, events),
             Command::CreateService(new) => self.create_service(index, *new, events),
             Command::UpdateService(change) => self.update_service(index, *change, events),
+            Command::RollbackService(back) => self.rollback_service(index, *back, events),
+            Command::SetUpdateStatus { id, version, status } => self.set_update_status(id, version, *status, events),
             Command::RemoveService { id, at } => self.remove_service(index, id, at, events),
             Command::Rebalance { id, version, rebalance } => self.rebalance(index, id, version, rebalance, events),
             Command::JobRun {

@@ -14,7 +14,7 @@ use model::{
     Attachment, Availability, Cluster, ClusterSettings, DesiredState, GenericResource, NetworkId, NetworkSpec, Node,
     NodeDescription, NodeId, NodeSpec, NodeState, NodeTrust, PayloadBytes, PayloadId, PayloadKind, PayloadSpec,
     PublishedPort, Rebalance, RequestId, RootRotation, RunOutcome, ServiceId, ServiceSpec, Task, TaskId, TaskStatus,
-    Timestamp, VirtualIp, Vni,
+    Timestamp, UpdateStatus, VirtualIp, Vni,
 };
 
 use crate::TokenStep;
@@ -153,6 +153,17 @@ pub enum Command {
         at: Timestamp,
         /// Also if it is not down.
         force: bool,
+    },
+    /// The spec before the last change comes back; compare-and-set.
+    RollbackService(Box<Rollback>),
+    /// How far an update is, as the leader sees it. Refused unless one is under way and the service is at this version.
+    SetUpdateStatus {
+        /// Which.
+        id: ServiceId,
+        /// Version of the service that was looked at.
+        version: u64,
+        /// What became of the update.
+        status: Box<UpdateStatus>,
     },
     /// How far the evening out of a service is; compare-and-set.
     Rebalance {
@@ -314,6 +325,32 @@ pub struct ServiceChange {
     pub ports: Vec<PublishedPort>,
 }
 
+/// A service's way back to the spec before its last change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rollback {
+    /// Which.
+    pub id: ServiceId,
+    /// Version that was read.
+    pub version: u64,
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    pub cause: RollbackCause,
+    /// As in a [`ServiceChange`], for the spec that comes back.
+    pub vips: Vec<VirtualIp>,
+    /// As in a [`ServiceChange`], for the spec that comes back.
+    pub ports: Vec<PublishedPort>,
+}
+
+/// Who wishes for a rollback.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RollbackCause {
+    /// An operator, who can go forward again by another one.
+    Asked,
+    /// The update's policy, after this task had failed. The spec that failed does not come back.
+    Failed(TaskId),
+}
+
 /// One change of one task.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TaskOp {
@@ -403,6 +440,9 @@ pub struct StatusReport {
     pub task: TaskId,
     /// How it is.
     pub status: TaskStatus,
+    /// When the managers heard it, by the leader's clock; `None` counts as the status's own time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heard: Option<Timestamp>,
 }
 
 impl Command {

@@ -108,6 +108,7 @@ pub(crate) fn task(id: u128) -> Task {
         host_ports: Vec::new(),
         setbacks: Vec::new(),
         service_labels: std::sync::Arc::default(),
+        running_since: None,
     }
 }
 
@@ -142,6 +143,7 @@ pub(crate) fn report(node: u128, id: u128, state: TaskState, at: i64) -> Command
         node,
         task,
         status: status(state, at),
+        heard: None,
     };
     Command::Tasks(vec![TaskOp::Report(Box::new(report))])
 }

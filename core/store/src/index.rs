@@ -39,6 +39,8 @@ pub(crate) struct Indexes {
     pub service_names: OrdMap<Name, ServiceId>,
     /// Jobs that run by a schedule.
     pub scheduled: OrdSet<ServiceId>,
+    /// Services with an update under way.
+    pub updating: OrdSet<ServiceId>,
     pub network_names: OrdMap<Name, NetworkId>,
     pub vnis: OrdMap<Vni, NetworkId>,
     pub ports: OrdSet<PortKey>,
@@ -123,6 +125,9 @@ impl Indexes {
             self.scheduled.insert(service.id);
         }
         self.payloads.link_service(service);
+        if service.update_status.as_ref().is_some_and(|s| s.state.is_under_way()) {
+            self.updating.insert(service.id);
+        }
         for port in &service.ports {
             self.ports
                 .insert((port.published, port.protocol, port.mode, service.id));
@@ -136,6 +141,7 @@ impl Indexes {
         self.service_names.remove(&service.spec.name);
         self.scheduled.remove(&service.id);
         self.payloads.unlink_service(service);
+        self.updating.remove(&service.id);
         for port in &service.ports {
             self.ports
                 .remove(&(port.published, port.protocol, port.mode, service.id));

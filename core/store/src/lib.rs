@@ -22,7 +22,7 @@ pub use change::{Action, Change, Object, TaskFacts, changes};
 pub use codec::{CodecError, ENTRY_FORMAT, SNAPSHOT_FORMAT};
 pub use command::{
     Command, Entry, MemberChange, MemberStep, NewNetwork, NewPayload, NewService, PayloadLabels, PayloadRotation,
-    RunStep, ServiceChange, StatusReport, TaskOp,
+    Rollback, RollbackCause, RunStep, ServiceChange, StatusReport, TaskOp,
 };
 pub use event::Event;
 pub use index::{AddressOwner, Reserved};

@@ -119,6 +119,10 @@ pub enum Refused {
     ModeChanged { service: String, mode: String },
     #[error("job {service} has no run {iteration} that could begin or end now")]
     NoSuchRun { service: String, iteration: u64 },
+    #[error("service {0} does not have a previous spec")]
+    NoPrevious(String),
+    #[error("no update of service {0} is under way")]
+    NoUpdate(String),
     #[error("port '{port}' is already in use by service '{name}' ({id}) as {}", used_as(*mode))]
     PortTaken {
         port: u16,

@@ -128,6 +128,11 @@ impl State {
         self.indexes.scheduled.iter().filter_map(|id| self.service(*id))
     }
 
+    /// The services with an update under way, in the order of their ids.
+    pub fn services_updating(&self) -> impl Iterator<Item = &Service> {
+        self.indexes.updating.iter().filter_map(|id| self.service(*id))
+    }
+
     /// Who publishes a port, and how. A host-mode port may have several holders, an ingress port has one.
     pub fn port_holders(&self, port: u16, protocol: Protocol) -> impl Iterator<Item = (ServiceId, PublishMode)> {
         let first = (port, protocol, PublishMode::Ingress, ServiceId::from_bits(0));

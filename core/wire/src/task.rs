@@ -84,6 +84,7 @@ impl From<Task> for pb::Task {
             host_ports: to_list(task.host_ports),
             setbacks: to_list(task.setbacks),
             service_labels: to_labels(Arc::unwrap_or_clone(task.service_labels)),
+            running_since: task.running_since.map(|at| at.0),
         }
     }
 }
@@ -113,6 +114,7 @@ impl TryFrom<pb::Task> for Task {
             host_ports: list("host_ports", task.host_ports)?,
             setbacks: list("setbacks", task.setbacks)?,
             service_labels: Arc::new(labels("service_labels", task.service_labels)?),
+            running_since: task.running_since.map(Timestamp),
         })
     }
 }

@@ -260,6 +260,7 @@ fn task(state: TaskState, node: Option<NodeId>) -> Task {
             .into_iter()
             .collect(),
         service_labels: Arc::new([("tier".to_owned(), "front".to_owned())].into()),
+        running_since: Some(Timestamp(11)),
     }
 }
 

@@ -2,10 +2,10 @@
 
 use control::{
     ServiceStatus, find_network, find_payload, find_service, plan_create_service, plan_rebalance_service,
-    plan_update_service, service_status,
+    plan_rollback_service, plan_update_service, service_status,
 };
 use model::{PayloadKind, Service, ServiceId, ServiceSpec};
-use store::{Command, View};
+use store::{Command, RollbackCause, View};
 use tonic::Status;
 use wire::pb;
 
@@ -70,14 +70,16 @@ impl Api {
         let service = find_service(&view, &request.r#ref)
             .map_err(|why| refusal::refused(&why))?
             .id;
-        let spec = resolve(&view, request.spec.unwrap_or_default())?;
         let (version, at) = (request.version, mint::now());
-        let view = self
-            .queue
-            .change(id, move |view| {
-                plan_update_service(view, service, version, at, spec.clone())
-            })
-            .await?;
+        let view = if request.rollback {
+            let cause = RollbackCause::Asked;
+            let plan = move |view: &View| plan_rollback_service(view, service, version, at, cause);
+            self.queue.change(id, plan).await?
+        } else {
+            let spec = resolve(&view, request.spec.unwrap_or_default())?;
+            let plan = move |view: &View| plan_update_service(view, service, version, at, spec.clone());
+            self.queue.change(id, plan).await?
+        };
         found(&view, service)
     }
 

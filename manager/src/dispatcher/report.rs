@@ -7,6 +7,7 @@ use tonic::Status;
 use wire::pb;
 
 use crate::{
+    mint,
     proposer::Proposer,
     raft::{ProposeError, Published},
 };
@@ -22,7 +23,12 @@ pub(super) fn parse(node: NodeId, report: pb::TaskReport) -> Result<StatusReport
         .map_err(|why: model::Invalid| Status::invalid_argument(why.to_string()))?;
     let status = TaskStatus::try_from(report.status.unwrap_or_default())
         .map_err(|why| Status::invalid_argument(format!("report of task {task}: {why}")))?;
-    Ok(StatusReport { node, task, status })
+    Ok(StatusReport {
+        node,
+        task,
+        status,
+        heard: Some(mint::now()),
+    })
 }
 
 /// Whether the state would change by it. Left out are reports of tasks that are no more, or another node's, and those

@@ -173,6 +173,7 @@ async fn change(
             r#ref: service.id.to_string(),
             version: service.version,
             spec: Some(edit(service.spec)?),
+            rollback: false,
         };
         match client.control.update_service(request).await {
             Ok(_) => return Ok(service.id.to_string()),

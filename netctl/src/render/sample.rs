@@ -122,5 +122,6 @@ pub fn task(bits: u128, slot: u32, created: i64, state: TaskState, desired: Desi
         host_ports: Vec::new(),
         setbacks: Vec::new(),
         service_labels: std::sync::Arc::default(),
+        running_since: None,
     }
 }

@@ -143,6 +143,7 @@ impl Client {
             r#ref: registers::name(key),
             version: expected,
             spec: Some(spec),
+            rollback: false,
         };
         let Ok(answer) = tokio::time::timeout(TIMEOUT, control.update_service(request)).await else {
             return unknown;

@@ -75,6 +75,7 @@ fn running(task: &Task, node: NodeId) -> TaskOp {
         node,
         task: task.id,
         status,
+        heard: None,
     };
     TaskOp::Report(Box::new(report))
 }

@@ -312,6 +312,7 @@ impl Machine {
                     node: self.id,
                     task: task.id,
                     status,
+                    heard: None,
                 });
             }
         }

@@ -199,7 +199,14 @@ impl Large {
             if up && task.status.state < TaskState::Running {
                 let mut status = task.status.clone();
                 (status.state, status.at, status.message) = (TaskState::Running, self.now, "started".to_owned());
-                reports.push(TaskOp::Report(Box::new(StatusReport { node, task: id, status })));
+                let heard = Some(self.now);
+                let report = StatusReport {
+                    node,
+                    task: id,
+                    status,
+                    heard,
+                };
+                reports.push(TaskOp::Report(Box::new(report)));
             }
         }
         for chunk in reports.chunks(PER_ENTRY) {

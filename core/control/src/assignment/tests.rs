@@ -64,7 +64,12 @@ fn secrets_are_told_to_the_nodes_of_their_tasks_and_a_task_that_is_not_ready_tak
         ..task.status
     };
     let (node, task) = (its, task.id);
-    let report = store::StatusReport { node, task, status };
+    let report = store::StatusReport {
+        node,
+        task,
+        status,
+        heard: None,
+    };
     let report = store::TaskOp::Report(Box::new(report));
     bed.apply(store::Command::Tasks(vec![report])).unwrap();
     assert!(told(&bed, 1).endpoints.iter().all(|e| !e.serving));

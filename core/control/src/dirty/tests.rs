@@ -1,6 +1,8 @@
 //! A pass over what events have marked leaves nothing for a pass over everything.
 
-use model::{Availability, Mode, NodeId, NodeState, ServiceId, TaskState};
+use std::time::Duration;
+
+use model::{Availability, FailureAction, Mode, NodeId, NodeState, ServiceId, TaskState, UpdateOrder, UpdatePolicy};
 use proptest::prelude::*;
 use store::Command;
 
@@ -11,6 +13,7 @@ use crate::testbed::{Bed, SECOND, running};
 enum Happening {
     Scale(usize, u32),
     Update(usize, u8),
+    RollBack(usize),
     Constrain(usize, bool),
     Remove(usize),
     NodeState(u128, NodeState),
@@ -30,6 +33,7 @@ fn happening() -> impl Strategy<Value = Happening> {
     prop_oneof![
         3 => (0..3usize, 0..6u32).prop_map(|(service, replicas)| Happening::Scale(service, replicas)),
         1 => (0..3usize, 0..3u8).prop_map(|(service, image)| Happening::Update(service, image)),
+        1 => (0..3usize).prop_map(Happening::RollBack),
         1 => (0..3usize, any::<bool>()).prop_map(|(service, on)| Happening::Constrain(service, on)),
         1 => (0..3usize).prop_map(Happening::Remove),
         2 => (1..5u128, node_state).prop_map(|(node, state)| Happening::NodeState(node, state)),
@@ -56,6 +60,12 @@ fn happen(bed: &mut Bed, services: &[ServiceId], what: Happening) {
         Happening::Update(number, image) => {
             if let Some(id) = service(number, bed) {
                 bed.update(id, |spec| spec.container.image = format!("image:{image}"));
+            }
+        }
+        Happening::RollBack(number) => {
+            if let Some(id) = service(number, bed) {
+                // Refused where nothing was changed yet.
+                drop(bed.roll_back(id));
             }
         }
         Happening::Constrain(number, on) => {
@@ -104,7 +114,12 @@ proptest! {
     fn what_events_mark_is_all_that_is_to_be_done(steps in prop::collection::vec(happening(), 1..40)) {
         let mut bed = Bed::with_nodes(4);
         let host_port = |spec: &mut model::ServiceSpec| spec.ports = vec!["published=80,target=80,mode=host".parse().unwrap()];
-        let services = [bed.service("a", |_| ()), bed.service("b", host_port), bed.service("c", host_port)];
+        let start_first = |spec: &mut model::ServiceSpec| {
+            let policy = UpdatePolicy { order: UpdateOrder::StartFirst, parallelism: 2, ..UpdatePolicy::default() };
+            spec.rollback = Some(UpdatePolicy { delay: Duration::from_secs(3), ..policy });
+            spec.update = Some(UpdatePolicy { failure_action: FailureAction::Rollback, ..policy });
+        };
+        let services = [bed.service("a", start_first), bed.service("b", host_port), bed.service("c", host_port)];
         let services = services.map(Result::unwrap);
         for step in steps {
             happen(&mut bed, &services, step.clone());

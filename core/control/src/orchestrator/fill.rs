@@ -1,9 +1,6 @@
 //! What all modes have in common: how the slots of a service are kept filled, and when what fills them starts.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use model::{ContainerSpec, DesiredState, NodeId, Service, Slot, Task, TaskState, TaskStatus, Timestamp};
 use store::TaskOp;
@@ -88,6 +85,7 @@ impl<'a> Maker<'a> {
             host_ports: Vec::new(),
             setbacks: Vec::new(),
             service_labels: self.labels.clone(),
+            running_since: None,
         }
     }
 }
@@ -113,33 +111,36 @@ fn created(at: Timestamp) -> TaskStatus {
     }
 }
 
-/// Keeps slots filled with tasks of the present spec. `busy` are those that got a new task already.
-pub(super) fn keep(
-    draft: &mut Draft<'_>,
-    maker: &Maker<'_>,
-    slots: &[SlotTasks<'_>],
-    mut busy: BTreeSet<Slot>,
-    scope: &Scope,
-) {
+/// Keeps slots filled with tasks of the present spec.
+pub(super) fn keep(draft: &mut Draft<'_>, maker: &Maker<'_>, slots: &[SlotTasks<'_>], scope: &Scope) {
     for slot in slots {
-        if tend(draft, maker, slot) == Tended::Made {
-            busy.insert(slot.slot);
-        }
+        tend(draft, maker, slot);
     }
     if *scope == Scope::Whole {
-        for old in update::to_replace(maker.service, slots, &busy) {
-            want(draft, old.id, DesiredState::Shutdown);
-            maker.create(draft, old.slot, old.pinned, Next::Now);
-        }
+        replace_outdated(draft, maker);
     }
     start_waiting(draft, slots);
 }
 
-/// Sees to it that a slot has exactly one task that can stay where it is, or none if it is to have none any more.
+/// Takes the update a step on, over what this pass has decided so far.
+fn replace_outdated(draft: &mut Draft<'_>, maker: &Maker<'_>) {
+    for replacement in update::replacements(draft.state(), maker.service.id, draft.now) {
+        for task in replacement.gone {
+            want(draft, task, DesiredState::Shutdown);
+        }
+        maker.create(draft, replacement.slot, replacement.pinned, replacement.next);
+    }
+}
+
+/// Sees to it that a slot has exactly one task that can stay where it is, or none if it is to have none any more; but for
+/// one that is about to take another's place.
 pub(super) fn tend(draft: &mut Draft<'_>, maker: &Maker<'_>, slot: &SlotTasks<'_>) -> Tended {
     let (view, service) = (draft.base(), maker.service);
-    let current = slot.current().filter(|task| !is_misplaced(view, service, task));
-    for task in slot.live().filter(|task| Some(task.id) != current.map(|c| c.id)) {
+    let stays = |task: &&Task| !is_misplaced(view, service, task);
+    let current = slot.furthest(stays);
+    let successor = update::successor(service, slot, current).filter(stays);
+    let kept = [current, successor].map(|task| task.map(|task| task.id));
+    for task in slot.live().filter(|task| !kept.contains(&Some(task.id))) {
         want(draft, task.id, DesiredState::Shutdown);
     }
     if current.is_some() {

@@ -22,12 +22,11 @@ use crate::{
 pub(super) fn reconcile(draft: &mut Draft<'_>, service: &Service, scope: &Scope) {
     let maker = Maker::of(service);
     let mut slots = slots_of(draft.base(), service.id, scope);
-    let busy = match scope {
-        Scope::Whole => join(draft, &maker, &slots),
-        Scope::Slots(_) => BTreeSet::new(),
-    };
+    if *scope == Scope::Whole {
+        join(draft, &maker, &slots);
+    }
     leave(draft, service, &mut slots);
-    fill::keep(draft, &maker, &slots, busy, scope);
+    fill::keep(draft, &maker, &slots, scope);
 }
 
 /// Gives a slot to each node that fits and has none; `slots` are all. The numbers that were taken.

@@ -1,7 +1,5 @@
 //! Replicated services: as many slots as replicas, one wanted task in each.
 
-use std::collections::BTreeSet;
-
 use model::{DesiredState, Service};
 
 use super::{
@@ -17,23 +15,20 @@ use crate::{dirty::Scope, draft::Draft};
 pub(super) fn reconcile(draft: &mut Draft<'_>, service: &Service, replicas: u32, scope: &Scope) {
     let mut slots = slots_of(draft.base(), service.id, scope);
     let maker = Maker::of(service);
-    let mut busy = BTreeSet::new();
     if *scope == Scope::Whole {
         let even::Step { extra, move_away } = even::step(draft, service, replicas, &slots);
         let replicas = replicas.saturating_add(extra);
         give_up(draft, &mut slots, replicas);
         for slot in scale::missing(&slots, replicas as usize) {
             maker.create(draft, slot, None, Next::Now);
-            busy.insert(slot);
         }
         for slot in slots.extract_if(.., |slot| move_away.contains(&slot.slot)) {
             slot.live()
                 .for_each(|task| want(draft, task.id, DesiredState::Shutdown));
             maker.create(draft, slot.slot, None, Next::Now);
-            busy.insert(slot.slot);
         }
     }
-    fill::keep(draft, &maker, &slots, busy, scope);
+    fill::keep(draft, &maker, &slots, scope);
 }
 
 /// Dooms the tasks of the slots that are too many, and takes these slots from `slots`.

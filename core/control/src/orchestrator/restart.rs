@@ -35,7 +35,7 @@ pub(crate) fn gives_up_waiting(predecessor: &Task) -> Timestamp {
 }
 
 /// The task ended by itself, rather than with its node or its engine, or because it was told to.
-fn ended_by_itself(task: &Task) -> bool {
+pub(crate) fn ended_by_itself(task: &Task) -> bool {
     let ended = matches!(
         task.status.state,
         TaskState::Complete | TaskState::Failed | TaskState::Rejected

@@ -45,15 +45,20 @@ pub(crate) fn slots_of<'a>(view: &'a View, service: ServiceId, scope: &'a Scope)
 }
 
 impl<'a> SlotTasks<'a> {
-    /// The wanted tasks that have not ended. One, unless something went wrong.
+    /// The wanted tasks that have not ended. One, or two while one is about to take the other's place.
     pub fn live(&self) -> impl Iterator<Item = &'a Task> {
         self.tasks.iter().copied().filter(|task| task.is_live())
     }
 
     /// The task that fills the slot: the furthest live one.
     pub fn current(&self) -> Option<&'a Task> {
-        self.live()
-            .max_by_key(|task| (task.status.state, task.created_at, task.id))
+        self.furthest(|_| true)
+    }
+
+    /// The furthest live task that fulfils `condition`.
+    pub fn furthest(&self, condition: impl Fn(&&'a Task) -> bool) -> Option<&'a Task> {
+        let tasks = self.live().filter(condition);
+        tasks.max_by_key(|task| (task.status.state, task.created_at, task.id))
     }
 
     /// The one node that its tasks are for, of a global service or job.

@@ -1,23 +1,227 @@
-//! Tasks made from an older spec: replaced stop-first, one running task at a time. Those that do not run are replaced
-//! at once, for nothing is lost by it.
+//! Updates: which tasks of another spec are replaced now, and what becomes of an update whose new tasks fail.
+//!
+//! Decided from the tasks and the service's `update_status` alone, so that the next leader goes on where one has left off.
+//! What policies mean is Swarm's (swarmkit, `manager/orchestrator/update`): `parallelism` workers take one slot after the
+//! other, each waits until the new task runs or has ended, then for the delay; failures count within the monitor time.
 
-use std::collections::BTreeSet;
+mod way;
 
-use model::{Service, Slot, Task, TaskState};
+use model::{
+    DesiredState, FailureAction, NodeId, Service, ServiceId, Slot, Task, TaskId, Timestamp, UpdateOrder, UpdatePolicy,
+};
+use store::{Command, RollbackCause, View};
 
-use super::SlotTasks;
+use super::{
+    SlotTasks,
+    restart::{self, Next},
+    slot::slots_of,
+};
+use crate::{dirty::Scope, draft::Draft, request::plan_rollback_service};
+use way::Way;
 
-/// The tasks to replace now. `busy` are the slots that got a new task in this pass; while one of them or any other task
-/// of the new spec is on its way, no running task is touched.
-pub(super) fn to_replace<'a>(service: &Service, slots: &[SlotTasks<'a>], busy: &BTreeSet<Slot>) -> Vec<&'a Task> {
-    let idle = |slot: &&SlotTasks<'a>| !busy.contains(&slot.slot);
-    let current: Vec<&Task> = slots.iter().filter(idle).filter_map(|slot| slot.current()).collect();
-    let is_old = |task: &&&'a Task| task.spec_version != service.spec_version;
-    let runs = |task: &&&'a Task| task.status.state == TaskState::Running;
-    let on_its_way = !busy.is_empty() || current.iter().any(|task| !is_old(&task) && !runs(&task));
-    let mut chosen: Vec<&Task> = current.iter().filter(is_old).filter(|t| !runs(t)).copied().collect();
-    if !on_its_way && chosen.is_empty() {
-        chosen.extend(current.iter().filter(is_old).find(runs).copied());
-    }
-    chosen
+/// A slot that gets a task of the present spec.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Replacement {
+    /// Which.
+    pub slot: Slot,
+    /// The one node that its tasks are for.
+    pub pinned: Option<NodeId>,
+    /// Those that go for it; with start-first the running one does not go yet.
+    pub gone: Vec<TaskId>,
+    /// When the new one starts.
+    pub next: Next,
 }
+
+/// How an update stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    /// It goes on.
+    Goes,
+    /// All slots have their new task, and none has failed for the monitor time.
+    Completed,
+    /// Too many new tasks have failed, this one last.
+    Failed(TaskId),
+}
+
+/// The latest update of one service.
+struct Round<'a> {
+    service: &'a Service,
+    policy: UpdatePolicy,
+    ways: Vec<Way<'a>>,
+}
+
+impl<'a> Round<'a> {
+    fn of(service: &'a Service, slots: &'a [SlotTasks<'a>]) -> Self {
+        let status = service.update_status.as_ref();
+        let back = status.is_some_and(|status| status.state.is_rollback());
+        let policy = if back {
+            service.spec.rollback
+        } else {
+            service.spec.update
+        };
+        let began = status.map_or(service.updated_at, |status| status.started_at);
+        let ways = slots
+            .iter()
+            .map(|slot| Way::of(slot, service.spec_version, began, back));
+        Self {
+            service,
+            policy: policy.unwrap_or_default(),
+            ways: ways.collect(),
+        }
+    }
+
+    fn verdict(&self, now: Timestamp) -> Verdict {
+        let monitor = self.policy.monitor;
+        let failed: Vec<&Task> = self.ways.iter().filter_map(|way| way.failure(monitor)).collect();
+        let slots = self.ways.iter().filter(|way| way.takes_part()).count();
+        let too_many = self
+            .policy
+            .max_failure_ratio
+            .is_exceeded_by(failed.len() as u64, slots as u64);
+        let last = failed.into_iter().max_by_key(|task| (task.updated_at, task.id));
+        match last.filter(|_| too_many && self.policy.failure_action != FailureAction::Continue) {
+            Some(task) => Verdict::Failed(task.id),
+            None if self.completion(now).is_some_and(|at| at <= now) => Verdict::Completed,
+            None => Verdict::Goes,
+        }
+    }
+
+    /// When the update is complete if nothing fails until then; `None`: there is still something to replace.
+    fn completion(&self, now: Timestamp) -> Option<Timestamp> {
+        let given_up = |way: &Way<'_>| self.retry(way, now) == Some(Next::Never);
+        let done = |way: &Way<'_>| !way.is_under_way() && (way.old.is_none() || given_up(way));
+        if !self.ways.iter().all(done) {
+            return None;
+        }
+        let last = self.ways.iter().filter_map(Way::settled).max();
+        Some(last.map_or(now, |at| at + self.policy.monitor))
+    }
+
+    /// When a slot whose new task has failed beside the old one is tried again; `None`: it has not.
+    fn retry(&self, way: &Way<'_>, now: Timestamp) -> Option<Next> {
+        way.settled()?;
+        let policy = self.service.spec.restart_policy();
+        let last = way.slot.newest()?;
+        Some(restart::after(
+            &policy,
+            self.service.spec_version,
+            &way.slot.tasks,
+            last,
+            now,
+        ))
+    }
+
+    /// Ends of delays that workers spend at `now`.
+    fn delays(&self, now: Timestamp) -> impl Iterator<Item = Timestamp> {
+        let ends = self.ways.iter().filter_map(Way::settled);
+        ends.map(|at| at + self.policy.delay).filter(move |end| *end > now)
+    }
+
+    fn replacements(&self, now: Timestamp) -> Vec<Replacement> {
+        let outdated = self.ways.iter().filter(|way| way.old.is_some() && !way.has_successor());
+        let (running, idle): (Vec<&Way<'_>>, Vec<&Way<'_>>) = outdated.partition(|way| way.old_runs());
+        let busy = self.ways.iter().filter(|way| way.is_under_way()).count() + idle.len();
+        let limit = match self.policy.parallelism {
+            0 => usize::MAX,
+            slots => slots as usize,
+        };
+        let mut free = limit.saturating_sub(busy + self.delays(now).count());
+        // Nothing is lost by what does not run.
+        let mut chosen: Vec<Replacement> = idle
+            .into_iter()
+            .map(|way| way.replaced(UpdateOrder::StopFirst, Next::Now))
+            .collect();
+        for way in running {
+            let next = match self.retry(way, now) {
+                Some(next) => next,
+                None if free > 0 => {
+                    free -= 1;
+                    Next::Now
+                }
+                None => Next::Wait,
+            };
+            if !matches!(next, Next::Wait | Next::Never) {
+                chosen.push(way.replaced(self.policy.order, next));
+            }
+        }
+        chosen
+    }
+}
+
+/// The slots of a service that get a task of its present spec now.
+pub(super) fn replacements(view: &View, service: ServiceId, now: Timestamp) -> Vec<Replacement> {
+    let paused = |service: &Service| service.update_status.as_ref().is_some_and(|s| s.state.is_paused());
+    let Some(service) = view.service(service).filter(|service| !paused(service)) else {
+        return Vec::new();
+    };
+    let slots = slots_of(view, service.id, &Scope::Whole);
+    Round::of(service, &slots).replacements(now)
+}
+
+/// Ends an update that is complete or has failed. True: the service has another spec now, by which everything else is to
+/// be decided.
+pub(super) fn conclude(draft: &mut Draft<'_>, service: &Service) -> bool {
+    let (view, now) = (draft.base(), draft.now);
+    let Some(status) = service.update_status.as_ref().filter(|s| s.state.is_under_way()) else {
+        return false;
+    };
+    let slots = slots_of(view, service.id, &Scope::Whole);
+    let round = Round::of(service, &slots);
+    let status = match round.verdict(now) {
+        Verdict::Goes => return false,
+        Verdict::Completed => status.completed(now),
+        Verdict::Failed(task) => {
+            let mut words = format!("due to failure or early termination of task {task}");
+            if !status.state.is_rollback() && round.policy.failure_action == FailureAction::Rollback {
+                let cause = RollbackCause::Failed(task);
+                match plan_rollback_service(view, service.id, service.version, now, cause) {
+                    Ok(rollback) => {
+                        draft.decide_service(rollback);
+                        return true;
+                    }
+                    Err(why) => words.push_str(&format!(", and cannot be rolled back: {why}")),
+                }
+            }
+            status.paused(&words)
+        }
+    };
+    let (id, version) = (service.id, service.version);
+    let status = Box::new(status);
+    draft.decide_service(Command::SetUpdateStatus { id, version, status });
+    false
+}
+
+/// When the update of a service goes on, or is complete, although nothing happens.
+pub(crate) fn deadline(view: &View, service: &Service, now: Timestamp) -> Option<Timestamp> {
+    let slots = slots_of(view, service.id, &Scope::Whole);
+    let round = Round::of(service, &slots);
+    let waits = |way: &Way<'_>| way.old.is_some() && !way.has_successor();
+    let delayed = round.ways.iter().any(waits).then(|| round.delays(now).min()).flatten();
+    delayed.or_else(|| round.completion(now))
+}
+
+/// The wanted task of the present spec that is to take the place of `current`, which is of another, once it runs.
+pub(super) fn successor<'a>(service: &Service, slot: &SlotTasks<'a>, current: Option<&Task>) -> Option<&'a Task> {
+    let fits = |task: &Task| task.spec_version == service.spec_version;
+    let outdated = current.filter(|task| !fits(task))?;
+    let later = |task: &&Task| fits(task) && task.created_at >= outdated.created_at;
+    slot.live().filter(later).last()
+}
+
+/// The task of a slot without which nobody would know that the slot has had its turn in the update under way.
+/// `tasks` are the slot's, oldest first.
+pub(crate) fn witness(service: &Service, tasks: &[&Task]) -> Option<TaskId> {
+    service.update_status.as_ref().filter(|s| s.state.is_under_way())?;
+    way::tail(tasks, service.spec_version).first().map(|task| task.id)
+}
+
+/// Of a slot's tasks those that are still wanted, ended or not.
+fn kept<'a>(slot: &SlotTasks<'a>) -> impl Iterator<Item = &'a Task> {
+    slot.tasks
+        .iter()
+        .copied()
+        .filter(|task| task.desired < DesiredState::Shutdown)
+}
+
+#[cfg(test)]
+mod tests;

@@ -122,12 +122,59 @@ impl UpdateState {
         matches!(self, Self::Updating | Self::RollbackStarted)
     }
 
+    /// Whether it has stopped half-way, until the spec changes again.
+    pub const fn is_paused(self) -> bool {
+        matches!(self, Self::Paused | Self::RollbackPaused)
+    }
+
     /// Whether the way leads back to the previous spec.
     pub const fn is_rollback(self) -> bool {
         matches!(
             self,
             Self::RollbackStarted | Self::RollbackPaused | Self::RollbackCompleted
         )
+    }
+}
+
+impl UpdateStatus {
+    /// An update that begins.
+    pub fn begun(at: Timestamp) -> Self {
+        Self {
+            state: UpdateState::Updating,
+            started_at: at,
+            completed_at: None,
+            message: "update in progress".to_owned(),
+        }
+    }
+
+    /// The same update, complete.
+    pub fn completed(&self, at: Timestamp) -> Self {
+        let (state, message) = if self.state.is_rollback() {
+            (UpdateState::RollbackCompleted, "rollback completed")
+        } else {
+            (UpdateState::Completed, "update completed")
+        };
+        Self {
+            state,
+            started_at: self.started_at,
+            completed_at: Some(at),
+            message: message.to_owned(),
+        }
+    }
+
+    /// The same update, stopped; `why` follows the word "paused".
+    pub fn paused(&self, why: &str) -> Self {
+        let (state, what) = if self.state.is_rollback() {
+            (UpdateState::RollbackPaused, "rollback")
+        } else {
+            (UpdateState::Paused, "update")
+        };
+        Self {
+            state,
+            started_at: self.started_at,
+            completed_at: None,
+            message: format!("{what} paused {why}"),
+        }
     }
 }
 

@@ -36,6 +36,7 @@ fn task(id: u128, version: u64) -> Task {
         host_ports: Vec::new(),
         setbacks: Vec::new(),
         service_labels: std::sync::Arc::default(),
+        running_since: None,
     }
 }
 

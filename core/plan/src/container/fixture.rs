@@ -76,5 +76,6 @@ pub fn task(number: u128) -> Task {
         host_ports: Vec::new(),
         setbacks: Vec::new(),
         service_labels: std::sync::Arc::default(),
+        running_since: None,
     }
 }

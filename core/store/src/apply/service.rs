@@ -3,26 +3,44 @@
 use std::mem::discriminant;
 
 use model::{
-    DesiredState, JobStatus, PortSpec, PublishMode, PublishedPort, Rebalance, Service, ServiceId, ServiceSpec,
-    Timestamp, VirtualIp,
+    DesiredState, JobStatus, PortSpec, PreviousSpec, PublishMode, PublishedPort, Rebalance, Service, ServiceId,
+    ServiceSpec, Timestamp, UpdateState, UpdateStatus, VirtualIp,
 };
 
 use super::job::has_run;
-use crate::{AddressOwner, Event, Kind, NewService, Refused, ServiceChange, State};
+use crate::{AddressOwner, Event, Kind, NewService, Refused, Rollback, RollbackCause, ServiceChange, State};
 
 /// Whether tasks made from `old` do not fit `new` any more. Replicas, constraints, restart policy and ports of the mesh
 /// act on running tasks; what is inside the container, its networks, and ports of the task's host (which another task
-/// there may have) do not.
+/// there may have) do not. Another `force_update` asks for new ones.
 fn needs_new_tasks(old: &ServiceSpec, new: &ServiceSpec) -> bool {
-    old.container != new.container || old.networks != new.networks || !host_ports(old).eq(host_ports(new))
+    let forced = old.force_update != new.force_update;
+    forced || old.container != new.container || old.networks != new.networks || !host_ports(old).eq(host_ports(new))
+}
+
+/// Refuses what cannot be changed.
+fn check_change(old: &ServiceSpec, new: &ServiceSpec) -> Result<(), Refused> {
+    if old.name != new.name {
+        return Err(Refused::Renamed {
+            from: old.name.to_string(),
+            to: new.name.to_string(),
+        });
+    }
+    if discriminant(&old.mode) != discriminant(&new.mode) {
+        return Err(Refused::ModeChanged {
+            service: old.name.to_string(),
+            mode: old.mode.word().to_owned(),
+        });
+    }
+    Ok(())
 }
 
 /// The runs of a job with a new spec, which is another run unless a schedule says when that is.
-fn changed_job(old: &Service, change: &ServiceChange) -> Option<JobStatus> {
+fn changed_job(old: &Service, new: &ServiceSpec, at: Timestamp) -> Option<JobStatus> {
     let mut job = old.job_status.clone()?;
-    let waits = change.spec.schedule.is_some() && old.spec.force_update == change.spec.force_update;
-    if old.spec != change.spec && !waits {
-        job.begin(change.at, has_run(old));
+    let waits = new.schedule.is_some() && old.spec.force_update == new.force_update;
+    if old.spec != *new && !waits {
+        job.begin(at, has_run(old));
     }
     Some(job)
 }
@@ -76,53 +94,89 @@ impl State {
         change: ServiceChange,
         events: &mut Vec<Event>,
     ) -> Result<(), Refused> {
-        let missing = || Refused::NotFound {
-            kind: Kind::Service,
-            what: change.id.to_string(),
-        };
-        let old = self.service(change.id).ok_or_else(missing)?.clone();
-        let name = old.spec.name.to_string();
-        if old.version != change.version {
-            let (read, now) = (change.version, old.version);
-            return Err(Refused::OutOfSequence {
-                kind: Kind::Service,
-                name,
-                read,
-                now,
-            });
-        }
-        if old.spec.name != change.spec.name {
-            return Err(Refused::Renamed {
-                from: name,
-                to: change.spec.name.to_string(),
-            });
-        }
-        if discriminant(&old.spec.mode) != discriminant(&change.spec.mode) {
-            return Err(Refused::ModeChanged {
-                service: name,
-                mode: old.spec.mode.word().to_owned(),
-            });
-        }
+        let old = self.service_at(change.id, change.version)?;
+        check_change(&old.spec, &change.spec)?;
         self.check_service(change.id, &change.spec, &change.vips, &change.ports)?;
-        let job_status = changed_job(&old, &change);
-        let changed = needs_new_tasks(&old.spec, &change.spec);
-        let dropped = old.vips.iter().filter(|vip| !change.vips.contains(vip));
-        let dropped: Vec<VirtualIp> = dropped.cloned().collect();
-        self.wake_vips(change.id, &change.vips);
-        events.push(Event::Service(change.id));
-        self.put_service(Service {
+        let job_status = changed_job(&old, &change.spec, change.at);
+        let spec_version = if needs_new_tasks(&old.spec, &change.spec) {
+            self.next_spec_version(&old)
+        } else {
+            old.spec_version
+        };
+        let mut service = Service {
             version: index,
             updated_at: change.at,
-            spec_version: old.spec_version + u64::from(changed),
+            spec_version,
             spec: change.spec,
             vips: change.vips,
             ports: change.ports,
             job_status,
             rebalance: None,
+            previous: Some(Box::new(PreviousSpec {
+                spec: old.spec,
+                spec_version: old.spec_version,
+            })),
             ..old
-        });
-        self.rest_vips(change.id, dropped);
+        };
+        let begins = !service.spec.mode.is_job() && self.has_outdated_tasks(&service);
+        service.update_status = begins.then(|| UpdateStatus::begun(change.at));
+        self.replace_service(old.vips, service, events);
         Ok(())
+    }
+
+    /// The spec and the number of its tasks come back, so that tasks that were made from it fit again.
+    pub(super) fn rollback_service(
+        &mut self,
+        index: u64,
+        back: Rollback,
+        events: &mut Vec<Event>,
+    ) -> Result<(), Refused> {
+        let old = self.service_at(back.id, back.version)?;
+        let previous = old.previous.as_deref().cloned();
+        let previous = previous.ok_or_else(|| Refused::NoPrevious(old.spec.name.to_string()))?;
+        self.check_service(back.id, &previous.spec, &back.vips, &back.ports)?;
+        let job_status = changed_job(&old, &previous.spec, back.at);
+        let left = PreviousSpec {
+            spec: old.spec,
+            spec_version: old.spec_version,
+        };
+        let (message, previous_of_it) = match back.cause {
+            RollbackCause::Asked => ("manually requested rollback".to_owned(), Some(Box::new(left))),
+            RollbackCause::Failed(task) => {
+                let message = format!("update rolled back due to failure or early termination of task {task}");
+                (message, None)
+            }
+        };
+        let status = UpdateStatus {
+            state: UpdateState::RollbackStarted,
+            message,
+            ..UpdateStatus::begun(back.at)
+        };
+        let service = Service {
+            version: index,
+            updated_at: back.at,
+            update_status: (!previous.spec.mode.is_job()).then_some(status),
+            spec_version: previous.spec_version,
+            spec: previous.spec,
+            vips: back.vips,
+            ports: back.ports,
+            previous: previous_of_it,
+            job_status,
+            rebalance: None,
+            ..old
+        };
+        self.replace_service(old.vips, service, events);
+        Ok(())
+    }
+
+    /// Puts a service with another spec. Virtual IPs that it `had` rest, and those that rested for it are its own again.
+    fn replace_service(&mut self, had: Vec<VirtualIp>, service: Service, events: &mut Vec<Event>) {
+        let id = service.id;
+        let dropped = had.into_iter().filter(|vip| !service.vips.contains(vip)).collect();
+        self.wake_vips(id, &service.vips);
+        events.push(Event::Service(id));
+        self.put_service(service);
+        self.rest_vips(id, dropped);
     }
 
     /// Not a change of what the service is: `updated_at` stays. A changed spec ends it.
@@ -134,28 +188,63 @@ impl State {
         rebalance: Option<Rebalance>,
         events: &mut Vec<Event>,
     ) -> Result<(), Refused> {
-        let missing = || Refused::NotFound {
-            kind: Kind::Service,
-            what: id.to_string(),
-        };
-        let old = self.service(id).ok_or_else(missing)?;
-        if old.version != read {
-            return Err(Refused::OutOfSequence {
-                kind: Kind::Service,
-                name: old.spec.name.to_string(),
-                read,
-                now: old.version,
-            });
-        }
+        let old = self.service_at(id, read)?;
         if old.rebalance != rebalance {
             events.push(Event::Service(id));
             self.put_service(Service {
                 version: index,
                 rebalance,
-                ..old.clone()
+                ..old
             });
         }
         Ok(())
+    }
+
+    /// Leaves the service's version as it is: an operator who has read it may change it.
+    pub(super) fn set_update_status(
+        &mut self,
+        id: ServiceId,
+        version: u64,
+        status: UpdateStatus,
+        events: &mut Vec<Event>,
+    ) -> Result<(), Refused> {
+        let mut service = self.service_at(id, version)?;
+        if !service
+            .update_status
+            .as_ref()
+            .is_some_and(|old| old.state.is_under_way())
+        {
+            return Err(Refused::NoUpdate(service.spec.name.to_string()));
+        }
+        service.update_status = Some(status);
+        events.push(Event::Service(id));
+        self.put_service(service);
+        Ok(())
+    }
+
+    /// The service, if it is as it was read.
+    fn service_at(&self, id: ServiceId, read: u64) -> Result<Service, Refused> {
+        let missing = || Refused::NotFound {
+            kind: Kind::Service,
+            what: id.to_string(),
+        };
+        let service = self.service(id).cloned().ok_or_else(missing)?;
+        if service.version == read {
+            return Ok(service);
+        }
+        Err(Refused::OutOfSequence {
+            kind: Kind::Service,
+            name: service.spec.name.to_string(),
+            read,
+            now: service.version,
+        })
+    }
+
+    /// A number that none of the service's tasks has, nor those that a rollback would bring back.
+    fn next_spec_version(&self, service: &Service) -> u64 {
+        let tasks = self.tasks_of_service(service.id).map(|task| task.spec_version);
+        let previous = service.previous.iter().map(|previous| previous.spec_version);
+        tasks.chain(previous).fold(service.spec_version, u64::max) + 1
     }
 
     /// Its tasks are wanted `Remove` in the same step, so that its networks can be removed right afterwards.
@@ -225,3 +314,6 @@ impl State {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

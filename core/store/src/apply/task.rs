@@ -93,11 +93,10 @@ impl State {
             });
         }
         // A leader that was replaced may have decided on the same slot: what it proposed late must not count twice.
-        let rival = self.tasks_in_slot(task.service, task.slot).find(|t| t.is_live());
-        if let (Some(rival), true) = (rival, task.is_live()) {
+        if let (Some(rival), true) = (self.rival(&task), task.is_live()) {
             return Err(Refused::SlotTaken {
                 slot: task.name(),
-                task: rival.id,
+                task: rival,
             });
         }
         if let Some(node) = task.node.filter(|id| self.node(*id).is_none()) {
@@ -111,6 +110,17 @@ impl State {
         let at = task.created_at;
         self.write_task(index, at, task, events);
         Ok(())
+    }
+
+    /// The task that stands in the way of a new one in its slot. One of the present spec may come beside one of another,
+    /// which goes when the new one runs.
+    fn rival(&self, task: &Task) -> Option<TaskId> {
+        let present = self.service(task.service).map(|service| service.spec_version);
+        let fits = |version| Some(version) == present;
+        let mut live = self.tasks_in_slot(task.service, task.slot).filter(|t| t.is_live());
+        let first = live.next()?;
+        let replaced = fits(task.spec_version) && !fits(first.spec_version) && live.next().is_none();
+        (!replaced).then_some(first.id)
     }
 
     /// Tasks of one spec run the same: they keep one copy of what.
@@ -200,7 +210,12 @@ impl State {
     }
 
     fn report(&mut self, index: u64, report: StatusReport, events: &mut Vec<Event>) -> Result<(), Refused> {
-        let StatusReport { node, task: id, status } = report;
+        let StatusReport {
+            node,
+            task: id,
+            status,
+            heard,
+        } = report;
         let Some(task) = self.task(id) else { return Ok(()) };
         if task.node != Some(node) {
             return Err(Refused::ForeignTask { node, task: id });
@@ -217,7 +232,10 @@ impl State {
         if stale {
             return Ok(());
         }
-        let (mut task, at) = (task.clone(), status.at);
+        let (mut task, at) = (task.clone(), heard.unwrap_or(status.at));
+        if state == TaskState::Running {
+            task.running_since.get_or_insert(at);
+        }
         task.status = status;
         self.write_task(index, at, task, events);
         Ok(())

@@ -2,7 +2,7 @@
 
 use model::{
     DesiredState, NetworkId, NodeDescription, NodeId, NodeState, PublishMode, RequestId, ServiceId, ServiceSpec,
-    TaskId, TaskState,
+    TaskId, TaskState, Timestamp,
 };
 
 use crate::{AddressOwner, Command, Entry, Refused, ServiceChange, State, TaskOp, fixture::*};
@@ -217,6 +217,28 @@ fn updates_compare_versions_and_count_what_needs_new_tasks() {
     spec.container.image = "image:2".to_owned();
     apply(&mut state, change(scaled.version, &spec)).unwrap();
     assert_eq!(state.service(old.id).unwrap().spec_version, 2);
+}
+
+#[test]
+fn a_task_runs_since_the_managers_heard_of_it() {
+    let mut state = state();
+    let mut heard = |task_state, said, heard: i64| {
+        let Command::Tasks(mut ops) = report(1, 1, task_state, said) else {
+            unreachable!()
+        };
+        let TaskOp::Report(report) = &mut ops[0] else {
+            unreachable!()
+        };
+        report.heard = Some(Timestamp(heard));
+        apply(&mut state, Command::Tasks(ops)).unwrap();
+        let task = state.task(TaskId::from_bits(1)).unwrap();
+        (task.running_since, task.updated_at)
+    };
+    assert_eq!(heard(TaskState::Starting, 50, 2_000), (None, Timestamp(2_000)));
+    let since = Some(Timestamp(3_000));
+    assert_eq!(heard(TaskState::Running, 60, 3_000), (since, Timestamp(3_000)));
+    assert_eq!(heard(TaskState::Running, 70, 4_000), (since, Timestamp(4_000)));
+    assert_eq!(heard(TaskState::Failed, 80, 5_000), (since, Timestamp(5_000)));
 }
 
 #[test]

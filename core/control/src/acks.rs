@@ -1,0 +1,217 @@
+//! Who has what it was told: up to which log index the kernels of all nodes that are up show it. A task that is let go may
+//! be stopped when that index is past its own: then nobody sends it new connections any more, and nobody is told of its
+//! address.
+//!
+//! Kept by the leader's dispatcher, which says what happens in its sessions. Nothing of it is stored: a new leader learns
+//! it from the first heartbeats of its sessions.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::{DesiredState, NodeId, NodeState, TaskId, TaskState};
+use store::View;
+
+use crate::Touched;
+
+/// See the module. Sequence numbers of views are log indexes.
+#[derive(Clone, Debug, Default)]
+pub struct Acks {
+    /// Up to here changes are known.
+    seq: u64,
+    /// Nodes that count.
+    up: BTreeSet<NodeId>,
+    seats: BTreeMap<NodeId, Seat>,
+}
+
+/// The session of one node.
+#[derive(Clone, Debug)]
+struct Seat {
+    session: u128,
+    /// Index of the last update that it was sent.
+    sent: Option<u64>,
+    /// Index of the last update that its kernel has.
+    applied: u64,
+    /// First and last index of changes that it was not sent yet.
+    owed: Option<(u64, u64)>,
+}
+
+impl Seat {
+    /// Its kernel has all of its changes up to here.
+    fn bound(&self) -> u64 {
+        match (self.sent, self.owed) {
+            (None, _) => 0,
+            (Some(sent), _) if self.applied < sent => self.applied,
+            (Some(_), Some((first, _))) => first.saturating_sub(1),
+            (Some(_), None) => u64::MAX,
+        }
+    }
+}
+
+impl Acks {
+    /// Changes up to `view` are on the board; those who are `touched` have to be told something.
+    pub fn advance(&mut self, view: &View, touched: &Touched) {
+        self.seq = self.seq.max(view.applied());
+        let ready = view.nodes().filter(|node| node.status.state == NodeState::Ready);
+        self.up = ready.map(|node| node.id).collect();
+        let seq = self.seq;
+        for (node, seat) in &mut self.seats {
+            if touched.everyone || touched.nodes.contains(node) {
+                let first = seat.owed.map_or(seq, |(first, _)| first);
+                seat.owed = Some((first, seq));
+            }
+        }
+    }
+
+    /// A session begins; it replaces the node's last one.
+    pub fn open(&mut self, node: NodeId, session: u128) {
+        let seat = Seat {
+            session,
+            sent: None,
+            applied: 0,
+            owed: None,
+        };
+        self.seats.insert(node, seat);
+    }
+
+    /// A session is over.
+    pub fn close(&mut self, node: NodeId, session: u128) {
+        if self.seat(node, session).is_some() {
+            self.seats.remove(&node);
+        }
+    }
+
+    /// A session has read the board up to `read`; `sent`: the update with this index came of it.
+    pub fn told(&mut self, node: NodeId, session: u128, read: u64, sent: Option<u64>) {
+        if let Some(seat) = self.seat(node, session) {
+            seat.sent = sent.or(seat.sent);
+            seat.owed = seat
+                .owed
+                .filter(|(_, last)| *last > read)
+                .map(|(_, last)| (read + 1, last));
+        }
+    }
+
+    /// A node's kernel has the view with this index.
+    pub fn applied(&mut self, node: NodeId, session: u128, index: u64) {
+        if let Some(seat) = self.seat(node, session) {
+            seat.applied = seat.applied.max(index);
+        }
+    }
+
+    /// The kernels of all nodes that are up have all changes up to here.
+    pub fn level(&self) -> u64 {
+        let bound = |node: &NodeId| self.seats.get(node).map_or(0, Seat::bound);
+        self.up.iter().map(bound).min().unwrap_or(u64::MAX).min(self.seq)
+    }
+
+    fn seat(&mut self, node: NodeId, session: u128) -> Option<&mut Seat> {
+        self.seats.get_mut(&node).filter(|seat| seat.session == session)
+    }
+}
+
+/// The tasks of a node that run and are let go, with the index up to which all nodes must have what they were told before
+/// it may be stopped.
+pub fn let_go(view: &View, node: NodeId) -> BTreeMap<TaskId, u64> {
+    let tasks = view.tasks_on_node(node).filter(|task| {
+        task.status.state == TaskState::Running
+            && task.desired >= DesiredState::Shutdown
+            && !task.attachments.is_empty()
+    });
+    // The task's last change is its wish, or later.
+    tasks.map(|task| (task.id, task.version)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testbed::{Bed, web};
+
+    fn node(id: u128) -> NodeId {
+        NodeId::from_bits(id)
+    }
+
+    fn touching(nodes: &[u128]) -> Touched {
+        let mut touched = Touched::default();
+        touched.nodes.extend(nodes.iter().copied().map(node));
+        touched
+    }
+
+    /// Two nodes with sessions that have everything.
+    fn settled() -> (Bed, Acks, u64) {
+        let bed = Bed::with_nodes(2);
+        let mut acks = Acks::default();
+        acks.advance(bed.view(), &Touched::default());
+        let seq = bed.view().applied();
+        for id in [1, 2] {
+            assert_eq!(acks.level(), 0, "nothing is known of node {id}");
+            acks.open(node(id), id);
+            acks.told(node(id), id, seq, Some(seq));
+            acks.applied(node(id), id, seq);
+        }
+        assert_eq!(acks.level(), seq);
+        (bed, acks, seq)
+    }
+
+    /// Something is applied that touches these nodes.
+    fn change(bed: &mut Bed, acks: &mut Acks, nodes: &[u128]) -> u64 {
+        bed.network(&format!("net{}", bed.view().applied()), |_| ()).unwrap();
+        acks.advance(bed.view(), &touching(nodes));
+        bed.view().applied()
+    }
+
+    #[test]
+    fn a_change_counts_when_all_whom_it_touches_have_it() {
+        let (mut bed, mut acks, before) = settled();
+        let index = change(&mut bed, &mut acks, &[1, 2]);
+        for id in [1, 2] {
+            acks.told(node(id), id, index, Some(index));
+            assert_eq!(acks.level(), before, "sent is not applied");
+            acks.applied(node(id), id, index);
+        }
+        assert_eq!(acks.level(), index);
+        let index = change(&mut bed, &mut acks, &[]);
+        assert_eq!(acks.level(), index, "it touches nobody");
+    }
+
+    #[test]
+    fn what_comes_while_an_update_is_on_its_way_does_not_hold_it_up() {
+        let (mut bed, mut acks, _) = settled();
+        let first = change(&mut bed, &mut acks, &[1]);
+        acks.told(node(1), 1, first, Some(first));
+        let second = change(&mut bed, &mut acks, &[1]);
+        acks.applied(node(1), 1, first);
+        assert_eq!(acks.level(), second - 1);
+        acks.told(node(1), 1, second, None);
+        assert_eq!(acks.level(), second, "it was nothing for that node");
+    }
+
+    #[test]
+    fn nodes_that_are_down_do_not_count_and_new_sessions_begin_with_nothing() {
+        let (mut bed, mut acks, before) = settled();
+        let index = change(&mut bed, &mut acks, &[1, 2]);
+        acks.told(node(1), 1, index, Some(index));
+        acks.applied(node(1), 1, index);
+        assert_eq!(acks.level(), before);
+        bed.node_status(2, NodeState::Down);
+        acks.advance(bed.view(), &touching(&[2]));
+        assert_eq!(acks.level(), bed.view().applied());
+        bed.node_status(2, NodeState::Ready);
+        acks.open(node(2), 7);
+        acks.advance(bed.view(), &touching(&[2]));
+        acks.close(node(2), 2);
+        acks.applied(node(2), 2, u64::MAX);
+        assert_eq!(acks.level(), 0, "the old session has nothing to say");
+    }
+
+    #[test]
+    fn running_tasks_that_are_not_wanted_any_more_are_let_go() {
+        let (mut bed, web) = web(1, 2, |_| ());
+        assert!(let_go(bed.view(), node(1)).is_empty());
+        bed.update(web, |spec| spec.mode = model::Mode::Replicated { replicas: 1 });
+        bed.settle();
+        let gone = let_go(bed.view(), node(1));
+        let task = bed.view().tasks().find(|t| t.desired == DesiredState::Remove).unwrap();
+        assert_eq!(gone, [(task.id, task.version)].into());
+        bed.agents();
+        assert!(let_go(bed.view(), node(1)).is_empty());
+    }
+}

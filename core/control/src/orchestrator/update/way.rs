@@ -1,0 +1,99 @@
+//! One slot's way to the present spec, read from its tasks.
+
+use std::time::Duration;
+
+use model::{Task, TaskState, Timestamp, UpdateOrder};
+
+use super::{Replacement, SlotTasks, kept};
+use crate::orchestrator::restart::{Next, ended_by_itself};
+
+/// See the module.
+pub(super) struct Way<'a> {
+    pub slot: &'a SlotTasks<'a>,
+    /// The wanted task of another spec.
+    pub old: Option<&'a Task>,
+    /// Tasks of the present spec since the last one of another, oldest first.
+    tail: &'a [&'a Task],
+    /// Those of them that this update has made.
+    made: Vec<&'a Task>,
+    /// When the update began.
+    began: Timestamp,
+}
+
+/// Those of a slot's tasks, oldest first, that are of `version` and came after the last one of another.
+pub(super) fn tail<'s, 'a>(tasks: &'s [&'a Task], version: u64) -> &'s [&'a Task] {
+    let other = tasks.iter().rposition(|task| task.spec_version != version);
+    &tasks[other.map_or(0, |at| at + 1)..]
+}
+
+/// When the one who waits for a new task goes on: it runs, or has ended and never will.
+fn settled(task: &Task) -> Option<Timestamp> {
+    task.running_since
+        .or_else(|| ended_by_itself(task).then_some(task.updated_at))
+}
+
+impl<'a> Way<'a> {
+    /// `back`: to a spec that tasks were made from before, which are not the update's.
+    pub fn of(slot: &'a SlotTasks<'a>, version: u64, began: Timestamp, back: bool) -> Self {
+        let tail = tail(&slot.tasks, version);
+        Self {
+            slot,
+            old: slot.live().filter(|task| task.spec_version != version).last(),
+            tail,
+            made: tail
+                .iter()
+                .copied()
+                .filter(|task| !back || task.created_at >= began)
+                .collect(),
+            began,
+        }
+    }
+
+    /// Whether the update has something to do with it.
+    pub fn takes_part(&self) -> bool {
+        self.old.is_some() || !self.made.is_empty()
+    }
+
+    /// Whether the old task runs.
+    pub fn old_runs(&self) -> bool {
+        self.old.is_some_and(|task| task.status.state == TaskState::Running)
+    }
+
+    /// Whether a task of the present spec is there beside the old one.
+    pub fn has_successor(&self) -> bool {
+        self.tail.iter().any(|task| task.is_live())
+    }
+
+    /// When the update was done with it.
+    pub fn settled(&self) -> Option<Timestamp> {
+        self.made.iter().filter_map(|task| settled(task)).min()
+    }
+
+    /// Whether its new task is on its way to its first run.
+    pub fn is_under_way(&self) -> bool {
+        let fresh = !self.tail.iter().any(|task| settled(task).is_some());
+        fresh && self.has_successor()
+    }
+
+    /// The last of its new tasks that failed before it could run, or within `monitor` after its start.
+    pub fn failure(&self, monitor: Duration) -> Option<&'a Task> {
+        let early = |task: &&&Task| {
+            let since = task.running_since;
+            ended_by_itself(task)
+                && task.updated_at >= self.began
+                && since.is_none_or(|since| task.updated_at.since(since) <= monitor)
+        };
+        self.made.iter().rev().find(early).copied()
+    }
+
+    /// It gets a new task, in this order.
+    pub fn replaced(&self, order: UpdateOrder, next: Next) -> Replacement {
+        let goes = |task: &&Task| order == UpdateOrder::StopFirst || task.status.state.is_terminal();
+        Replacement {
+            slot: self.slot.slot,
+            pinned: self.old.and_then(|task| task.pinned),
+            gone: kept(self.slot).filter(goes).map(|task| task.id).collect(),
+            next,
+        }
+    }
+}
