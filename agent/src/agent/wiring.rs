@@ -1,8 +1,8 @@
 //! The channels between the agent's parts, and the tasks that they join.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use model::{NodeDescription, NodeView};
+use model::{NodeDescription, NodeView, TaskId};
 use tokio::{sync::watch, task::JoinHandle};
 
 use super::AgentConfig;
@@ -28,6 +28,7 @@ pub struct Wires {
     pub statuses: watch::Sender<worker::Statuses>,
     pub managers: watch::Sender<Vec<Manager>>,
     pub session: watch::Sender<SessionState>,
+    pub released: watch::Sender<BTreeSet<TaskId>>,
     pub trust: watch::Sender<Option<Trust>>,
     pub calling: watch::Sender<Option<Calling>>,
     pub description: watch::Sender<Option<NodeDescription>>,
@@ -59,6 +60,7 @@ impl Wires {
                 since: Some(worker::now()),
                 ..SessionState::default()
             }),
+            released: watch::Sender::default(),
             trust: watch::Sender::default(),
             calling: watch::Sender::default(),
             description: watch::Sender::new(None),
@@ -80,6 +82,7 @@ impl Wires {
             statuses: self.statuses.clone(),
             session: self.session.subscribe(),
             vault: Vault::new(&config.run_dir),
+            released: self.released.subscribe(),
         };
         let session = session::Ports {
             addr: config.addr,
@@ -92,6 +95,7 @@ impl Wires {
             statuses: self.statuses.subscribe(),
             applied: self.applied.subscribe(),
             views: self.views.clone(),
+            released: self.released.clone(),
             managers: self.managers.clone(),
             state: self.session.clone(),
         };

@@ -12,8 +12,9 @@ use hickory_proto::{
 
 use super::{Answer, Question, Transport};
 
-/// Seconds that a client may keep an answer: tasks come and go.
-const TTL: u32 = 2;
+/// Seconds that a client may keep an answer: tasks come and go. One that is let go is kept for longer
+/// ([`plan::container::kept_until`]).
+const TTL: u32 = 1;
 /// Longest answer over UDP to a client that says nothing of more, bytes.
 const UDP_PLAIN: u16 = 512;
 /// Longest answer over UDP at all, bytes: no fragments.

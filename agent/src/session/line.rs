@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use model::{NodeView, Role, Seat, ViewDelta};
+use model::{NodeView, Role, Seat, TaskId, ViewDelta};
 use tokio::{
     sync::watch,
     time::{Instant, Interval, MissedTickBehavior, interval_at},
@@ -140,6 +140,7 @@ impl<'a> Line<'a> {
             }))),
             Some(session_down::Message::Identity(identity)) => self.take_identity(identity),
             Some(session_down::Message::Logs(wishes)) => self.logs.serve(wishes),
+            Some(session_down::Message::Released(released)) => self.take_released(&released),
             // The latter from a newer manager.
             Some(session_down::Message::Beat(_)) | None => {}
         }
@@ -179,8 +180,20 @@ impl<'a> Line<'a> {
         if repairs > 0 {
             self.ports.state.send_modify(|state| state.repairs += repairs);
         }
+        // What is released is not forgotten before its task is.
+        self.ports.released.send_if_modified(|released| {
+            let before = released.len();
+            released.retain(|id| view.tasks.iter().any(|task| task.id == *id));
+            released.len() != before
+        });
         let confirmed = true;
         self.ports.views.send_replace(Some(CurrentView { view, confirmed }));
+    }
+
+    /// Ids that make no sense name no task of ours.
+    fn take_released(&self, released: &pb::Released) {
+        let tasks = released.tasks.iter().filter_map(|id| id.parse::<TaskId>().ok());
+        self.ports.released.send_modify(|known| known.extend(tasks));
     }
 
     fn take_managers(&self, list: pb::Managers) {

@@ -10,9 +10,9 @@ mod follower;
 mod line;
 pub mod saved;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
 
-use model::{NodeDescription, NodeId, NodeView, Role, Seat, Timestamp};
+use model::{NodeDescription, NodeId, NodeView, Role, Seat, TaskId, Timestamp};
 use peer::Hints;
 use tokio::{
     sync::{mpsc, watch},
@@ -117,6 +117,8 @@ pub struct Ports {
     pub applied: watch::Receiver<u64>,
     /// Views received.
     pub views: watch::Sender<Option<CurrentView>>,
+    /// Tasks of the last view that may be stopped.
+    pub released: watch::Sender<BTreeSet<TaskId>>,
     /// Known managers; updated from what they say.
     pub managers: watch::Sender<Vec<Manager>>,
     /// How it goes.

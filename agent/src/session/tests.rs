@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use model::{Role, TaskId, TaskState, TaskStatus, Timestamp, ViewDelta};
+use model::{Role, TaskState, TaskStatus, Timestamp, ViewDelta};
 use tokio_stream::StreamExt;
 use tonic::{Request, Response, Status};
 use wire::pb::{
@@ -67,6 +67,24 @@ async fn views_are_checked_and_taken() {
         1,
         "the other node's is not taken"
     );
+}
+
+#[tokio::test]
+async fn released_tasks_are_known_as_long_as_they_are_in_the_view() {
+    let mut bench = bench().await;
+    bench.hear_hello().await;
+    let view = |tasks: &[u32]| session_down::Message::View(fixture::view(tasks).into());
+    bench.say(view(&[1, 2])).await;
+    let ids = [1, 2].map(TaskId::from_bits);
+    let tasks = ids.iter().map(ToString::to_string).collect();
+    bench.say(session_down::Message::Released(pb::Released { tasks })).await;
+    bench.released.wait_for(|known| *known == ids.into()).await.unwrap();
+    bench.say(view(&[2])).await;
+    bench
+        .released
+        .wait_for(|known| *known == [ids[1]].into())
+        .await
+        .unwrap();
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ mod engine;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod known;
+mod let_go;
 mod overlay;
 #[cfg(test)]
 mod tests;
@@ -34,6 +35,7 @@ use self::{
     asking::Asking,
     engine::{Engine, News},
     known::Known,
+    let_go::Leaving,
 };
 use crate::{
     runtime::{Runtime, RuntimeEvent},
@@ -78,6 +80,8 @@ pub struct Ports {
     pub session: watch::Receiver<SessionState>,
     /// Where files of tasks are.
     pub vault: Vault,
+    /// Tasks that the managers allow to be stopped: nobody sends them new connections any more.
+    pub released: watch::Receiver<BTreeSet<TaskId>>,
 }
 
 /// Starts the worker. `rebooted`: the machine has booted since the view was saved. It ends when the handle is aborted.
@@ -92,6 +96,8 @@ pub fn spawn(runtime: Arc<dyn Runtime>, ports: Ports, rebooted: bool) -> JoinHan
         effective: ports.effective,
         statuses: ports.statuses,
         session: ports.session,
+        released: ports.released,
+        leaving: Leaving::new(),
         known: Known::new(rebooted),
         held: Vec::new(),
         current: None,
@@ -110,6 +116,8 @@ struct Worker {
     effective: watch::Sender<Option<Arc<NodeView>>>,
     statuses: watch::Sender<Statuses>,
     session: watch::Receiver<SessionState>,
+    released: watch::Receiver<BTreeSet<TaskId>>,
+    leaving: Leaving,
     known: Known,
     /// Ports that other containers of the engine publish.
     held: Vec<HeldPort>,
@@ -133,6 +141,7 @@ impl Worker {
                     Err(_) => return,
                 },
                 Ok(()) = self.session.changed() => {}
+                Ok(()) = self.released.changed() => self.take_leaving(),
                 Some(event) = events.recv() => self.take_event(event),
                 Some(news) = news.recv() => self.take_news(news),
                 _ = relist.tick() => self.engine.list(self.known.epoch()),
@@ -149,6 +158,14 @@ impl Worker {
             self.prune = true;
         }
         self.current = current;
+        self.take_leaving();
+    }
+
+    fn take_leaving(&mut self) {
+        let released = self.released.borrow_and_update();
+        if let Some(current) = &self.current {
+            self.leaving.take(&current.view, &released);
+        }
     }
 
     fn take_event(&mut self, event: RuntimeEvent) {
@@ -235,7 +252,10 @@ impl Worker {
             return None;
         }
         let local = self.known.get(id)?;
-        next_again(local).or_else(|| next(task, local, now()))
+        let step = next_again(local).or_else(|| next(task, local, now()))?;
+        let stops = matches!(step, Step::Stop { .. }) && !local.status.state.is_terminal();
+        let kept = stops && self.leaving.kept_until(&current.view, task).is_some();
+        (!kept).then_some(step)
     }
 
     /// Whether the managers are to hear how the task is. While none is in reach, one that has ended is run again by the
@@ -334,19 +354,22 @@ impl Worker {
         self.statuses.send_if_modified(|old| replace(old, statuses));
     }
 
-    /// When the clock alone may ask for something: a task that waits for its delay or to be run again, or the end of the
-    /// hold.
+    /// When the clock alone may ask for something: a task that waits for its delay, to be run again or to be stopped, or
+    /// the end of the hold.
     fn wake(&self) -> Instant {
         let tasks = self.current.iter().flat_map(|c| &c.view.tasks);
         let delayed = tasks.filter_map(|task| task.not_before);
         let waiting = delayed.chain(self.again).filter(|at| *at > now()).min();
         let wait = waiting.map_or(Duration::from_secs(3600), |at| at.since(now()));
         let clock = Instant::now() + wait;
-        if self.hold > Instant::now() {
-            clock.min(self.hold)
-        } else {
-            clock
-        }
+        let hold = Some(self.hold).filter(|hold| *hold > Instant::now());
+        let views = self.current.iter().map(|current| &current.view);
+        let leaving = views.flat_map(|view| {
+            view.tasks
+                .iter()
+                .filter_map(move |task| self.leaving.kept_until(view, task))
+        });
+        leaving.chain(hold).fold(clock, Instant::min)
     }
 }
 

@@ -16,6 +16,7 @@ struct Bench {
     effective: watch::Receiver<Option<Arc<NodeView>>>,
     statuses: watch::Receiver<Statuses>,
     session: watch::Sender<SessionState>,
+    released: watch::Sender<BTreeSet<TaskId>>,
     worker: JoinHandle<()>,
     folder: tempfile::TempDir,
 }
@@ -34,6 +35,7 @@ fn bench(runtime: FakeRuntime, first: Option<CurrentView>, rebooted: bool) -> Be
     let (effective, effective_seen) = watch::channel(None);
     let (statuses, statuses_seen) = watch::channel(Statuses::new());
     let (session, session_seen) = watch::channel(SessionState::default());
+    let (released, released_seen) = watch::channel(BTreeSet::new());
     let ports = Ports {
         views: seen,
         applied: watch::channel(u64::MAX).1,
@@ -41,6 +43,7 @@ fn bench(runtime: FakeRuntime, first: Option<CurrentView>, rebooted: bool) -> Be
         statuses,
         session: session_seen,
         vault: Vault::plain(folder.path()),
+        released: released_seen,
     };
     Bench {
         worker: spawn(runtime.clone(), ports, rebooted),
@@ -50,6 +53,7 @@ fn bench(runtime: FakeRuntime, first: Option<CurrentView>, rebooted: bool) -> Be
         statuses: statuses_seen,
         session,
         folder,
+        released,
     }
 }
 
@@ -149,6 +153,33 @@ async fn a_task_that_is_shut_down_leaves_nothing() {
     bench.tell(view);
     bench.settled(|r| r.networks().is_empty()).await;
     bench.settled(|_| bench.statuses.borrow().is_empty()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_served_is_stopped_when_nobody_connects_to_it_any_more() {
+    let mut bench = bench(engine(), None, false);
+    let mut view = fixture::view(&[1, 2]);
+    bench.tell(view.clone());
+    for number in [1, 2] {
+        bench.until(number, TaskState::Running).await;
+    }
+    view.seq = 2;
+    for task in &mut view.tasks {
+        (task.status.state, task.desired) = (TaskState::Running, DesiredState::Shutdown);
+    }
+    bench.tell(view);
+    let running = |bench: &Bench| {
+        let all = bench.runtime.containers();
+        let run = all.into_iter().filter(|c| c.container.state == ContainerState::Running);
+        run.map(|c| c.task).collect::<Vec<_>>()
+    };
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(running(&bench), [id(1), id(2)], "the managers have not said so yet");
+    bench.released.send_replace([id(1)].into());
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(running(&bench), [id(2)]);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(running(&bench), [], "longer than 5 s nobody waits");
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,6 +5,7 @@
 
 mod alone;
 mod answers;
+mod let_go;
 mod lifecycle;
 mod request;
 mod template;
@@ -14,6 +15,7 @@ pub(crate) mod fixture;
 
 pub use alone::{Ended, PATIENCE, has_ended, next_again, run_again};
 pub use answers::{Answers, Asked};
+pub use let_go::{LONGEST, LetGo, kept_until};
 pub use lifecycle::{Container, ContainerState, Local, Step, next, next_unassigned};
 pub use request::{
     ContainerRequest, EndpointRequest, FileRequest, TASK_LABEL, Unprepared, container_request, host_name,

@@ -10,8 +10,8 @@ use std::{
     time::Duration,
 };
 
-use control::{Board, Feed, Touched, Update};
-use model::NodeId;
+use control::{Board, Feed, Touched, Update, let_go};
+use model::{NodeId, TaskId};
 use store::Event;
 use tokio::{
     sync::{Notify, broadcast, watch},
@@ -19,7 +19,7 @@ use tokio::{
 };
 use wire::pb;
 
-use super::report;
+use super::{level::Level, report};
 use crate::{
     proposer::Proposer,
     raft::{Changed, News, Published},
@@ -50,6 +50,16 @@ impl Bearings {
     }
 }
 
+/// What a session has read.
+pub(super) struct Reading {
+    /// What its node has to be told.
+    pub update: Option<Update>,
+    /// Up to where it was read.
+    pub seq: u64,
+    /// The node's tasks that are let go, see [`control::let_go`].
+    pub let_go: BTreeMap<TaskId, u64>,
+}
+
 type Bells = BTreeMap<(NodeId, u128), Arc<Notify>>;
 
 /// A handle; cheap to clone.
@@ -57,6 +67,8 @@ type Bells = BTreeMap<(NodeId, u128), Arc<Notify>>;
 pub(super) struct SharedBoard {
     board: Arc<RwLock<Board>>,
     bells: Arc<Mutex<Bells>>,
+    /// Who has what it was told.
+    pub(super) level: Level,
     seq: watch::Receiver<u64>,
     bearings: watch::Receiver<Bearings>,
 }
@@ -74,6 +86,7 @@ impl SharedBoard {
         let shared = Self {
             board: Arc::new(RwLock::new(board)),
             bells: Arc::default(),
+            level: Level::new(),
             seq: seen,
             bearings: told,
         };
@@ -92,15 +105,20 @@ impl SharedBoard {
         let _ = timeout(CATCH_UP, seen.wait_for(|now| *now >= seq)).await;
     }
 
-    /// What a feed has to tell. `whole`: never a part of it.
-    pub fn next(&self, feed: &mut Feed, whole: bool) -> Option<Update> {
+    /// What the feed of `node` has to tell. `whole`: never a part of it.
+    pub fn next(&self, node: NodeId, feed: &mut Feed, whole: bool) -> Reading {
         let board = self.board.read().unwrap_or_else(PoisonError::into_inner);
-        match feed.next(&board) {
+        let update = match feed.next(&board) {
             Some(Update::Delta(_)) if whole => {
                 feed.restart();
                 feed.next(&board)
             }
             update => update,
+        };
+        Reading {
+            update,
+            seq: board.seq(),
+            let_go: let_go(board.view(), node),
         }
     }
 
@@ -233,12 +251,9 @@ async fn write(
         if batch.last.is_some() || batch.everything {
             let mut touched = shared.update(&batch, &now);
             batch.touch(&mut touched);
-            seq.send_replace(
-                batch
-                    .last
-                    .as_ref()
-                    .map_or(now.view.applied(), |last| last.view.applied()),
-            );
+            let view = batch.last.as_ref().map_or(&now.view, |last| &last.view);
+            shared.level.advance(view, &touched);
+            seq.send_replace(view.applied());
             shared.ring(&touched);
         }
         let told = Bearings::of(&now);

@@ -4,8 +4,10 @@
 
 mod board;
 mod heard;
+mod level;
 mod presence;
 mod probe;
+mod release;
 mod report;
 mod session;
 mod trust;

@@ -23,8 +23,10 @@ use wire::pb::{self, session_down, session_up};
 use super::{
     board::{Bearings, SharedBoard},
     heard::{Heard, Listener},
+    level::Place,
     presence::Presence,
     probe::Probes,
+    release::Release,
     report, trust,
 };
 use crate::{
@@ -88,6 +90,7 @@ impl Session {
         let hello = hello(&mut up).await?;
         let ended = self.presence.opened(self.node, session);
         self.describe(hello.description, hello.control).await?;
+        let place = self.board.level.open(self.node, session);
         let (says, heard) = watch::channel(Heard::default());
         let teller = Teller {
             whole: hello.format == WHOLE_VIEWS,
@@ -95,16 +98,17 @@ impl Session {
             identity: None,
             listener: Listener::new(self.node, heard),
             logs: self.desk.told(self.node),
+            release: Release::new(self.board.level.reached()),
         };
         if let Some(known) = hello.known {
             self.board.reached(known.seq).await;
         }
 
         let (reports, inbox) = mpsc::channel(REPORT_QUEUE);
-        let reading = self.read(up, reports, says);
+        let reading = self.read(up, reports, says, &place);
         let proposing = report::carry(self.proposer.clone(), inbox);
         let mut stopping = self.stopping.clone();
-        let telling = self.tell(session, teller);
+        let telling = self.tell(session, teller, &place);
         tokio::select! {
             result = reading => result,
             result = proposing => result.map_err(|why| Status::unavailable(why.to_string())),
@@ -155,6 +159,7 @@ impl Session {
         mut up: Streaming<pb::SessionUp>,
         reports: mpsc::Sender<store::StatusReport>,
         says: watch::Sender<Heard>,
+        place: &Place,
     ) -> Result<(), Status> {
         while let Some(message) = up.message().await? {
             self.presence.heard(self.node);
@@ -170,7 +175,10 @@ impl Session {
                 Some(session_up::Message::Description(given)) => self.describe(parse(given)?, None).await?,
                 Some(session_up::Message::Probe(found)) => self.probes.report(self.node, found),
                 Some(session_up::Message::Hello(_)) => return Err(Status::invalid_argument("a second hello")),
-                Some(session_up::Message::Heartbeat(beat)) => says.send_modify(|heard| heard.beat(&beat)),
+                Some(session_up::Message::Heartbeat(beat)) => {
+                    place.applied(beat.applied_seq);
+                    says.send_modify(|heard| heard.beat(&beat));
+                }
                 Some(session_up::Message::Resync(request)) => says.send_modify(|heard| heard.resync(request)),
                 None => {}
             }
@@ -180,7 +188,7 @@ impl Session {
 
     /// Sends the heartbeat period, managers and what changes for the node, until this manager leads no more or the node is
     /// removed.
-    async fn tell(&self, session: u128, mut teller: Teller) -> Result<(), Status> {
+    async fn tell(&self, session: u128, mut teller: Teller, place: &Place) -> Result<(), Status> {
         let bell = self.board.bell(self.node, session);
         let mut bearings = self.board.bearings();
         let (mut told, mut trust) = (None, trust::Told::default());
@@ -197,18 +205,10 @@ impl Session {
                 let words = format!("node {} is not part of this swarm (any more)", self.node);
                 return Err(Status::permission_denied(words));
             }
-            if let Some(wishes) = teller.logs.news() {
-                self.send(session_down::Message::Logs(wishes)).await?;
-            }
-            if let Some(trust) = trust.news(&self.proposer.view(), self.node) {
-                self.send(session_down::Message::Trust(trust)).await?;
-            }
-            if Instant::now() >= next
-                && let Some(update) = self.board.next(&mut teller.feed, teller.whole)
-            {
-                self.send(message(update)).await?;
+            if Instant::now() >= next && self.update(&mut teller, place).await? {
                 next = Instant::now() + COALESCE;
             }
+            self.tell_besides(&mut teller, &mut trust).await?;
             let rung = async {
                 sleep_until(next).await;
                 bell.rung().await;
@@ -217,11 +217,38 @@ impl Session {
                 () = rung => {}
                 () = teller.listener.changed() => {}
                 () = teller.logs.changed() => {}
+                () = teller.release.changed() => {}
                 changed = bearings.changed() => {
                     changed.map_err(|_| Status::unavailable("this manager is stopping"))?;
                 }
             }
         }
+    }
+
+    /// Tells the node what changed for it. Whether something did.
+    async fn update(&self, teller: &mut Teller, place: &Place) -> Result<bool, Status> {
+        let reading = self.board.next(self.node, &mut teller.feed, teller.whole);
+        teller.release.take(reading.let_go);
+        place.told(reading.seq, reading.update.as_ref().map(seq));
+        let Some(update) = reading.update else {
+            return Ok(false);
+        };
+        self.send(message(update)).await?;
+        Ok(true)
+    }
+
+    /// Tells the node what it has to know besides its view.
+    async fn tell_besides(&self, teller: &mut Teller, trust: &mut trust::Told) -> Result<(), Status> {
+        if let Some(wishes) = teller.logs.news() {
+            self.send(session_down::Message::Logs(wishes)).await?;
+        }
+        if let Some(trust) = trust.news(&self.proposer.view(), self.node) {
+            self.send(session_down::Message::Trust(trust)).await?;
+        }
+        if let Some(released) = teller.release.next() {
+            self.send(session_down::Message::Released(released)).await?;
+        }
+        Ok(())
     }
 
     /// Tells the node what it shall be, if that is not what it was told last. It changes with the list of managers only.
@@ -263,6 +290,14 @@ struct Teller {
     identity: Option<pb::NodeIdentity>,
     listener: Listener,
     logs: Told,
+    release: Release,
+}
+
+fn seq(update: &Update) -> u64 {
+    match update {
+        Update::Whole(view) => view.seq,
+        Update::Delta(delta) => delta.seq,
+    }
 }
 
 fn message(update: Update) -> session_down::Message {

@@ -12,6 +12,7 @@ mod node;
 mod payloads;
 mod quorum;
 mod recovery;
+mod release;
 mod rights;
 mod rotation;
 mod secrecy;

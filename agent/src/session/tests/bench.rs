@@ -93,6 +93,7 @@ pub(super) struct Bench {
     pub(super) views: watch::Receiver<Option<CurrentView>>,
     pub(super) managers: watch::Receiver<Vec<Manager>>,
     pub(super) state: watch::Receiver<SessionState>,
+    pub(super) released: watch::Receiver<BTreeSet<TaskId>>,
     pub(super) _description: watch::Sender<Option<NodeDescription>>,
     pub(super) session: JoinHandle<()>,
 }
@@ -125,6 +126,7 @@ pub(super) async fn bench_with(knows: impl FnOnce(&str) -> (Vec<Manager>, Hints)
     let (managers, hints) = knows(&addr);
     let (managers, known) = watch::channel(managers);
     let (state, going) = watch::channel(SessionState::default());
+    let (released, free) = watch::channel(BTreeSet::new());
     let ports = Ports {
         addr: "192.0.2.1:2377".parse().unwrap(),
         hints,
@@ -136,6 +138,7 @@ pub(super) async fn bench_with(knows: impl FnOnce(&str) -> (Vec<Manager>, Hints)
         statuses: reported,
         applied: have,
         views,
+        released,
         managers,
         state,
     };
@@ -147,6 +150,7 @@ pub(super) async fn bench_with(knows: impl FnOnce(&str) -> (Vec<Manager>, Hints)
         views: seen,
         managers: known,
         state: going,
+        released: free,
         _description: description,
         session: spawn(ports),
     }
