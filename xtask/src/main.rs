@@ -111,6 +111,9 @@ struct ScenarioArg {
     /// Clients under faults of the managers, on three nodes, instead
     #[arg(long)]
     linearizability: bool,
+    /// Clients under updates, rollbacks, scaling and a drain, on three nodes, instead
+    #[arg(long)]
+    updates: bool,
 }
 
 impl ScenarioArg {
@@ -122,6 +125,7 @@ impl ScenarioArg {
             (self.failures, demo::Scenario::Failures),
             (self.recovery, demo::Scenario::Recovery),
             (self.linearizability, demo::Scenario::Linearizability),
+            (self.updates, demo::Scenario::Updates),
         ];
         flags
             .into_iter()

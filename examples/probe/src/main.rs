@@ -3,6 +3,7 @@
 
 mod load;
 mod pages;
+mod steady;
 mod stream;
 mod udp;
 
@@ -16,6 +17,8 @@ const USAGE: &str = "usage: probe COMMAND
   udp HOST PORT RATE SECONDS        numbered datagrams to an echo server, RATE a second
   tcp HOST PORT SECONDS             one numbered stream to an echo server, 100 lines a second
   get HOST PORT PATH COUNT          COUNT requests, one connection each; prints every answer
+  steady HOST PORT RATE SECONDS keep|connect
+                                    RATE requests a second on kept connections, or one connection each
   load HOST PORT PATH SECONDS       20 requests a second; counts failures and the longest outage";
 
 fn main() {
@@ -34,6 +37,8 @@ fn main() {
         ["get", host, port, path, count] => {
             numbers([port, count]).and_then(|[port, count]| get(host, port, path, count))
         }
+        ["steady", host, port, rate, seconds, way @ ("keep" | "connect")] => numbers([port, rate, seconds])
+            .and_then(|[port, rate, seconds]| steady::run(host, port, rate, seconds, *way == "keep")),
         ["load", host, port, path, seconds] => {
             numbers([port, seconds]).and_then(|[port, seconds]| load::run(host, port, path, seconds))
         }

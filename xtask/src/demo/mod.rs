@@ -22,6 +22,7 @@ pub mod report;
 pub mod roster;
 mod traces;
 mod tutorial;
+mod updates;
 
 use crate::lab::layout::Node;
 use crate::lab::state::Flavour;
@@ -77,6 +78,8 @@ pub enum Scenario {
     Recovery,
     /// Clients under faults.
     Linearizability,
+    /// Clients under updates, rollbacks, scaling and a drain.
+    Updates,
 }
 
 impl Scenario {
@@ -87,7 +90,7 @@ impl Scenario {
             Self::Tutorial | Self::Recovery => (4, Flavour::Bare),
             // Their engines take the containers with them when they end.
             Self::Failures => (3, Flavour::HostLike),
-            Self::Linearizability => (3, Flavour::Bare),
+            Self::Linearizability | Self::Updates => (3, Flavour::Bare),
         }
     }
 
@@ -98,6 +101,7 @@ impl Scenario {
             Self::Tutorial => tutorial::run(cluster, report),
             Self::Failures => failures::run(cluster, report),
             Self::Recovery => recovery::run(cluster, report),
+            Self::Updates => updates::run(cluster, report),
             Self::Linearizability => {
                 let managers: Vec<Node> = cluster.nodes().collect();
                 join::form_with_managers(cluster, &managers[1..])?;

@@ -23,16 +23,46 @@ pub const WEB: &str = "netctl/iotd-web:latest";
 pub const API: &str = "netctl/iotd-api:latest";
 /// Its access log.
 pub const ACCESS_LOG: &str = "netctl/accesslog:latest";
+/// A server that ends as it should: answers after SIGTERM what was asked, then goes.
+pub const STEADY: &str = "netctl/steady:1";
+/// The same under another name, for updates.
+pub const STEADY_2: &str = "netctl/steady:2";
 
 const BUSYBOX: &str = "/bin/busybox";
 
-/// Image and the example's binary in it.
-const IMAGES: &[(&str, &str)] = &[
-    (WEB, "iotd-web"),
-    (API, "iotd-api"),
-    (ACCESS_LOG, "accesslog"),
-    (TOOLS, "probe"),
+/// An image, and the example's binary in it.
+struct Image {
+    names: &'static [&'static str],
+    program: &'static str,
+    /// Whether the program ends by itself when it is asked to.
+    ends: bool,
+}
+
+const IMAGES: &[Image] = &[
+    Image::killed(&[WEB], "iotd-web"),
+    Image::killed(&[API], "iotd-api"),
+    Image::killed(&[ACCESS_LOG], "accesslog"),
+    Image::killed(&[TOOLS], "probe"),
+    Image {
+        names: &[STEADY, STEADY_2],
+        program: "steady",
+        ends: true,
+    },
 ];
+
+impl Image {
+    const fn killed(names: &'static [&'static str], program: &'static str) -> Self {
+        Self {
+            names,
+            program,
+            ends: false,
+        }
+    }
+
+    fn is_tools(&self) -> bool {
+        self.names.contains(&TOOLS)
+    }
+}
 
 /// The probe as a program for places that are no containers.
 pub fn probe() -> PathBuf {
@@ -49,9 +79,7 @@ pub fn build() -> Result<PathBuf> {
     if folder.exists() {
         std::fs::remove_dir_all(&folder)?;
     }
-    let entries = IMAGES
-        .iter()
-        .map(|(image, program)| stage(&folder, &programs, image, program));
+    let entries = IMAGES.iter().map(|image| stage(&folder, &programs, image));
     let manifest: Vec<Value> = entries.collect::<Result<_>>()?;
     std::fs::write(folder.join("manifest.json"), serde_json::to_vec(&manifest)?)?;
     let archive = repo::target().join("images.tar");
@@ -76,12 +104,13 @@ fn folder() -> PathBuf {
 }
 
 /// Stages one image: tree, layer and configuration; returns its manifest entry.
-fn stage(folder: &Path, programs: &Path, image: &str, program: &str) -> Result<Value> {
+fn stage(folder: &Path, programs: &Path, image: &Image) -> Result<Value> {
+    let program = image.program;
     let tree = folder.join(program).join("tree");
     std::fs::create_dir_all(tree.join("bin"))?;
     std::fs::create_dir_all(tree.join("tmp"))?;
     std::fs::copy(programs.join(program), tree.join("bin").join(program))?;
-    if image == TOOLS {
+    if image.is_tools() {
         add_busybox(&tree.join("bin"))?;
     }
     let layer = folder.join(program).join("layer.tar");
@@ -98,25 +127,26 @@ fn stage(folder: &Path, programs: &Path, image: &str, program: &str) -> Result<V
         .to_owned();
     std::fs::write(
         folder.join(format!("{program}.json")),
-        serde_json::to_vec(&configuration(image, program, &digest))?,
+        serde_json::to_vec(&configuration(image, &digest))?,
     )?;
     Ok(json!({
         "Config": format!("{program}.json"),
-        "RepoTags": [image],
+        "RepoTags": image.names,
         "Layers": [format!("{program}/layer.tar")],
     }))
 }
 
 /// The image's configuration in the engine's own words.
-fn configuration(image: &str, program: &str, layer_digest: &str) -> Value {
-    let (entry, words) = match image == TOOLS {
+fn configuration(image: &Image, layer_digest: &str) -> Value {
+    let signal = if image.ends { "SIGTERM" } else { "SIGKILL" };
+    let (entry, words) = match image.is_tools() {
         true => (Value::Null, json!(["sleep", "infinity"])),
-        false => (json!([format!("/bin/{program}")]), Value::Null),
+        false => (json!([format!("/bin/{}", image.program)]), Value::Null),
     };
     json!({
         "architecture": if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" },
         "os": "linux",
-        "config": { "Env": ["PATH=/bin"], "Entrypoint": entry, "Cmd": words, "StopSignal": "SIGKILL" },
+        "config": { "Env": ["PATH=/bin"], "Entrypoint": entry, "Cmd": words, "StopSignal": signal },
         "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{layer_digest}")] },
     })
 }
