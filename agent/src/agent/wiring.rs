@@ -77,7 +77,6 @@ impl Wires {
     ) -> Vec<JoinHandle<()>> {
         let worker = worker::Ports {
             views: self.views.subscribe(),
-            applied: self.applied.subscribe(),
             effective: self.effective.clone(),
             statuses: self.statuses.clone(),
             session: self.session.subscribe(),

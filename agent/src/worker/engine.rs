@@ -4,10 +4,7 @@ use std::{io, sync::Arc, time::Duration};
 
 use model::{HeldPort, NetworkId, TaskId, TaskState};
 use plan::container::{Asked, ContainerRequest, ContainerState, Step};
-use tokio::{
-    sync::{mpsc, watch},
-    task::JoinSet,
-};
+use tokio::{sync::mpsc, task::JoinSet};
 
 use crate::{
     runtime::{Listed, Runtime, RuntimeError},
@@ -16,10 +13,6 @@ use crate::{
 
 /// Before an operation that failed for the engine's sake is tried again.
 const RETRY: Duration = Duration::from_secs(1);
-/// Longest wait for the kernel to stop sending new flows to a container that is about to be stopped.
-const DRAIN_LIMIT: Duration = Duration::from_secs(2);
-/// After this node's kernel, others have this long to learn that a task takes no new flows.
-const DRAIN_REST: Duration = Duration::from_millis(200);
 
 /// What an operation came to.
 #[derive(Debug)]
@@ -70,7 +63,6 @@ pub enum News {
 pub struct Engine {
     runtime: Arc<dyn Runtime>,
     vault: Vault,
-    applied: watch::Receiver<u64>,
     news: mpsc::Sender<News>,
     /// While networks are being removed, no container may be made in one.
     pruning: bool,
@@ -82,16 +74,10 @@ pub struct Engine {
 }
 
 impl Engine {
-    pub fn new(
-        runtime: Arc<dyn Runtime>,
-        vault: Vault,
-        applied: watch::Receiver<u64>,
-        news: mpsc::Sender<News>,
-    ) -> Self {
+    pub fn new(runtime: Arc<dyn Runtime>, vault: Vault, news: mpsc::Sender<News>) -> Self {
         Self {
             runtime,
             vault,
-            applied,
             news,
             pruning: false,
             listing: false,
@@ -174,11 +160,11 @@ impl Engine {
         });
     }
 
-    /// Starts, stops or removes. A stop waits until the kernel has the view `seq`, in which the task takes no new flows.
-    pub fn perform(&mut self, task: TaskId, step: Step, seq: u64) {
-        let (runtime, news, applied) = (self.runtime.clone(), self.news.clone(), self.applied.clone());
+    /// Starts, stops or removes.
+    pub fn perform(&mut self, task: TaskId, step: Step) {
+        let (runtime, news) = (self.runtime.clone(), self.news.clone());
         self.spawn(async move {
-            let outcome = perform(&*runtime, step, applied, seq).await;
+            let outcome = perform(&*runtime, step).await;
             let _ = news.send(News::Done { task, outcome }).await;
         });
     }
@@ -195,17 +181,14 @@ impl Engine {
     }
 }
 
-async fn perform(runtime: &dyn Runtime, step: Step, applied: watch::Receiver<u64>, seq: u64) -> Outcome {
+async fn perform(runtime: &dyn Runtime, step: Step) -> Outcome {
     match step {
         Step::Start { container } => start(runtime, &container).await,
-        Step::Stop { container, grace } => {
-            drained(applied, seq).await;
-            match runtime.stop(&container, grace).await {
-                Ok(code) => Outcome::Stopped(code),
-                Err(RuntimeError::NotFound(_)) => Outcome::Removed,
-                Err(error) => again("stop", &error).await,
-            }
-        }
+        Step::Stop { container, grace } => match runtime.stop(&container, grace).await {
+            Ok(code) => Outcome::Stopped(code),
+            Err(RuntimeError::NotFound(_)) => Outcome::Removed,
+            Err(error) => again("stop", &error).await,
+        },
         Step::Remove { container } => match runtime.remove(&container).await {
             Ok(()) => Outcome::Removed,
             Err(error) => again("remove", &error).await,
@@ -234,13 +217,6 @@ async fn with_files(vault: &Vault, mut request: ContainerRequest) -> Result<Cont
         .mounts
         .extend(mounts.map_err(|why| format!("cannot keep secrets and configs in memory: {why}"))?);
     Ok(request)
-}
-
-async fn drained(mut applied: watch::Receiver<u64>, seq: u64) {
-    let reached = async { applied.wait_for(|have| *have >= seq).await.is_ok() };
-    if tokio::time::timeout(DRAIN_LIMIT, reached).await.unwrap_or(false) {
-        tokio::time::sleep(DRAIN_REST).await;
-    }
 }
 
 /// An engine that does not answer is no fault of the task.

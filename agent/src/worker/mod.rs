@@ -70,8 +70,6 @@ pub struct CurrentView {
 pub struct Ports {
     /// Views, from the session or the disk.
     pub views: watch::Receiver<Option<CurrentView>>,
-    /// Sequence number of the last view that the kernel has.
-    pub applied: watch::Receiver<u64>,
     /// The view as network and resolver are to see it.
     pub effective: watch::Sender<Option<Arc<NodeView>>>,
     /// For the session to report.
@@ -90,7 +88,7 @@ pub fn spawn(runtime: Arc<dyn Runtime>, ports: Ports, rebooted: bool) -> JoinHan
     let (sender, news) = mpsc::channel(64);
     let worker = Worker {
         asking: Asking::new(runtime.clone(), sender.clone()),
-        engine: Engine::new(runtime, ports.vault.clone(), ports.applied, sender),
+        engine: Engine::new(runtime, ports.vault.clone(), sender),
         vault: ports.vault,
         views: ports.views,
         effective: ports.effective,
@@ -313,7 +311,7 @@ impl Worker {
             }
             (step, _) => {
                 self.known.begin(id);
-                self.engine.perform(id, step, current.view.seq);
+                self.engine.perform(id, step);
                 false
             }
         }

@@ -27,7 +27,7 @@ impl Drop for Bench {
     }
 }
 
-/// A worker over `runtime`; the kernel has every view at once.
+/// A worker over `runtime`.
 fn bench(runtime: FakeRuntime, first: Option<CurrentView>, rebooted: bool) -> Bench {
     let runtime = Arc::new(runtime);
     let folder = tempfile::tempdir().unwrap();
@@ -38,7 +38,6 @@ fn bench(runtime: FakeRuntime, first: Option<CurrentView>, rebooted: bool) -> Be
     let (released, released_seen) = watch::channel(BTreeSet::new());
     let ports = Ports {
         views: seen,
-        applied: watch::channel(u64::MAX).1,
         effective,
         statuses,
         session: session_seen,
