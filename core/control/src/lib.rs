@@ -23,6 +23,7 @@ mod rotation;
 mod scheduler;
 mod status;
 mod takeover;
+mod why;
 
 #[cfg(test)]
 mod history;
@@ -45,3 +46,4 @@ pub use request::{
 };
 pub use status::{ServiceStatus, service_status};
 pub use takeover::{TAKEOVER_GAP, plan_restored, plan_sole_manager};
+pub use why::{Finding, why_service, why_task};

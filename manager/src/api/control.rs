@@ -44,6 +44,7 @@ control! {
     remove_service(RemoveRequest) -> RemoveResponse;
     rebalance_service(RebalanceServiceRequest) -> RebalanceServiceResponse;
     list_tasks(ListTasksRequest) -> ListTasksResponse;
+    why(WhyRequest) -> WhyResponse;
     list_nodes(ListNodesRequest) -> ListNodesResponse;
     probe_nodes(ProbeNodesRequest) -> ProbeNodesResponse;
     update_node(UpdateNodeRequest) -> Node;

@@ -17,6 +17,7 @@ mod service;
 mod task;
 mod token;
 mod watch;
+mod why;
 
 use std::{
     net::SocketAddr,

@@ -239,6 +239,9 @@ impl control_server::Control for Played {
     async fn create_payload(&self, _: Request<pb::CreatePayloadRequest>) -> Answer<pb::Payload> {
         refused()
     }
+    async fn why(&self, _: Request<pb::WhyRequest>) -> Answer<pb::WhyResponse> {
+        refused()
+    }
     async fn list_payloads(&self, _: Request<pb::ListPayloadsRequest>) -> Answer<pb::ListPayloadsResponse> {
         refused()
     }
