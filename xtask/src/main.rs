@@ -150,6 +150,12 @@ enum Bench {
         #[arg(long)]
         short: bool,
     },
+    /// How fast services come up and are healed, beside the engine's own floor; what an idle daemon costs
+    Services {
+        /// Rounds of each; medians are printed
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+    },
 }
 
 fn main() -> ExitCode {
@@ -163,6 +169,7 @@ fn main() -> ExitCode {
         Xtask::Test { tiers } => tiers::run(&tiers),
         Xtask::Bench(Bench::Datapath { programs_only }) => bench::datapath(programs_only),
         Xtask::Bench(Bench::Control { parts, short }) => bench::control::run(&parts, short),
+        Xtask::Bench(Bench::Services { rounds }) => bench::services::run(rounds),
         Xtask::Check => check::run_all(),
         Xtask::Soak { minutes } => soak::run(minutes),
         Xtask::Fuzz { targets, seconds } => fuzz::run(&targets, seconds).map(drop),

@@ -8,6 +8,7 @@
 pub mod control;
 mod failover;
 mod paths;
+pub mod services;
 
 use crate::process::{command, output};
 use crate::{ebpf, repo, setup};
