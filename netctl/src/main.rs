@@ -9,6 +9,7 @@ mod command;
 mod failure;
 mod render;
 mod request;
+mod stack;
 mod terminal;
 
 use std::process::ExitCode;

@@ -64,7 +64,7 @@ mod tests {
     fn each_task_is_told_once_when_all_nodes_are_past_its_index() {
         let level = watch::Sender::new(4);
         let mut release = Release::new(level.subscribe());
-        let mut told = |release: &mut Release| release.next().map(|released| released.tasks.len());
+        let told = |release: &mut Release| release.next().map(|released| released.tasks.len());
         release.take([(id(1), 4), (id(2), 6)].into());
         assert_eq!((told(&mut release), told(&mut release)), (Some(1), None));
         release.take([(id(1), 9), (id(2), 6), (id(3), 6)].into());

@@ -128,6 +128,9 @@ pub struct UpdateArgs {
     /// Change manager autolocking setting (true|false)
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub autolock: Option<bool>,
+    /// Whether services may be privileged and have devices of their hosts (true|false)
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub allow_privileged: Option<bool>,
     #[command(flatten)]
     pub settings: SettingsArgs,
 }

@@ -4,7 +4,9 @@ mod cluster;
 mod events;
 mod network;
 mod node;
+mod payload;
 mod service;
+mod stack;
 mod unbuilt;
 
 use std::{ffi::OsString, process::ExitCode};
@@ -18,11 +20,13 @@ pub use cluster::{
 pub use events::EventsArgs;
 pub use network::{NetworkCommand, NetworkCreateArgs};
 pub use node::{AvailabilityArg, NodeCommand, NodePsArgs, NodeRefs, NodeUpdateArgs};
+pub use payload::{PayloadCommand, PayloadCreateArgs, PayloadUpdateArgs};
 pub use service::{
     ContainerFlags, Edit, Edits, EndpointModeArg, FailureActionArg, HealthFlags, LogsArgs, ModeFlags, OrderArg, PsArgs,
-    PullArg, ResourceFlags, RestartConditionArg, RestartFlags, RollbackFlags, ScaleArgs, ServiceCommand,
+    PullArg, RebalanceArgs, ResourceFlags, RestartConditionArg, RestartFlags, RollbackFlags, ScaleArgs, ServiceCommand,
     ServiceCreateArgs, ServiceFlags, ServiceUpdateArgs, UpdateFlags, WaitArgs,
 };
+pub use stack::{StackCommand, StackDeployArgs, StackListArgs, StackRemoveArgs};
 
 use crate::terminal;
 
@@ -59,12 +63,23 @@ pub enum Command {
     /// Manage Swarm services
     #[command(subcommand)]
     Service(ServiceCommand),
+    /// Manage Swarm secrets
+    #[command(subcommand)]
+    Secret(PayloadCommand),
+    /// Manage Swarm configs
+    #[command(subcommand)]
+    Config(PayloadCommand),
+    /// Manage Swarm stacks
+    #[command(subcommand)]
+    Stack(StackCommand),
     /// Display system-wide information
     Info(FormatArgs),
     /// Get real time events from the swarm
     Events(EventsArgs),
     /// Show whether the cluster is healthy; exit code 1 if it is not
     Status(StatusArgs),
+    /// Say why a service or task does not run as wished, and the way out
+    Why(WhyArgs),
     /// Show the netctl version information
     Version(FormatArgs),
     /// Return low-level information on objects
@@ -94,6 +109,17 @@ pub enum DatapathCommand {
 #[derive(Debug, Args)]
 pub struct FormatArgs {
     /// Format output: "json" or a template like "{{.Field}}"
+    #[arg(short, long, value_name = "FORMAT")]
+    pub format: Option<String>,
+}
+
+/// `netctl why`
+#[derive(Debug, Args)]
+pub struct WhyArgs {
+    /// Service, or a task by its id
+    #[arg(value_name = "SERVICE|TASK")]
+    pub name: String,
+    /// Format output: "json"
     #[arg(short, long, value_name = "FORMAT")]
     pub format: Option<String>,
 }
@@ -207,8 +233,7 @@ mod tests {
     fn what_is_not_built_exits_1_and_what_is_not_understood_2() {
         let code = |line: &str| parse(line.split(' ').map(OsString::from).collect()).err();
         let text = |code| format!("{code:?}");
-        assert_eq!(text(code("netctl secret create a -")), text(Some(ExitCode::from(1))));
-        assert_eq!(text(code("netctl service rollback web")), text(Some(ExitCode::from(1))));
+        assert_eq!(text(code("netctl plan")), text(Some(ExitCode::from(1))));
         assert_eq!(
             text(code("netctl network create --config-only x")),
             text(Some(ExitCode::from(1)))

@@ -7,17 +7,11 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use crate::terminal;
 
 /// Shown below the list of commands.
-pub const HELP: &str = "Not built yet: secret, config, stack, service rollback.";
+pub const HELP: &str = "Not built yet: plan, observe, ports, top, test.";
 
 /// Words by their group; the empty group holds first words.
 const WORDS: &[(&str, &[&str])] = &[
-    (
-        "",
-        &[
-            "secret", "config", "stack", "plan", "why", "observe", "ports", "top", "test",
-        ],
-    ),
-    ("service", &["rollback"]),
+    ("", &["plan", "observe", "ports", "top", "test"]),
     ("network", &["connect", "disconnect", "prune"]),
 ];
 

@@ -153,6 +153,7 @@ pub async fn update(client: &mut Client, args: &UpdateArgs) -> Result<(), Failur
     let before_autolock = before.autolock;
     let mut settings = changed_settings(before, &args.settings)?;
     settings.autolock = args.autolock.unwrap_or(settings.autolock);
+    settings.allow_privileged = args.allow_privileged.unwrap_or(settings.allow_privileged);
     let request = pb::UpdateClusterRequest {
         request: request_id(),
         version: cluster.version,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{Network, NetworkId, Node, NodeId, Service, Task};
+use model::{Network, NetworkId, Node, NodeId, Payload, PayloadKind, Service, ServiceId, Task};
 use tonic::{Code, Status};
 use wire::pb;
 
@@ -39,6 +39,20 @@ fn one<M: TryFrom<P, Error = wire::WireError>, P>(
 pub async fn services(client: &mut Client) -> Result<Vec<Service>, Failure> {
     let answer = client.control.list_services(pb::ListServicesRequest::default()).await?;
     convert(answer.into_inner().services)
+}
+
+/// How many tasks the services have and should have, as the managers count them.
+pub async fn counts(client: &mut Client) -> Result<BTreeMap<ServiceId, pb::ServiceStatus>, Failure> {
+    let answer = client
+        .control
+        .list_services(pb::ListServicesRequest::default())
+        .await?
+        .into_inner();
+    let mut counts = BTreeMap::new();
+    for (service, status) in answer.services.into_iter().zip(answer.statuses) {
+        counts.insert(Service::try_from(service)?.id, status);
+    }
+    Ok(counts)
 }
 
 /// The service that `name` refers to.
@@ -116,6 +130,26 @@ pub async fn nodes(client: &mut Client, name: Option<&str>) -> Result<Nodes, Fai
 pub async fn hostnames(client: &mut Client) -> Result<BTreeMap<NodeId, String>, Failure> {
     let nodes = nodes(client, None).await?.nodes.into_iter();
     Ok(nodes.map(|node| (node.id, node.hostname())).collect())
+}
+
+/// The latest secrets, configs, or both.
+pub async fn payloads(client: &mut Client, kind: Option<PayloadKind>) -> Result<Vec<Payload>, Failure> {
+    let request = pb::ListPayloadsRequest {
+        kind: kind.map_or(0, |kind| pb::PayloadKind::from(kind).into()),
+        refs: Vec::new(),
+    };
+    convert(client.control.list_payloads(request).await?.into_inner().payloads)
+}
+
+/// The secret or config that `name` refers to.
+pub async fn payload(client: &mut Client, kind: PayloadKind, name: &str) -> Result<Payload, Failure> {
+    let request = pb::ListPayloadsRequest {
+        kind: pb::PayloadKind::from(kind).into(),
+        refs: vec![name.to_owned()],
+    };
+    let answer = client.control.list_payloads(request).await;
+    let word = kind.word();
+    one(answer.map_err(missing(word, name))?.into_inner().payloads, word, name)
 }
 
 /// Tasks that fulfil the request.

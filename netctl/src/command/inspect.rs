@@ -12,7 +12,8 @@ use crate::{
 
 use super::{fetch, service::now};
 
-fn print(found: &[Value], format: Option<&str>) -> Result<(), Failure> {
+/// Prints what was found, as an array or by a format.
+pub fn print(found: &[Value], format: Option<&str>) -> Result<(), Failure> {
     match Format::parse(format.unwrap_or_default())? {
         Format::Table => say(&pretty_array(found)),
         Format::Json => say(&Value::from(found.to_vec()).to_string()),

@@ -5,23 +5,27 @@ mod ca;
 mod cluster;
 mod converge;
 mod events;
-mod fetch;
+pub mod fetch;
 mod info;
 mod inspect;
 mod lock;
 mod logs;
 mod network;
 mod node;
+mod payload;
 mod progress;
 mod remove;
 mod screen;
 mod service;
+mod stack;
 mod status;
+mod why;
 
+use model::PayloadKind;
 use remove::{Kind, remove};
 
 use crate::{
-    args::{Cli, Command, DatapathCommand, NetworkCommand, NodeCommand, ServiceCommand, SwarmCommand},
+    args::{Cli, Command, DatapathCommand, NetworkCommand, NodeCommand, ServiceCommand, StackCommand, SwarmCommand},
     client::{Client, DEFAULT_HOST, HOST_VARIABLE},
     failure::Failure,
 };
@@ -78,8 +82,20 @@ async fn connected(command: Command, client: &mut Client) -> Result<(), Failure>
             ServiceCommand::Scale(args) => service::scale(client, &args).await,
             ServiceCommand::Rm(args) => remove(client, Kind::Service, &args).await,
             ServiceCommand::Update(args) => service::update(client, &args).await,
+            ServiceCommand::Rollback(args) => service::rollback(client, &args.service, args.wait).await,
+            ServiceCommand::Rebalance(args) => service::rebalance(client, &args).await,
             ServiceCommand::Logs(args) => logs::logs(client, &args).await,
         },
+        Command::Secret(command) => payload::run(client, PayloadKind::Secret, command).await,
+        Command::Config(command) => payload::run(client, PayloadKind::Config, command).await,
+        Command::Stack(command) => match command {
+            StackCommand::Deploy(args) => stack::deploy(client, &args).await,
+            StackCommand::Ls(args) => stack::list(client, &args).await,
+            StackCommand::Ps(args) => stack::tasks(client, &args).await,
+            StackCommand::Services(args) => stack::services(client, &args).await,
+            StackCommand::Rm(args) => stack::remove(client, &args).await,
+        },
+        Command::Why(args) => why::why(client, &args).await,
         Command::Status(args) => status::status(client, &args).await,
         Command::Events(args) => events::events(client, &args).await,
         Command::Info(args) => info::info(client, &args).await,

@@ -32,7 +32,7 @@ impl Progress {
     /// Of a service with these tasks.
     pub fn of(service: &Service, tasks: &[Task]) -> Self {
         let mode = service.spec.mode;
-        let iteration = service.job_status.map(|status| status.iteration);
+        let iteration = service.job_status.as_ref().map(|status| status.iteration);
         let mine = || tasks.iter().filter(|task| task.job_iteration == iteration);
         let newest = newest_by_seat(mine());
         let faults = newest_by_seat(mine().filter(|task| !task.status.err.is_empty()));

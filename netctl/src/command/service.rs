@@ -1,16 +1,13 @@
-//! `service create|ls|ps|scale|rm|update`
+//! `service create|ls|ps|scale|update|rollback|rebalance`
 
-use std::{
-    collections::BTreeMap,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use model::{Service, ServiceId, ServiceSpec, Task, TaskState, Timestamp};
+use model::{Service, ServiceSpec, Task, Timestamp};
 use tonic::Code;
 use wire::pb;
 
 use crate::{
-    args::{ListArgs, PsArgs, ScaleArgs, ServiceCreateArgs, ServiceUpdateArgs, WaitArgs},
+    args::{ListArgs, PsArgs, RebalanceArgs, ScaleArgs, ServiceCreateArgs, ServiceUpdateArgs, WaitArgs},
     client::{Client, random, request_id},
     failure::{Failure, Failures},
     render::{service_rows, tasks::TaskRows},
@@ -57,14 +54,13 @@ pub async fn list(client: &mut Client, args: &ListArgs) -> Result<(), Failure> {
             _ => service.spec.mode.word().replace(' ', "-") == value,
         })
     });
-    let mut running: BTreeMap<ServiceId, usize> = BTreeMap::new();
-    for task in fetch::tasks(client, pb::ListTasksRequest::default()).await? {
-        if task.is_live() && task.status.state == TaskState::Running {
-            *running.entry(task.service).or_default() += 1;
-        }
-    }
-    let count = |service: &Service| running.get(&service.id).copied().unwrap_or(0);
-    let listing = service_rows(services, count, args.no_trunc);
+    show_services(client, services, args).await
+}
+
+/// Prints services as a list; `stack services` uses it too.
+pub async fn show_services(client: &mut Client, services: Vec<Service>, args: &ListArgs) -> Result<(), Failure> {
+    let counts = fetch::counts(client).await?;
+    let listing = service_rows(services, &counts, args.no_trunc);
     show(&listing.render(args.format.as_deref(), args.quiet)?);
     Ok(())
 }
@@ -144,6 +140,9 @@ pub async fn scale(client: &mut Client, args: &ScaleArgs) -> Result<(), Failure>
 
 /// Changes a service's spec and prints its name.
 pub async fn update(client: &mut Client, args: &ServiceUpdateArgs) -> Result<(), Failure> {
+    if args.rollback {
+        return rollback(client, &args.service, args.wait).await;
+    }
     let networks = fetch::network_names(client).await?;
     let id = change(client, &args.service, |spec| {
         let mut spec = update_spec(spec, args, &networks)?;
@@ -155,6 +154,39 @@ pub async fn update(client: &mut Client, args: &ServiceUpdateArgs) -> Result<(),
     let id = id.await?;
     say(&args.service);
     wait(client, &id, args.wait, Change::Forward).await
+}
+
+/// Brings back the spec that a service had before its last change.
+pub async fn rollback(client: &mut Client, name: &str, wait: WaitArgs) -> Result<(), Failure> {
+    let service = fetch::service(client, name).await?;
+    let id = service.id.to_string();
+    let request = pb::UpdateServiceRequest {
+        request: request_id(),
+        r#ref: id.clone(),
+        version: service.version,
+        spec: None,
+        rollback: true,
+    };
+    client.control.update_service(request).await?;
+    say(name);
+    self::wait(client, &id, wait, Change::Back).await
+}
+
+/// Lets tasks of a service move until all nodes have equally many.
+pub async fn rebalance(client: &mut Client, args: &RebalanceArgs) -> Result<(), Failure> {
+    let request = pb::RebalanceServiceRequest {
+        request: request_id(),
+        r#ref: args.service.clone(),
+        budget: args.budget,
+    };
+    let answer = client.control.rebalance_service(request).await?.into_inner();
+    let service = answer.service.map(Service::try_from).transpose()?;
+    let Some(service) = service.filter(|service| service.rebalance.is_some()) else {
+        say(&format!("{}: nothing has to move", args.service));
+        return Ok(());
+    };
+    say(&args.service);
+    wait(client, &service.id.to_string(), args.wait, Change::Forward).await
 }
 
 /// Reads a service, changes its spec and sends it back; once more if somebody else changed the service in between.

@@ -1,9 +1,8 @@
 //! `status`: whether the cluster is healthy, as this node sees it, with the reachability of all pairs of nodes. On a
 //! worker the local facts alone.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
-use model::{ServiceId, TaskState};
 use tokio::time::{Instant, sleep};
 use wire::pb;
 
@@ -57,12 +56,7 @@ async fn look(client: &mut Client) -> Result<Health, Failure> {
 async fn cluster(client: &mut Client) -> Result<Cluster, Failure> {
     let nodes = fetch::nodes(client, None).await?;
     let services = fetch::services(client).await?;
-    let mut running: BTreeMap<ServiceId, usize> = BTreeMap::new();
-    for task in fetch::tasks(client, pb::ListTasksRequest::default()).await? {
-        if task.is_live() && task.status.state == TaskState::Running {
-            *running.entry(task.service).or_default() += 1;
-        }
-    }
+    let counts = fetch::counts(client).await?;
     let asked = client.control.probe_nodes(pb::ProbeNodesRequest::default()).await;
     let probes = asked
         .map(|answer| answer.into_inner().nodes)
@@ -71,7 +65,7 @@ async fn cluster(client: &mut Client) -> Result<Cluster, Failure> {
         nodes: nodes.nodes,
         leader: nodes.leader,
         services,
-        running,
+        counts,
         probes,
     })
 }

@@ -1,7 +1,10 @@
 //! Rows of `node ls`, `network ls` and `service ls`.
 
-use model::{Network, Node, PublishedPort, Role, Service};
+use std::collections::BTreeMap;
+
+use model::{Mode, Network, Node, PublishedPort, Role, Service, ServiceId};
 use serde_json::json;
+use wire::pb;
 
 use super::table::{Listing, Row};
 
@@ -104,8 +107,12 @@ pub fn network_rows(mut networks: Vec<Network>, no_trunc: bool) -> Listing {
     }
 }
 
-/// `service ls`, by name. `running` counts the running tasks of a service.
-pub fn service_rows(mut services: Vec<Service>, running: impl Fn(&Service) -> usize, no_trunc: bool) -> Listing {
+/// `service ls`, by name.
+pub fn service_rows(
+    mut services: Vec<Service>,
+    counts: &BTreeMap<ServiceId, pb::ServiceStatus>,
+    no_trunc: bool,
+) -> Listing {
     services.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
     let row = |service: &Service| {
         let id = if no_trunc {
@@ -113,18 +120,18 @@ pub fn service_rows(mut services: Vec<Service>, running: impl Fn(&Service) -> us
         } else {
             service.id.short()
         };
-        let replicas = service.spec.replicas().unwrap_or_default();
         let name = service.spec.name.as_str();
-        let replicas = format!("{}/{replicas}", running(service));
+        let replicas = replicas(service, &counts.get(&service.id).copied().unwrap_or_default());
         let ports = service.ports.iter().map(port).collect::<Vec<_>>().join(", ");
         let image = service.spec.container.image.as_str();
-        let cells = [&id, name, "replicated", &replicas, image, &ports];
+        let mode = service.spec.mode.word();
+        let cells = [&id, name, mode, &replicas, image, &ports];
         Row {
             cells: cells.map(str::to_owned).to_vec(),
             fields: vec![
                 ("ID", json!(id)),
                 ("Name", json!(name)),
-                ("Mode", json!("replicated")),
+                ("Mode", json!(mode)),
                 ("Replicas", json!(replicas)),
                 ("Image", json!(image)),
                 ("Ports", json!(ports)),
@@ -134,6 +141,41 @@ pub fn service_rows(mut services: Vec<Service>, running: impl Fn(&Service) -> us
     Listing {
         headers: &["ID", "NAME", "MODE", "REPLICAS", "IMAGE", "PORTS"],
         rows: services.iter().map(row).collect(),
+    }
+}
+
+/// `2/3`, with what docker adds for jobs and for a limit per node.
+fn replicas(service: &Service, status: &pb::ServiceStatus) -> String {
+    let pb::ServiceStatus {
+        running,
+        desired,
+        completed,
+    } = status;
+    let plain = format!("{running}/{desired}");
+    match service.spec.mode {
+        Mode::ReplicatedJob { total_completions, .. } => format!("{plain} ({completed}/{total_completions} completed)"),
+        Mode::GlobalJob => format!("{plain} ({completed}/{} completed)", desired + completed),
+        Mode::Replicated { .. } if service.spec.placement.max_replicas > 0 => {
+            format!("{plain} (max {} per node)", service.spec.placement.max_replicas)
+        }
+        Mode::Replicated { .. } | Mode::Global => plain,
+    }
+}
+
+/// `stack ls`: the stacks with how many services they have.
+pub fn stack_rows(stacks: &BTreeMap<String, usize>) -> Listing {
+    let row = |(name, services): (&String, &usize)| Row {
+        cells: vec![name.clone(), services.to_string()],
+        fields: vec![
+            ("Name", json!(name)),
+            ("Services", json!(services.to_string())),
+            ("Orchestrator", json!("Swarm")),
+            ("Namespace", json!("")),
+        ],
+    };
+    Listing {
+        headers: &["NAME", "SERVICES"],
+        rows: stacks.iter().map(row).collect(),
     }
 }
 
@@ -147,9 +189,42 @@ mod tests {
     use super::*;
     use crate::render::sample;
 
+    fn counted(
+        service: &Service,
+        running: u32,
+        desired: u32,
+        completed: u32,
+    ) -> BTreeMap<ServiceId, pb::ServiceStatus> {
+        let status = pb::ServiceStatus {
+            running,
+            desired,
+            completed,
+        };
+        BTreeMap::from([(service.id, status)])
+    }
+
+    #[test]
+    fn jobs_and_limits_per_node_are_told_as_docker_does() {
+        let mut service = sample::service();
+        let shown = |service: &Service, completed| {
+            let listing = service_rows(vec![service.clone()], &counted(service, 2, 3, completed), false);
+            listing.render(Some("{{.Mode}} {{.Replicas}}"), false).unwrap()
+        };
+        service.spec.placement.max_replicas = 2;
+        assert_eq!(shown(&service, 0), "replicated 2/3 (max 2 per node)\n");
+        service.spec.mode = Mode::ReplicatedJob {
+            max_concurrent: 3,
+            total_completions: 10,
+        };
+        assert_eq!(shown(&service, 5), "replicated job 2/3 (5/10 completed)\n");
+        service.spec.mode = Mode::GlobalJob;
+        assert_eq!(shown(&service, 1), "global job 2/3 (1/4 completed)\n");
+    }
+
     #[test]
     fn service_ls_has_dockers_columns() {
-        let text = service_rows(vec![sample::service()], |_| 2, false)
+        let service = sample::service();
+        let text = service_rows(vec![service.clone()], &counted(&service, 2, 3, 0), false)
             .render(None, false)
             .unwrap();
         assert_eq!(

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fmt::Write};
 
 use model::{Node, NodeState, Role, Service, ServiceId};
 use serde_json::{Value, json};
-use wire::pb::{InfoResponse, NodeProbe};
+use wire::pb::{InfoResponse, NodeProbe, ServiceStatus};
 
 use super::{GOES_ON, cut_off};
 
@@ -18,8 +18,8 @@ pub struct Cluster {
     pub leader: String,
     /// All services.
     pub services: Vec<Service>,
-    /// Running tasks by service.
-    pub running: BTreeMap<ServiceId, usize>,
+    /// How many tasks each has and should have.
+    pub counts: BTreeMap<ServiceId, ServiceStatus>,
     /// What the nodes found when they probed each other, or why they could not be asked.
     pub probes: Result<Vec<NodeProbe>, String>,
 }
@@ -134,9 +134,10 @@ impl Health {
 
     fn services(&mut self, cluster: &Cluster) {
         let counts = cluster.services.iter().map(|service| {
-            let replicas = service.spec.replicas().unwrap_or_default();
-            let running = cluster.running.get(&service.id).copied().unwrap_or_default();
-            (service.spec.name.as_str(), running, replicas as usize)
+            let status = cluster.counts.get(&service.id).copied().unwrap_or_default();
+            // A job's tasks end, and may have to wait for its next run.
+            let wanted = if service.spec.mode.is_job() { 0 } else { status.desired };
+            (service.spec.name.as_str(), status.running, wanted)
         });
         let (well, short): (Vec<_>, Vec<_>) = counts.partition(|(_, running, wanted)| running >= wanted);
         self.fact(

@@ -14,7 +14,7 @@ pub use duration::duration;
 pub use moment::moment;
 pub use network::network_spec;
 pub use service::{
-    bytes, environment_file, mount, nano_cpus, payload_file, refer, scale, service_spec, set_replicas, update_spec,
+    bytes, environment_file, mount, nano_cpus, ratio, refer, scale, service_spec, set_replicas, update_spec,
 };
 pub use settings::changed_settings;
-pub use words::{Filter, has_label, labels};
+pub use words::{Filter, has_label, labels, split_command};

@@ -82,6 +82,15 @@ pub struct ModeFlags {
     /// Number of job tasks to run concurrently (default equal to --replicas)
     #[arg(long, value_name = "N")]
     pub max_concurrent: Option<u32>,
+    /// When a job runs, as in crontab(5): "0 3 * * *"; "" ends that
+    #[arg(long, value_name = "CRON")]
+    pub schedule: Option<String>,
+    /// Time zone of --schedule (default UTC)
+    #[arg(long, value_name = "ZONE")]
+    pub schedule_timezone: Option<String>,
+    /// What if a run takes longer than the time to the next: "skip", "queue" or "replace" (default skip)
+    #[arg(long, value_name = "POLICY")]
+    pub schedule_overlap: Option<String>,
     /// Maximum number of tasks per node (0 = unlimited)
     #[arg(long, value_name = "N")]
     pub replicas_max_per_node: Option<u32>,

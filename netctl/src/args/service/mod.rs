@@ -32,6 +32,10 @@ pub enum ServiceCommand {
     Rm(RemoveArgs),
     /// Update a service
     Update(Box<ServiceUpdateArgs>),
+    /// Revert changes to a service's configuration
+    Rollback(RollbackArgs),
+    /// Move tasks of a replicated service until all nodes have equally many
+    Rebalance(RebalanceArgs),
     /// Fetch the logs of a service or task
     Logs(LogsArgs),
 }
@@ -126,6 +130,29 @@ pub struct ScaleArgs {
     pub wait: WaitArgs,
 }
 
+/// `service rollback`
+#[derive(Debug, Args)]
+pub struct RollbackArgs {
+    /// Service whose previous spec comes back
+    #[arg(value_name = "SERVICE")]
+    pub service: String,
+    #[command(flatten)]
+    pub wait: WaitArgs,
+}
+
+/// `service rebalance`
+#[derive(Debug, Args)]
+pub struct RebalanceArgs {
+    /// Service whose tasks move
+    #[arg(value_name = "SERVICE")]
+    pub service: String,
+    /// How many tasks move at a time
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub budget: u32,
+    #[command(flatten)]
+    pub wait: WaitArgs,
+}
+
 /// `service update`: each flag changes its part of the spec and nothing else.
 #[derive(Debug, Args)]
 pub struct ServiceUpdateArgs {
@@ -141,6 +168,9 @@ pub struct ServiceUpdateArgs {
     /// Force update even if no changes require it
     #[arg(long)]
     pub force: bool,
+    /// Rollback to previous specification
+    #[arg(long)]
+    pub rollback: bool,
     #[command(flatten)]
     pub lists: ChangedLists,
     #[command(flatten)]

@@ -30,9 +30,17 @@ fn cluster(managers: u128, nodes: u128) -> Cluster {
     Cluster {
         leader: nodes[0].id.to_string(),
         services: vec![sample::service()],
-        running: [(ServiceId::from_bits(2), 3)].into(),
+        counts: [(ServiceId::from_bits(2), counts(3))].into(),
         probes: Ok(nodes.iter().map(probe).collect()),
         nodes,
+    }
+}
+
+fn counts(running: u32) -> ServiceStatus {
+    ServiceStatus {
+        running,
+        desired: 3,
+        completed: 0,
     }
 }
 
@@ -134,7 +142,7 @@ fn nodes_engines_and_services_that_are_not_well_are_problems() {
     cluster.nodes[1].status.message = "heartbeat failure".into();
     let silent = cluster.nodes[2].description.as_mut().unwrap();
     silent.engine_error = "the container engine does not answer".into();
-    cluster.running.clear();
+    cluster.counts.insert(ServiceId::from_bits(2), counts(0));
     // Nobody reaches a node that is down: one line is enough.
     cluster.probes.as_mut().unwrap()[0].failures = vec![ProbeFailure {
         kind: ProbeKind::Data.into(),

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use model::{
-    Driver, EndpointMode, FailureAction, PullPolicy, RestartCondition, RestartPolicy, ServiceSpec, UpdateOrder,
-    UpdatePolicy,
+    Driver, EndpointMode, FailureAction, PullPolicy, RestartCondition, RestartPolicy, Schedule, ServiceSpec,
+    UpdateOrder, UpdatePolicy,
 };
 
 use super::{
@@ -69,6 +69,7 @@ fn mode(spec: &mut ServiceSpec, flags: &ModeFlags) -> Result<(), Failure> {
         }
         (_, None) => {}
     }
+    schedule(&mut spec.schedule, flags)?;
     set(&mut spec.placement.max_replicas, flags.replicas_max_per_node.as_ref());
     if let Some(mode) = flags.endpoint_mode {
         spec.endpoint_mode = match mode {
@@ -77,6 +78,29 @@ fn mode(spec: &mut ServiceSpec, flags: &ModeFlags) -> Result<(), Failure> {
         };
     }
     Ok(())
+}
+
+fn schedule(schedule: &mut Option<Schedule>, flags: &ModeFlags) -> Result<(), Failure> {
+    match flags.schedule.as_deref() {
+        Some("") => *schedule = None,
+        Some(cron) => match schedule {
+            Some(schedule) => cron.clone_into(&mut schedule.cron),
+            None => *schedule = Some(Schedule::of(cron)),
+        },
+        None => {}
+    }
+    match schedule {
+        Some(schedule) => {
+            set(&mut schedule.zone, flags.schedule_timezone.as_ref());
+            read(&mut schedule.overlap, flags.schedule_overlap.as_ref(), |text| {
+                Ok(text.parse()?)
+            })
+        }
+        None if flags.schedule_timezone.is_some() || flags.schedule_overlap.is_some() => Err(Failure::Wrong(
+            "--schedule-timezone and --schedule-overlap need a schedule: give --schedule too".to_owned(),
+        )),
+        None => Ok(()),
+    }
 }
 
 fn container(spec: &mut ServiceSpec, flags: &ContainerFlags) -> Result<(), Failure> {

@@ -19,10 +19,10 @@ use crate::{
     failure::Failure,
 };
 
-pub use attached::{payload_file, refer};
+pub use attached::refer;
 pub use lists::environment_file;
 pub use mount::mount;
-pub use number::{bytes, nano_cpus};
+pub use number::{bytes, nano_cpus, ratio};
 pub use update::update_spec;
 
 use super::{name::random_name, words::split_command};
