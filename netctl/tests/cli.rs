@@ -175,8 +175,8 @@ async fn what_cannot_work_is_told_before_anything_is_sent() {
         .await;
     assert!(absent.err.contains("/nonexistent") && absent.code == 1, "{absent:?}");
     assert_eq!(
-        stage.typed("stack deploy x").await,
-        seen("", "netctl stack deploy: not built yet\n", 1)
+        stage.typed("network connect x y").await,
+        seen("", "netctl network connect: not built yet\n", 1)
     );
 }
 

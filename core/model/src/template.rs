@@ -160,7 +160,7 @@ mod tests {
             ("{{.Task.ID", "\"}}\""),
             ("{{.Node.Label}}", ".Node.Label"),
             ("{{.Service.Labels}}", "index .Service.Labels"),
-            ("{{if true}}x{{end}}", "if"),
+            ("{{if true}}x{{end}}", "true"),
             ("{{join}}", "join"),
             ("{{index .Task.Name \"x\"}}", "index"),
             ("{{\"open}}", "quote"),

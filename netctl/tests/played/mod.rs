@@ -195,7 +195,10 @@ impl control_server::Control for Played {
             Some(name) => Err(Status::not_found(format!("service {name} not found"))),
             None => Ok(Response::new(pb::ListServicesResponse {
                 services: vec![service()],
-                statuses: Vec::new(),
+                statuses: vec![pb::ServiceStatus {
+                    desired: 2,
+                    ..pb::ServiceStatus::default()
+                }],
             })),
         }
     }

@@ -98,6 +98,7 @@ fn a_member_that_was_told_nothing_yet_opens() {
 #[test]
 fn a_rotated_key_seals_everything_anew_at_the_next_write() {
     let (tape, keyring) = (Tape::default(), Keyring::new(Keys::fresh()));
+    keyring.set_beside(None);
     let mut disk = on(&tape, keyring.clone()).begin(&first()).unwrap();
     append(&mut disk, 2).unwrap();
     keyring.replace(keyring.keys().rotated());

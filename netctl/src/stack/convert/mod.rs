@@ -1,26 +1,21 @@
 //! From a Compose file to what is to exist.
 
+mod container;
+mod deploy;
+
 use std::{collections::BTreeMap, fs, path::Path};
 
-use model::{
-    Constraint, Driver, EndpointMode, FailureAction, HealthCheck, HealthTest, Mode, Name, NameKind, NetworkSpec,
-    PayloadKind, PortSpec, RestartCondition, RestartPolicy, ServiceSpec, SpreadOver, Ulimit, UpdateOrder, UpdatePolicy,
-};
+use model::{Name, NameKind, NetworkSpec, PayloadKind, PortSpec, ServiceSpec};
 use wire::pb;
 
+use self::{container::container, deploy::deploy};
 use super::{
     NAMESPACE,
-    file::{
-        AmountsFile, AttachmentFile, ComposeFile, DeployFile, FileRef, HealthFile, NetworkFile, PayloadFile,
-        PolicyFile, PortFile, RestartFile, ServiceFile, ServiceNetworks, UlimitFile,
-    },
-    scalar::{Pairs, Words},
+    file::{AttachmentFile, ComposeFile, FileRef, NetworkFile, PayloadFile, PortFile, ServiceFile, ServiceNetworks},
+    scalar::Pairs,
     volume,
 };
-use crate::{
-    failure::Failure,
-    request::{bytes, duration, environment_file, nano_cpus, ratio, refer, split_command},
-};
+use crate::{failure::Failure, request::refer};
 
 /// A secret or config that the file brings along.
 #[derive(Clone, PartialEq, Eq)]
@@ -179,105 +174,6 @@ fn service(
     Ok(spec)
 }
 
-fn words(words: Option<&Words>) -> Result<Vec<String>, Failure> {
-    match words {
-        None => Ok(Vec::new()),
-        Some(Words::Line(line)) => split_command(line),
-        Some(Words::List(list)) => Ok(list.clone()),
-    }
-}
-
-fn container(spec: &mut ServiceSpec, folder: &Path, from: &ServiceFile) -> Result<(), Failure> {
-    let container = &mut spec.container;
-    container.command = words(from.entrypoint.as_ref())?;
-    container.args = words(from.command.as_ref())?;
-    for path in &from.env_file.0 {
-        container
-            .env
-            .extend(environment_file(&folder.join(path).to_string_lossy())?);
-    }
-    let own = from.environment.texts();
-    let name = |text: &str| text.split('=').next().unwrap_or_default().to_owned();
-    container
-        .env
-        .retain(|have| !own.iter().any(|new| name(new) == name(have)));
-    container.env.extend(own);
-    container.hostname.clone_from(&from.hostname);
-    container.dir.clone_from(&from.working_dir);
-    container.user = from.user.as_ref().map(|user| user.0.clone());
-    (container.tty, container.open_stdin, container.read_only) = (from.tty, from.stdin_open, from.read_only);
-    container.init = from.init;
-    container.stop_signal.clone_from(&from.stop_signal);
-    container.stop_grace = from
-        .stop_grace_period
-        .as_ref()
-        .map(|text| duration("stop_grace_period", text))
-        .transpose()?;
-    container.cap_add.clone_from(&from.cap_add);
-    container.cap_drop.clone_from(&from.cap_drop);
-    container.sysctls = from.sysctls.map();
-    let limit = |(name, limit): (&String, &UlimitFile)| {
-        let (soft, hard) = match *limit {
-            UlimitFile::Both(number) => (number, number),
-            UlimitFile::Each { soft, hard } => (soft, hard),
-        };
-        (name.clone(), Ulimit { soft, hard })
-    };
-    container.ulimits = from.ulimits.iter().map(limit).collect();
-    let address = |text: &String| {
-        text.parse()
-            .map_err(|_| Failure::Wrong(format!("dns: invalid address \"{text}\"")))
-    };
-    container.dns.nameservers = from.dns.0.iter().map(address).collect::<Result<_, _>>()?;
-    container.dns.search.clone_from(&from.dns_search.0);
-    container.dns.options.clone_from(&from.dns_opt);
-    container.hosts = from
-        .extra_hosts
-        .iter()
-        .map(|text| host(text))
-        .collect::<Result<_, _>>()?;
-    container.health = from.healthcheck.as_ref().map(health).transpose()?;
-    container.log_driver = from.logging.as_ref().map(|logging| Driver {
-        name: logging.driver.clone(),
-        options: logging.options.map(),
-    });
-    Ok(())
-}
-
-/// `HOST:IP` or `HOST=IP`.
-fn host(text: &str) -> Result<String, Failure> {
-    let parts = text.split_once([':', '=']);
-    let (name, address) = parts.ok_or_else(|| Failure::Wrong(format!("extra_hosts: \"{text}\": use HOST:IP")))?;
-    Ok(format!("{address} {name}"))
-}
-
-fn health(from: &HealthFile) -> Result<HealthCheck, Failure> {
-    let span = |key: &str, text: &Option<String>| text.as_ref().map(|text| duration(key, text)).transpose();
-    let test = match &from.test {
-        _ if from.disable => HealthTest::None,
-        None => HealthTest::Image,
-        Some(Words::Line(line)) => HealthTest::Shell(line.clone()),
-        Some(Words::List(list)) => match list.split_first() {
-            Some((word, [])) if word == "NONE" => HealthTest::None,
-            Some((word, rest)) if word == "CMD" => HealthTest::Exec(rest.to_vec()),
-            Some((word, [line])) if word == "CMD-SHELL" => HealthTest::Shell(line.clone()),
-            _ => {
-                return Err(Failure::Wrong(
-                    "healthcheck: test begins with NONE, CMD or CMD-SHELL".to_owned(),
-                ));
-            }
-        },
-    };
-    Ok(HealthCheck {
-        test,
-        interval: span("interval", &from.interval)?,
-        timeout: span("timeout", &from.timeout)?,
-        retries: from.retries,
-        start_period: span("start_period", &from.start_period)?,
-        start_interval: span("start_interval", &from.start_interval)?,
-    })
-}
-
 fn port(port: &PortFile) -> Result<PortSpec, Failure> {
     Ok(match port {
         PortFile::Short(text) => text.0.parse()?,
@@ -387,96 +283,96 @@ fn files(
     entries.iter().map(convert).collect()
 }
 
-fn unknown(key: &str, word: &str) -> Failure {
-    Failure::Wrong(format!("{key}: \"{word}\" is not known"))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn deploy(spec: &mut ServiceSpec, from: &DeployFile) -> Result<(), Failure> {
-    let replicas = from.replicas.unwrap_or(1);
-    spec.mode = match from.mode.as_deref().unwrap_or("replicated") {
-        "replicated" => Mode::Replicated { replicas },
-        "global" => Mode::Global,
-        "replicated-job" => Mode::ReplicatedJob {
-            max_concurrent: replicas,
-            total_completions: replicas,
-        },
-        "global-job" => Mode::GlobalJob,
-        word => return Err(unknown("deploy.mode", word)),
-    };
-    spec.endpoint_mode = match from.endpoint_mode.as_deref().unwrap_or("vip") {
-        "vip" => EndpointMode::Vip,
-        "dnsrr" => EndpointMode::Dnsrr,
-        word => return Err(unknown("deploy.endpoint_mode", word)),
-    };
-    spec.update = from.update_config.as_ref().map(policy).transpose()?;
-    spec.rollback = from.rollback_config.as_ref().map(policy).transpose()?;
-    spec.restart = from.restart_policy.as_ref().map(restart).transpose()?;
-    let placement = &from.placement;
-    let constraints = placement.constraints.iter().map(|text| text.parse::<Constraint>());
-    spec.placement.constraints = constraints.collect::<Result<_, _>>()?;
-    let preferences = placement
-        .preferences
-        .iter()
-        .map(|preference| preference.spread.parse::<SpreadOver>());
-    spec.placement.preferences = preferences.collect::<Result<_, _>>()?;
-    spec.placement.max_replicas = placement.max_replicas_per_node;
-    let resources = &mut spec.container.resources;
-    let (limits, reservations) = (&from.resources.limits, &from.resources.reservations);
-    (resources.limits.nano_cpus, resources.limits.memory_bytes) = amounts(limits)?;
-    resources.limits.pids = limits.pids.unwrap_or_default();
-    (resources.reservations.nano_cpus, resources.reservations.memory_bytes) = amounts(reservations)?;
-    Ok(())
-}
+    const SHOP: &str = r#"
+version: "3.8"
+services:
+  front:
+    image: web:1
+    command: serve --port 80
+    environment: {A: 1, B: "x y"}
+    ports: ["8080:80", {target: 53, protocol: udp, mode: host}]
+    networks: {inner: {aliases: [www]}}
+    volumes: ["data:/data:ro", "/srv:/srv"]
+    secrets: [token, {source: token, target: /etc/token, mode: 0400}]
+    healthcheck: {test: curl -f localhost, interval: 2s, retries: 3}
+    deploy:
+      replicas: 2
+      update_config: {parallelism: 2, order: start-first, failure_action: rollback}
+      restart_policy: {condition: on-failure}
+      placement: {constraints: [node.role == worker], preferences: [{spread: node.labels.rack}]}
+      resources: {limits: {cpus: "0.5", memory: 64M}}
+  back:
+    image: api:1
+networks:
+  inner: {driver: overlay, ipam: {config: [{subnet: 10.9.0.0/24}]}}
+volumes:
+  data:
+secrets:
+  token: {external: true}
+"#;
 
-fn amounts(file: &AmountsFile) -> Result<(i64, i64), Failure> {
-    let cpus = file.cpus.as_ref().map(|text| nano_cpus("cpus", &text.0)).transpose()?;
-    let memory = file.memory.as_ref().map(|text| bytes("memory", &text.0)).transpose()?;
-    Ok((cpus.unwrap_or_default(), memory.unwrap_or_default()))
-}
+    fn planned(text: &str) -> Result<Plan, String> {
+        let file = serde_saphyr::from_str_with_options(text, serde_saphyr::options! { legacy_octal_numbers: true });
+        plan(&file.unwrap(), "shop", Path::new("")).map_err(|failure| failure.to_string())
+    }
 
-fn policy(file: &PolicyFile) -> Result<UpdatePolicy, Failure> {
-    let mut policy = UpdatePolicy::default();
-    policy.parallelism = file.parallelism.unwrap_or(policy.parallelism);
-    if let Some(text) = &file.delay {
-        policy.delay = duration("delay", text)?;
+    #[test]
+    fn a_file_becomes_networks_and_services_under_the_stacks_name() {
+        let plan = planned(SHOP).unwrap();
+        let networks: Vec<_> = plan.networks.iter().map(|network| network.name.as_str()).collect();
+        assert_eq!(networks, ["shop_inner", "shop_default"]);
+        let [back, front] = plan.services.as_slice() else {
+            panic!("two services")
+        };
+        assert_eq!(
+            (back.name.as_str(), back.networks[0].network.as_str()),
+            ("shop_back", "shop_default")
+        );
+        assert_eq!(front.networks[0].aliases, ["front", "www"]);
+        let container = front.container.clone().unwrap();
+        assert_eq!(container.env, ["A=1", "B=x y"]);
+        assert_eq!(container.args, ["serve", "--port", "80"]);
+        assert_eq!(container.secrets[1].mode, 0o400);
+        assert_eq!(
+            (container.mounts[0].source.as_str(), container.mounts[0].read_only),
+            ("shop_data", true)
+        );
+        assert_eq!(container.resources.unwrap().limits.unwrap().nano_cpus, 500_000_000);
+        assert_eq!(front.update.unwrap().parallelism, 2);
+        assert_eq!((front.ports.len(), front.preferences.len()), (2, 1));
+        assert!(
+            front
+                .labels
+                .iter()
+                .any(|label| label.name == NAMESPACE && label.value == "shop")
+        );
     }
-    if let Some(text) = &file.monitor {
-        policy.monitor = duration("monitor", text)?;
-    }
-    if let Some(share) = file.max_failure_ratio {
-        policy.max_failure_ratio = ratio("max_failure_ratio", share)?;
-    }
-    policy.failure_action = match file.failure_action.as_deref().unwrap_or("pause") {
-        "pause" => FailureAction::Pause,
-        "continue" => FailureAction::Continue,
-        "rollback" => FailureAction::Rollback,
-        word => return Err(unknown("failure_action", word)),
-    };
-    policy.order = match file.order.as_deref().unwrap_or("stop-first") {
-        "stop-first" => UpdateOrder::StopFirst,
-        "start-first" => UpdateOrder::StartFirst,
-        word => return Err(unknown("order", word)),
-    };
-    Ok(policy)
-}
 
-fn restart(file: &RestartFile) -> Result<RestartPolicy, Failure> {
-    let condition = match file.condition.as_deref().unwrap_or("any") {
-        "none" => RestartCondition::None,
-        "on-failure" => RestartCondition::OnFailure,
-        "any" => RestartCondition::Any,
-        word => return Err(unknown("condition", word)),
-    };
-    let mut policy = RestartPolicy {
-        condition,
-        ..RestartPolicy::default()
-    };
-    if let Some(text) = &file.delay {
-        policy.delay = duration("delay", text)?;
+    #[test]
+    fn what_is_used_and_not_declared_is_named() {
+        for (text, word) in [
+            (
+                "services: {web: {image: w, networks: [blue]}}",
+                "undefined network \"blue\"",
+            ),
+            (
+                "services: {web: {image: w, secrets: [key]}}",
+                "undefined secret \"key\"",
+            ),
+            (
+                "services: {web: {image: w, volumes: [\"data:/x\"]}}",
+                "undefined volume \"data\"",
+            ),
+            ("services: {web: {command: x}}", "an image is needed"),
+            ("services: {web: {image: w, volumes: [\"./x:/x\"]}}", "absolute path"),
+            ("services: {web: {image: w, deploy: {mode: odd}}}", "odd"),
+        ] {
+            let error = planned(text).err().unwrap();
+            assert!(error.contains(word) && error.contains("web"), "{text}: {error}");
+        }
     }
-    if let Some(text) = &file.window {
-        policy.window = duration("window", text)?;
-    }
-    policy.max_attempts = file.max_attempts.unwrap_or_default();
-    Ok(policy)
 }
