@@ -60,6 +60,8 @@ pub async fn deploy(client: &mut Client, stack: &str, plan: Plan, manner: Manner
     for payload in plan.payloads {
         put_payload(client, payload).await?;
     }
+    // A secret or config with other bytes has changed the services that use it.
+    let there = services_of(client, stack).await?;
     let by_name: BTreeMap<_, _> = there
         .iter()
         .map(|service| (service.spec.name.as_str(), service))

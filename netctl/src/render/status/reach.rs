@@ -81,18 +81,13 @@ fn data(cluster: &Cluster, probes: &[NodeProbe], port: u32) -> Vec<String> {
     }
     let line = |(pair, failures): ([&str; 2], Vec<(&str, &ProbeFailure)>)| {
         let [first, second] = pair.map(|id| name(cluster, id));
-        // Whether the way from the other end to the one that tells is open.
-        let from = |end: &str| failures.iter().find(|(_, f)| f.node == end).and_then(|(_, f)| f.heard);
+        // The way from the other end to the one that tells is known to be open. That nothing was heard proves nothing.
+        let heard = |end: &str| failures.iter().any(|(_, f)| f.node == end && f.heard == Some(true));
         let reason = failures.first().map_or("", |(_, failure)| failure.reason.as_str());
-        let (ends, words) = match (from(pair[0]), from(pair[1])) {
-            (Some(false), Some(false)) => (format!("{first} <-> {second}"), " both ways"),
-            (Some(false), Some(true)) => (format!("{first} -> {second}"), ", open the other way"),
-            (Some(true), Some(false)) => (format!("{second} -> {first}"), ", open the other way"),
-            (Some(false), None) => (format!("{first} -> {second}"), ", perhaps the other way as well"),
-            (None, Some(false)) => (format!("{second} -> {first}"), ", perhaps the other way as well"),
-            (Some(true), None) => (format!("{second} -> {first}"), ", open the other way"),
-            (None, Some(true)) => (format!("{first} -> {second}"), ", open the other way"),
-            (Some(true), Some(true)) | (None, None) => (format!("{first} <-> {second}"), ", one way or both"),
+        let (ends, words) = match (heard(pair[0]), heard(pair[1])) {
+            (true, false) => (format!("{second} -> {first}"), ", open the other way"),
+            (false, true) => (format!("{first} -> {second}"), ", open the other way"),
+            (true, true) | (false, false) => (format!("{first} <-> {second}"), ", one way or both"),
         };
         format!("{ends}: UDP {port} (data) blocked{words}: {reason}")
     };

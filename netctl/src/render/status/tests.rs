@@ -126,9 +126,9 @@ fn the_blocked_way_of_a_data_port_is_told_from_what_both_ends_heard() {
             Some(Some(true)),
             "n2 -> n1: DATA, open the other way",
         ),
-        (Some(Some(false)), Some(Some(false)), "n1 <-> n2: DATA both ways"),
+        (Some(Some(false)), Some(Some(false)), "n1 <-> n2: DATA, one way or both"),
         (Some(Some(true)), None, "n1 -> n2: DATA, open the other way"),
-        (None, Some(Some(false)), "n1 -> n2: DATA, perhaps the other way as well"),
+        (None, Some(Some(false)), "n1 <-> n2: DATA, one way or both"),
         (Some(None), Some(None), "n1 <-> n2: DATA, one way or both"),
     ] {
         assert_eq!(told(first, second), blocked(text));

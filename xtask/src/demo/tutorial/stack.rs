@@ -61,7 +61,7 @@ fn write(cluster: &Cluster, replicas: u8) -> Result<()> {
 
 fn found(cluster: &Cluster) -> Result<String> {
     let front = cluster.container("shop_front")?;
-    let answer = wait::until_ok(SETTLE, || cluster.inside(&front, "wget -q -T 2 -O - http://back/"))?;
+    let answer = wait::until_ok(SETTLE, || cluster.inside(&front, "probe get back 80 / 1"))?;
     match answer.trim() {
         "" => bail!("back answers nothing"),
         _ => Ok(String::new()),
