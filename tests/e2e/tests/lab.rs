@@ -44,9 +44,3 @@ fn a_control_plane_that_is_lost_comes_back() -> Result<()> {
 fn what_clients_see_under_faults_is_linearizable() -> Result<()> {
     e2e::xtask(&["demo", "--linearizability"])
 }
-
-#[test]
-#[ignore = "needs root and the lab: cargo xtask test e2e"]
-fn updates_lose_no_request() -> Result<()> {
-    e2e::xtask(&["demo", "--updates"])
-}

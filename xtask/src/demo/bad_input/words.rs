@@ -122,19 +122,18 @@ const UNKNOWN: &[Refusal] = &[
 /// What docker has and netctl does not have yet.
 const UNBUILT: &[Refusal] = &[
     (
-        "netctl service create --mount type=volume,target=/x netctl/tools",
-        &["--mount", "not built yet"],
+        "netctl service create --mount type=npipe,source=x,target=/x netctl/tools",
+        &["npipe", "Windows"],
     ),
     (
-        "netctl service create --mode global netctl/tools",
-        &["--mode global", "not built yet"],
+        "netctl service create --isolation hyperv netctl/tools",
+        &["--isolation", "Windows"],
     ),
     (
-        "netctl service create --limit-memory 1G netctl/tools",
-        &["--limit-memory", "not built yet"],
+        "netctl service create --privileged netctl/tools",
+        &["privileged", "swarm update --allow-privileged"],
     ),
-    ("netctl service logs web", &["service logs", "not built yet"]),
-    ("netctl secret ls", &["secret", "not built yet"]),
+    ("netctl network connect blue web", &["network connect", "not built yet"]),
     (
         "netctl node demote n1",
         &["attempting to demote the last manager of the swarm"],

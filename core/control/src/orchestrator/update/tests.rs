@@ -305,6 +305,8 @@ fn a_rollback_of_a_start_first_update_takes_back_what_has_not_started() {
     bed.settle();
     assert_eq!((of(&bed, web, 1), of(&bed, web, 2)), ((2, 2), (0, 0)));
     work(&mut bed);
+    later(&mut bed, 6);
+    work(&mut bed);
     assert_eq!(status(&bed, web).0, UpdateState::RollbackCompleted);
 }
 
