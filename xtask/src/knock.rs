@@ -15,7 +15,8 @@ const PERIOD: Duration = Duration::from_millis(20);
 /// Far above what a connection takes, far below a retransmission.
 const PATIENCE: Duration = Duration::from_millis(400);
 
-/// Knocks for `seconds`; prints `tried`, `unanswered` and `last_unanswered_ms`, the last since the epoch.
+/// Knocks for `seconds`; prints `tried`, `unanswered`, and if there are such `first_unanswered_ms` and
+/// `last_unanswered_ms` since the epoch.
 ///
 /// # Errors
 /// The clock is before the epoch.
@@ -38,8 +39,10 @@ pub fn run(server: SocketAddrV4, seconds: u64) -> Result<()> {
     let outcomes: Vec<Option<SystemTime>> = outcomes.iter().collect();
     let unanswered: Vec<SystemTime> = outcomes.iter().copied().flatten().collect();
     println!("tried {}\nunanswered {}", outcomes.len(), unanswered.len());
-    if let Some(last) = unanswered.into_iter().max() {
-        println!("last_unanswered_ms {}", since_epoch(last)?);
+    for (name, at) in [("first", unanswered.iter().min()), ("last", unanswered.iter().max())] {
+        if let Some(at) = at {
+            println!("{name}_unanswered_ms {}", since_epoch(*at)?);
+        }
     }
     Ok(())
 }

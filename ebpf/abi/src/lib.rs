@@ -21,8 +21,8 @@
 //! - A frontend's ring lies whole in `RING` and every owner in it is in `BACKEND` before the frontend names it. A ring
 //!   is changed in slots that nobody reads, then the frontend's value is replaced: one atomic update.
 //! - A published ring has the same number of slots and the same owners, slot by slot, on every node. When
-//!   a slot moves, `earlier[0]` names the backend that had it until that one has drained or gone; the slot
-//!   must not move again before. This is what keeps open connections through a change.
+//!   a slot moves, its owner becomes the latest of the earlier ones, until that one is gone. This is what keeps
+//!   open connections through a change.
 //! - A draining backend keeps its row (with the flag) as long as its task lives. When the row goes, its
 //!   open connections are reset by the programs and its datagram flows move; no table needs sweeping.
 //! - `HOST_ADDR` has the unicast addresses of the host except loopback and those of our own devices.

@@ -47,7 +47,7 @@ pub struct Frontend {
 const _: () = assert!(size_of::<Frontend>() == 16);
 
 /// One slot of `RING`: the backend that gets new flows, and earlier owners, the latest first, which
-/// may still have open ones. Ids of `BACKEND`; 0 = none. The programs read `earlier[0]` for now.
+/// may still have open ones. Ids of `BACKEND`; 0 = none.
 ///
 /// A published ring must name the same owners slot by slot on every node.
 #[repr(C)]
@@ -55,7 +55,8 @@ const _: () = assert!(size_of::<Frontend>() == 16);
 pub struct Slot {
     /// Backend of new flows.
     pub owner: u32,
-    /// Backends that had the slot before, until they have drained.
+    /// Backends that had the slot before, until they are gone; of more than fit, those on a node that is
+    /// named anyway go first, since a node finds all its open flows by itself.
     pub earlier: [u32; 3],
 }
 const _: () = assert!(size_of::<Slot>() == 16);

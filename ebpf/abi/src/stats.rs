@@ -115,7 +115,7 @@ numbered! {
         PortRemapped = 10 "port-remapped",
         /// A task reached itself through its service (counted beside).
         Hairpin = 11 "hairpin",
-        /// Handed on to the slot's previous owner (counted beside).
+        /// Handed on towards one of the slot's earlier owners (counted beside).
         SecondChance = 12 "second-chance",
         /// An ICMP error was translated (counted beside).
         IcmpTranslated = 13 "icmp-translated",

@@ -1,17 +1,18 @@
 //! Published ports, the ingress mesh: any node takes the packet, the backend's node translates it.
 //!
 //! The ingress side keeps nothing per flow: the ring, the same on every node, names the owner. A packet
-//! of an open connection that its slot's owner does not know is handed on to the slot's previous
-//! owner, once (the second chance of GLB and Beamer), so that a ring may change under open
-//! connections. The last hop takes everything: the task's own stack resets what it does not know.
-//!
-//! One level of history: a slot must not move again before its previous owner has drained.
+//! of an open connection that its slot's owner does not know is handed on to the slot's earlier
+//! owners (the second chance of GLB and Beamer, here with three of them), so that a ring may change under
+//! open connections. The last hop takes everything: the task's own stack resets what it does not know.
 
 use abi::*;
 
 use crate::deliver::to_endpoint;
-use crate::second_chance::{HOP_FIRST, HOP_LAST, hand_on, lives_elsewhere, mesh_request, to_previous, unknown};
-use crate::service::{admit, pick};
+use crate::second_chance::{
+    Earlier, HOP_BACK, HOP_EARLIER, HOP_FIRST, HOP_LAST, earlier, earlier_here, hand_on, lives_elsewhere, mesh_request,
+    to_earlier, unknown,
+};
+use crate::service::{admit, owner};
 use crate::tables::Tables;
 use crate::track::{Known, resume};
 use crate::work::{Decision, Verdict, Work};
@@ -37,6 +38,12 @@ pub(crate) fn published<T: Tables>(t: &T, c: &Config, w: &mut Work, place: Place
     w.key.scope = VNI_MESH_REQUEST;
     w.key.via = w.via;
     let hash = ring_hash(&w.to.src, w.to.sport, w.to.proto, w.to.dport);
+    if w.handed_on > HOP_BACK {
+        return Some(came_back(t, c, w, frontend, hash));
+    }
+    if w.handed_on > HOP_EARLIER {
+        w.previous = w.via;
+    }
     Some(match resume(t, w) {
         Known::Yes if lives_elsewhere(t, w) => hand_on(t, c, w),
         Known::Yes => to_task(t, c, w),
@@ -45,6 +52,26 @@ pub(crate) fn published<T: Tables>(t: &T, c: &Config, w: &mut Work, place: Place
         Known::No if w.previous.raw() != 0 && !w.packet.is_syn() => unknown(t, c, w),
         Known::No => route(t, c, w, frontend, hash, place),
     })
+}
+
+/// A packet of an open connection that an earlier owner gave back to this node, its ingress: to the owner before
+/// that one, or to the slot's owner, which takes it.
+#[inline(always)]
+fn came_back<T: Tables>(t: &T, c: &Config, w: &mut Work, f: &Frontend, hash: u32) -> Decision {
+    if w.via.raw() != 0 {
+        return Err(DropReason::NoLocalBackend);
+    }
+    if let Some(e) = earlier(t, c, f, hash, w.handed_on - HOP_BACK, Addr::NONE) {
+        w.handed_on = HOP_FIRST;
+        return to_earlier(t, c, w, e);
+    }
+    let (id, owner) = owner(t, f, hash).ok_or(DropReason::NoBackend)?;
+    if owner.vtep == c.vtep {
+        return admit_here(t, c, w, id, owner);
+    }
+    w.out.vtep = owner.vtep;
+    w.out.name(Be32::from_raw(0), 0);
+    mesh_request(c, w, HOP_LAST)
 }
 
 /// The frontend of a published port.
@@ -61,7 +88,7 @@ pub(crate) fn find_frontend<'t, T: Tables>(t: &'t T, w: &mut Work, place: Place)
     Some(frontend)
 }
 
-/// A packet whose record says that the connection has ended: the previous owner's if there is one,
+/// A packet whose record says that the connection has ended: an earlier owner's if there is one,
 /// else the task's (a last ACK).
 #[inline(always)]
 fn ended<T: Tables>(t: &T, c: &Config, w: &mut Work, f: &Frontend, hash: u32, place: Place) -> Decision {
@@ -69,9 +96,9 @@ fn ended<T: Tables>(t: &T, c: &Config, w: &mut Work, f: &Frontend, hash: u32, pl
         return hand_on(t, c, w);
     }
     if place == Place::Ingress
-        && let Some(p) = previous_owner(t, f, hash).filter(|p| p.vtep != c.vtep)
+        && let Some(e) = earlier(t, c, f, hash, 0, Addr::NONE)
     {
-        return to_previous(t, c, w, p);
+        return to_earlier(t, c, w, e);
     }
     to_task(t, c, w)
 }
@@ -90,45 +117,47 @@ fn to_task<T: Tables>(t: &T, c: &Config, w: &mut Work) -> Decision {
 #[inline(always)]
 fn route<T: Tables>(t: &T, c: &Config, w: &mut Work, f: &Frontend, hash: u32, place: Place) -> Decision {
     let ingress = place == Place::Ingress;
-    let previous = previous_owner(t, f, hash).filter(|p| p.vtep != c.vtep);
-    let Some(id) = pick(t, f, hash) else {
-        return match previous {
-            Some(p) if ingress && !w.packet.is_syn() => to_previous(t, c, w, p),
-            _ => Err(DropReason::NoBackend),
-        };
+    let owner = owner(t, f, hash);
+    let beside = owner.map_or(Addr::NONE, |(_, b)| b.vtep);
+    let before = if ingress {
+        earlier(t, c, f, hash, 0, beside)
+    } else {
+        None
     };
-    let owner = t.backend(id).ok_or(DropReason::NoBackend)?;
-    if owner.vtep == c.vtep {
-        return match previous {
-            Some(p) if ingress && !w.packet.is_syn() => to_previous(t, c, w, p),
-            _ => admit_here(t, c, w, id, owner),
-        };
+    match (owner, before) {
+        (None, Some(e)) if !w.packet.is_syn() => to_earlier(t, c, w, e),
+        (None, _) => Err(DropReason::NoBackend),
+        (Some((id, b)), before) if b.vtep == c.vtep => match before {
+            Some(e) if !w.packet.is_syn() => to_earlier(t, c, w, e),
+            _ => admit_here(t, c, w, id, b),
+        },
+        (Some((_, b)), before) if ingress => to_owner(c, w, b, before),
+        (Some((_, b)), _) => not_owner(t, c, w, f, hash, b),
     }
-    if ingress {
-        w.out.vtep = owner.vtep;
-        w.out.previous = match previous {
-            Some(p) if p.vtep != owner.vtep => p.vtep.low(),
-            _ => Be32::from_raw(0),
-        };
-        return mesh_request(c, w, HOP_FIRST);
-    }
-    not_owner(t, c, w, f, hash, owner)
+}
+
+/// From the ingress node to the owner's, which learns who had the slot before it.
+#[inline(always)]
+fn to_owner(c: &Config, w: &mut Work, owner: &Backend, before: Option<Earlier>) -> Decision {
+    w.out.vtep = owner.vtep;
+    let (vtep, place) = before.map_or((Be32::from_raw(0), 0), |e| (e.vtep, e.place));
+    w.out.name(vtep, place);
+    mesh_request(c, w, HOP_FIRST)
 }
 
 /// Forwarded here although the ring of this node names another owner. First hop: the sender's ring is older
-/// than ours, so the packet goes on to the owner. Last hop: an open connection of before, which the
+/// than ours, so the packet goes on to the owner. Later ones: an open connection of before, which the
 /// task's own stack resets if it does not know it.
 #[inline(always)]
 fn not_owner<T: Tables>(t: &T, c: &Config, w: &mut Work, f: &Frontend, hash: u32, owner: &Backend) -> Decision {
     if w.handed_on == HOP_FIRST {
         w.out.vtep = owner.vtep;
-        w.out.previous = Be32::from_raw(0);
+        w.out.name(Be32::from_raw(0), 0);
         return mesh_request(c, w, HOP_LAST);
     }
-    let id = slot(t, f, hash).map_or(0, |s| s.earlier[0]);
-    match t.backend(id) {
-        Some(b) if b.vtep == c.vtep => admit_here(t, c, w, id, b),
-        _ => Err(DropReason::NoLocalBackend),
+    match earlier_here(t, c, f, hash) {
+        Some((id, b)) => admit_here(t, c, w, id, b),
+        None => Err(DropReason::NoLocalBackend),
     }
 }
 
@@ -136,20 +165,6 @@ fn not_owner<T: Tables>(t: &T, c: &Config, w: &mut Work, f: &Frontend, hash: u32
 fn admit_here<T: Tables>(t: &T, c: &Config, w: &mut Work, id: u32, b: &Backend) -> Decision {
     admit(t, w, id, b, FLOW_PUBLISHED)?;
     to_task(t, c, w)
-}
-
-#[inline(always)]
-fn slot<'t, T: Tables>(t: &'t T, f: &Frontend, hash: u32) -> Option<&'t Slot> {
-    if f.ring_slots == 0 {
-        return None;
-    }
-    t.slot(f.ring_base.wrapping_add(ring_slot(hash, f.ring_slots)))
-}
-
-#[inline(always)]
-fn previous_owner<'t, T: Tables>(t: &'t T, f: &Frontend, hash: u32) -> Option<&'t Backend> {
-    let id = slot(t, f, hash)?.earlier[0];
-    if id == 0 { None } else { t.backend(id) }
 }
 
 #[cfg(test)]
@@ -248,7 +263,7 @@ mod tests {
     fn send(m: &Memory, place: Place, flags: u8, previous: u8) -> (Decision, Work) {
         let mut w = segment(200, 1000, 1, 8080, flags);
         if previous != 0 {
-            w.previous = addr(previous).low();
+            (w.previous, w.place) = (addr(previous).low(), 1);
         }
         let decision = published(m, &config(), &mut w, place).expect("a frontend");
         (decision, w)
@@ -268,6 +283,25 @@ mod tests {
     }
 
     #[test]
+    fn an_owner_that_drains_keeps_its_slot_until_the_ring_says_otherwise() {
+        let mut m = mesh(2, 0);
+        m.ring.push(Slot {
+            owner: 3,
+            ..Slot::default()
+        });
+        let both = Frontend {
+            ring_slots: 2,
+            ..Frontend::default()
+        };
+        m.frontends.values_mut().for_each(|f| *f = both);
+        let before = send(&m, Place::Ingress, TCP_SYN, 0).1.out.vtep;
+        for b in m.backends.values_mut().filter(|b| b.vtep == before) {
+            b.flags = BACKEND_DRAINING;
+        }
+        assert_eq!(send(&m, Place::Ingress, TCP_ACK, 0).1.out.vtep, before);
+    }
+
+    #[test]
     fn this_node_is_never_named_as_previous_owner() {
         let m = mesh(2, 1);
         assert_eq!(send(&m, Place::Ingress, TCP_SYN, 0).1.out.previous.raw(), 0);
@@ -283,7 +317,7 @@ mod tests {
         let (decision, w) = send(&m, Place::Owner, TCP_ACK, 3);
         assert_eq!(
             (decision, w.out.vtep, w.out.handed_on),
-            (Ok(Verdict::MeshRequest), addr(3), 1)
+            (Ok(Verdict::MeshRequest), addr(3), HOP_EARLIER + 1)
         );
         assert_eq!(w.to, w.packet.tuple, "handed on as it came");
         m.connected = None;
@@ -302,5 +336,67 @@ mod tests {
         assert_eq!(send(&m, Place::Ingress, TCP_SYN, 0).0, Err(DropReason::NoBackend));
         m.backends.clear();
         assert_eq!(send(&m, Place::Ingress, TCP_ACK, 0).0, Err(DropReason::NoBackend));
+    }
+    /// A packet of an open connection with a mark, from node `via` as its ingress (0 = this one).
+    fn marked(m: &Memory, hop: u32, via: u8) -> (Decision, Work) {
+        let mut w = segment(200, 1000, 1, 8080, TCP_ACK);
+        w.handed_on = hop;
+        if via != 0 {
+            w.via = addr(via).low();
+        }
+        let decision = published(m, &config(), &mut w, Place::Owner).expect("a frontend");
+        (decision, w)
+    }
+
+    #[test]
+    fn a_slot_that_moved_more_than_once_is_followed_back_by_the_ingress_node() {
+        let mut m = mesh(3, 1);
+        let (decision, w) = marked(&m, HOP_EARLIER + 1, 2);
+        assert_eq!((decision, w.out.vtep), (Ok(Verdict::MeshRequest), addr(2)), "unknown");
+        assert_eq!((w.out.handed_on, w.out.ingress), (HOP_BACK + 1, addr(2).low()));
+        m.ring[0].earlier = [3, 2, 0];
+        let (decision, w) = marked(&m, HOP_BACK + 1, 0);
+        assert_eq!((decision, w.out.vtep), (Ok(Verdict::MeshRequest), addr(2)));
+        assert_eq!((w.out.handed_on, w.out.ingress), (HOP_EARLIER + 2, addr(1).low()));
+        let (decision, w) = marked(&m, HOP_BACK + 2, 0);
+        assert_eq!(
+            (decision, w.out.vtep),
+            (Ok(Verdict::MeshRequest), addr(3)),
+            "nobody before"
+        );
+        assert_eq!(w.out.handed_on, HOP_LAST);
+        m.ring[0].owner = 1;
+        assert_eq!(marked(&m, HOP_BACK + 2, 0).0, Ok(Verdict::Local));
+    }
+
+    #[test]
+    fn an_earlier_owner_keeps_the_connections_it_knows() {
+        let m = mesh(1, 0);
+        let mut syn = segment(200, 1000, 1, 8080, TCP_SYN);
+        syn.via = addr(2).low();
+        assert_eq!(
+            published(&m, &config(), &mut syn, Place::Owner),
+            Some(Ok(Verdict::Local))
+        );
+        assert_eq!(marked(&m, HOP_EARLIER + 1, 2).0, Ok(Verdict::Local));
+    }
+
+    #[test]
+    fn the_ingress_node_names_the_latest_owner_on_a_third_node() {
+        let mut m = mesh(2, 0);
+        m.ring[0].earlier = [2, 1, 3];
+        let out = send(&m, Place::Ingress, TCP_ACK, 0).1.out;
+        assert_eq!((out.vtep, out.previous, out.place), (addr(2), addr(3).low(), 3));
+        m.ring[0].owner = 1;
+        let out = send(&m, Place::Ingress, TCP_ACK, 0).1.out;
+        assert_eq!((out.vtep, out.handed_on), (addr(2), HOP_EARLIER + 1));
+    }
+
+    #[test]
+    fn marks_of_no_meaning_end_somewhere() {
+        let m = mesh(3, 2);
+        let (decision, w) = marked(&m, 255, 0);
+        assert_eq!((decision, w.out.handed_on), (Ok(Verdict::MeshRequest), HOP_LAST));
+        assert_eq!(marked(&m, 255, 2).0, Err(DropReason::NoLocalBackend));
     }
 }

@@ -1,14 +1,22 @@
-//! The second chance of open flows whose slot has moved: the way between owner and previous owner.
+//! The second chance of open flows whose slot has moved: the way from a slot's owner to its earlier owners.
 //!
-//! Connections: what the owner does not know (no record, one that has ended, no live socket) goes to the previous
-//! owner, which is the last hop and takes everything. Datagram flows have no first packet by which the owner
-//! could know its own, so an unknown one is offered to the previous owner, which takes it if it has
-//! a record and gives it back otherwise; from then on the owner has one. No packet makes more than two hops more.
+//! Connections: what the owner does not know (no record, one that has ended, no live socket) goes to the latest earlier
+//! owner on another node. What that one does not know goes back to the ingress node, which sends it to the one before,
+//! and so on; when there is nobody before, the owner takes it. The ingress node's ring alone names the owners: it is the
+//! one that sent the flow's first packet, while other nodes may have seen two changes of a slot as one. A packet carries
+//! the place in the slot that was asked last; it only grows, so that no packet goes back more than [`EARLIER`] times.
+//!
+//! Datagram flows have no first packet by which the owner could know its own, so an unknown one is offered to the latest
+//! earlier owner, which takes it if it has a record and gives it back otherwise; from then on the owner has one.
 
 use abi::*;
 
+use crate::service::slot;
 use crate::tables::Tables;
 use crate::work::{Decision, Kind, Verdict, Work};
+
+/// Earlier owners that a slot has room for.
+pub(crate) const EARLIER: u32 = 3;
 
 /// Mark of a mesh request from the ingress node.
 pub(crate) const HOP_FIRST: u32 = 0;
@@ -16,42 +24,102 @@ pub(crate) const HOP_FIRST: u32 = 0;
 pub(crate) const HOP_LAST: u32 = 1;
 /// Mark of a datagram offered to the previous owner; the owner stands in the previous owner's place.
 pub(crate) const HOP_ASK: u32 = 2;
+/// Mark of one for an earlier owner, less its place (1 to [`EARLIER`]).
+pub(crate) const HOP_EARLIER: u32 = 2;
+/// Mark of one that an earlier owner sends back to the ingress node, less its place.
+pub(crate) const HOP_BACK: u32 = 8;
+
+/// An earlier owner of a slot.
+pub(crate) struct Earlier {
+    /// Tunnel endpoint of its node, IPv4.
+    pub vtep: Be32,
+    /// Its place among the slot's earlier owners, from 1, the latest first.
+    pub place: u32,
+}
+
+/// The latest owner behind place `after` of the slot for `hash` that is neither on this node nor on `beside`.
+#[inline(always)]
+pub(crate) fn earlier<T: Tables>(
+    t: &T,
+    c: &Config,
+    f: &Frontend,
+    hash: u32,
+    after: u32,
+    beside: Addr,
+) -> Option<Earlier> {
+    let slot = slot(t, f, hash)?;
+    for place in 1..=EARLIER {
+        let id = slot.earlier[(place - 1) as usize];
+        if place > after
+            && id != 0
+            && let Some(b) = t.backend(id)
+            && b.vtep != c.vtep
+            && b.vtep != beside
+        {
+            let vtep = b.vtep.low();
+            return Some(Earlier { vtep, place });
+        }
+    }
+    None
+}
+
+/// The latest of the slot's earlier owners that is on this node, as its id and row.
+#[inline(always)]
+pub(crate) fn earlier_here<'t, T: Tables>(t: &'t T, c: &Config, f: &Frontend, hash: u32) -> Option<(u32, &'t Backend)> {
+    let slot = slot(t, f, hash)?;
+    for id in slot.earlier {
+        if id != 0
+            && let Some(b) = t.backend(id)
+            && b.vtep == c.vtep
+        {
+            return Some((id, b));
+        }
+    }
+    None
+}
+
+#[inline(always)]
+fn name(w: &mut Work, earlier: Option<Earlier>) {
+    let (vtep, place) = earlier.map_or((Be32::from_raw(0), 0), |e| (e.vtep, e.place));
+    w.previous = vtep;
+    w.place = place;
+}
 
 /// A packet without a record where another node may have one.
 #[inline(always)]
 pub(crate) fn unknown<T: Tables>(t: &T, c: &Config, w: &mut Work) -> Decision {
     if w.handed_on == HOP_ASK {
         w.out.vtep = Addr::v4(w.previous);
-        w.out.previous = Be32::from_raw(0);
+        w.out.name(Be32::from_raw(0), 0);
         return mesh_request(c, w, HOP_LAST);
     }
     hand_on(t, c, w)
 }
 
-/// To the previous owner that the ingress node named.
+/// To the earlier owner in `w.previous`; from an earlier owner back to the ingress node, which stands there then.
 #[inline(always)]
 pub(crate) fn hand_on<T: Tables>(t: &T, c: &Config, w: &mut Work) -> Decision {
     w.out.vtep = Addr::v4(w.previous);
-    second_hop(t, c, w)
-}
-
-/// To the previous owner that this node, ingress and owner at once, finds in its own ring.
-#[inline(always)]
-pub(crate) fn to_previous<T: Tables>(t: &T, c: &Config, w: &mut Work, previous: &Backend) -> Decision {
-    w.out.vtep = previous.vtep;
-    second_hop(t, c, w)
-}
-
-#[inline(always)]
-fn second_hop<T: Tables>(t: &T, c: &Config, w: &mut Work) -> Decision {
     w.to = w.key.tuple;
     t.count(Event::SecondChance);
     if w.packet.continues() {
-        w.out.previous = Be32::from_raw(0);
-        return mesh_request(c, w, HOP_LAST);
+        w.out.name(Be32::from_raw(0), 0);
+        let hop = if w.handed_on > HOP_EARLIER {
+            w.handed_on - HOP_EARLIER + HOP_BACK
+        } else {
+            HOP_EARLIER + w.place
+        };
+        return mesh_request(c, w, hop);
     }
-    w.out.previous = c.vtep.low();
+    w.out.name(c.vtep.low(), 0);
     mesh_request(c, w, HOP_ASK)
+}
+
+/// To the earlier owner that this node, ingress and owner at once, finds in its own ring.
+#[inline(always)]
+pub(crate) fn to_earlier<T: Tables>(t: &T, c: &Config, w: &mut Work, earlier: Earlier) -> Decision {
+    name(w, Some(earlier));
+    hand_on(t, c, w)
 }
 
 /// Into the tunnel; the ingress node stays the one that the client sent the packet to.

@@ -57,15 +57,29 @@ fn choose<T: Tables>(t: &T, w: &mut Work, frontend: &Frontend) -> Result<(), Dro
     admit(t, w, id, backend, FLOW_VIRTUAL)
 }
 
+/// The slot of a flow.
+#[inline(always)]
+pub(crate) fn slot<'t, T: Tables>(t: &'t T, f: &Frontend, hash: u32) -> Option<&'t Slot> {
+    if f.ring_slots == 0 {
+        return None;
+    }
+    t.slot(f.ring_base.wrapping_add(ring_slot(hash, f.ring_slots)))
+}
+
+/// The owner of a flow's slot, even if it drains: a published flow has no record on its ingress node, so each of its
+/// packets must find the same backend there, while an update of the tables is under way as well.
+#[inline(always)]
+pub(crate) fn owner<'t, T: Tables>(t: &'t T, f: &Frontend, hash: u32) -> Option<(u32, &'t Backend)> {
+    let id = slot(t, f, hash)?.owner;
+    Some((id, t.backend(id)?))
+}
+
 /// A backend that takes new flows, by the hash; the slot's owner unless that one is gone or drains.
 #[inline(always)]
 pub(crate) fn pick<T: Tables>(t: &T, frontend: &Frontend, hash: u32) -> Option<u32> {
-    if frontend.ring_slots == 0 {
-        return None;
-    }
     let mut hash = hash;
     for _ in 0..SLOT_TRIES {
-        let slot = t.slot(frontend.ring_base.wrapping_add(ring_slot(hash, frontend.ring_slots)))?;
+        let slot = slot(t, frontend, hash)?;
         if t.backend(slot.owner).is_some_and(|b| b.flags & BACKEND_DRAINING == 0) {
             return Some(slot.owner);
         }

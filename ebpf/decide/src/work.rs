@@ -126,14 +126,25 @@ pub struct Out {
     pub vni: u32,
     /// `MeshRequest`: ingress node, into the inner source MAC.
     pub ingress: Be32,
-    /// `MeshRequest`: the slot's previous owner or 0, into the inner destination MAC.
+    /// `MeshRequest`: the slot's latest earlier owner or 0, into the inner destination MAC.
     pub previous: Be32,
+    /// `MeshRequest` with `previous`: its place among the earlier owners, from 1.
+    pub place: u32,
     /// `MeshRequest`: which hop it is, see `second_chance`.
     pub handed_on: u32,
     /// `Local`: destination MAC.
     pub mac: Mac,
     /// Keeps the size free of implicit padding.
     pub reserved: [u8; 2],
+}
+
+impl Out {
+    /// Names the owner that the next node hands on to, and its place; (0, 0) for none.
+    #[inline(always)]
+    pub(crate) fn name(&mut self, previous: abi::Be32, place: u32) {
+        self.previous = previous;
+        self.place = place;
+    }
 }
 
 /// What to do with the packet once it has been rewritten from `packet.tuple` to `to`.
@@ -171,10 +182,12 @@ pub struct Work {
     pub to: Tuple,
     /// Where it leaves.
     pub out: Out,
-    /// Mesh requests from another node: ingress node (0 = this one), previous owner, hop.
+    /// Mesh requests from another node: ingress node (0 = this one), the owner to hand on to and its place, hop.
     pub via: Be32,
     /// See `via`.
     pub previous: Be32,
+    /// See `via`.
+    pub place: u32,
     /// See `via`.
     pub handed_on: u32,
     /// VNI of the task's network once a flow has been found or made.

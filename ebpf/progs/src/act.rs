@@ -100,10 +100,10 @@ fn mesh_reply(skb: *mut __sk_buff, c: &Config, w: &Work) -> Result<i32, DropReas
     tunnel(skb, c, VNI_MESH_REPLY, &w.out.vtep)
 }
 
-/// The inner MACs carry the ingress node and the previous owner: free space in the frame.
+/// The inner MACs carry the ingress node, the owner to hand on to and its place: free space in the frame.
 #[inline(always)]
 fn mesh_request(skb: *mut __sk_buff, c: &Config, w: &Work) -> Result<i32, DropReason> {
-    let dst = mesh_mac(w.out.previous, 0);
+    let dst = mesh_mac(w.out.previous, w.out.place as u8);
     let src = mesh_mac(w.out.ingress, w.out.handed_on as u8);
     address(skb, dst, src)?;
     tunnel(skb, c, VNI_MESH_REQUEST, &w.out.vtep)
@@ -120,6 +120,7 @@ fn mesh_mac(vtep: Be32, mark: u8) -> Mac {
 pub fn read_mesh_macs(w: &mut Work) {
     let (d, s) = (w.packet.dst_mac, w.packet.src_mac);
     w.previous = Be32::from_raw(u32::from_ne_bytes([d[2], d[3], d[4], d[5]]));
+    w.place = d[1] as u32;
     w.via = Be32::from_raw(u32::from_ne_bytes([s[2], s[3], s[4], s[5]]));
     w.handed_on = s[1] as u32;
 }

@@ -20,6 +20,8 @@ struct Seen {
     slowest: Duration,
     answered_by: BTreeMap<String, u64>,
     failures: BTreeMap<String, u64>,
+    /// When the first and the last failure began.
+    failed: Option<(Instant, Instant)>,
 }
 
 impl Seen {
@@ -33,6 +35,15 @@ impl Seen {
         for (failure, count) in other.failures {
             *self.failures.entry(failure).or_default() += count;
         }
+        self.failed = match (self.failed, other.failed) {
+            (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
+            (a, b) => a.or(b),
+        };
+    }
+
+    fn fail(&mut self, at: Instant, error: &Error) {
+        *self.failures.entry(error.to_string()).or_default() += 1;
+        self.failed = Some((self.failed.map_or(at, |(first, _)| first), at));
     }
 }
 
@@ -43,7 +54,8 @@ impl Seen {
 /// # Errors
 /// None; what was lost is a figure here.
 pub fn run(host: &str, port: u16, rate: u16, seconds: u16, keep: bool) -> Result<()> {
-    let end = Instant::now() + Duration::from_secs(seconds.into());
+    let start = Instant::now();
+    let end = start + Duration::from_secs(seconds.into());
     let clients = u32::from(CLIENTS);
     let period = Duration::from_secs(1) * clients / u32::from(rate.max(1));
     let client = |number: u16| {
@@ -64,6 +76,10 @@ pub fn run(host: &str, port: u16, rate: u16, seconds: u16, keep: bool) -> Result
     println!("connections {}", seen.connections);
     println!("tasks {}", seen.answered_by.len());
     println!("slowest_ms {}", seen.slowest.as_millis());
+    if let Some((first, last)) = seen.failed {
+        let second = |at: Instant| at.duration_since(start).as_secs_f64();
+        println!("failure from {:.1} s to {:.1} s", second(first), second(last));
+    }
     for (failure, count) in seen.failures.iter().take(5) {
         println!("failure {count} x {failure}");
     }
@@ -90,7 +106,7 @@ fn ask_until(end: Instant, host: &str, port: u16, period: Duration, keep: bool) 
                 seen.slowest = seen.slowest.max(sent.elapsed());
                 kept = connection;
             }
-            Err(error) => *seen.failures.entry(error.to_string()).or_default() += 1,
+            Err(error) => seen.fail(sent, &error),
         }
         // What was late is caught up with: the rate is the rate.
         next += period;

@@ -23,12 +23,17 @@ fn names(node: Ipv4Addr, mark: u8) -> Mac {
 
 const NOBODY: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
 
-/// A mesh request from node 2, which is its ingress node.
+/// A mesh request from node 2, which is its ingress node; `previous` had the slot just before.
 fn request(previous: Ipv4Addr, handed_on: u8, mut f: prog::packet::Frame) -> prog::packet::Frame {
-    f.dst_mac = names(previous, 0);
+    f.dst_mac = names(previous, u8::from(previous != NOBODY));
     f.src_mac = names(NODE2, handed_on);
     f
 }
+
+/// Hop of a request for the earlier owner at a place: this and the place.
+const HANDED_ON: u8 = 2;
+/// Hop of one that such an owner gives back: this and its place.
+const GIVEN_BACK: u8 = 8;
 
 const MESH: Entry = Entry::Overlay(VNI_MESH_REQUEST, NODE2);
 
@@ -145,17 +150,43 @@ fn one_client_port_through_two_nodes_gets_two_ports_at_the_task() {
 }
 
 #[test]
-fn a_packet_the_owner_does_not_know_is_handed_on_to_the_previous_owner_once() {
+fn a_packet_the_owner_does_not_know_is_handed_on_to_the_previous_owner() {
     let mut n = node();
     n.published_to(E);
     let r = n.send(MESH, &request(NODE3, 0, tcp(CLIENT, 4000, NODE2, 8080, ACK)));
     assert!(r.did(Event::MeshRequest), "{r:?}");
-    assert_eq!(r.frame().src_mac, names(NODE2, 1), "the ingress node stays");
+    assert_eq!(r.frame().src_mac, names(NODE2, HANDED_ON + 1), "the ingress node stays");
     assert_eq!(r.frame().dst_mac, names(NOBODY, 0));
     let r = n.send(MESH, &request(NODE3, 0, tcp(CLIENT, 4000, NODE2, 8080, SYN)));
     assert!(r.did(Event::Local), "a SYN is the owner's: {r:?}");
     let r = n.send(MESH, &request(NODE3, 0, tcp(CLIENT, 4000, NODE2, 8080, ACK)));
     assert!(r.did(Event::Local), "and so is its connection: {r:?}");
+}
+
+#[test]
+fn an_earlier_owner_sends_back_what_it_does_not_know_and_the_ingress_node_asks_the_one_before() {
+    let mut n = node();
+    n.published_to(E);
+    let r = n.send(
+        MESH,
+        &request(NOBODY, HANDED_ON + 1, tcp(CLIENT, 4000, NODE2, 8080, ACK)),
+    );
+    assert!(r.did(Event::MeshRequest), "{r:?}");
+    assert_eq!(r.frame().src_mac, names(NODE2, GIVEN_BACK + 1));
+    // Owner here, on node 2 before.
+    n.backend(13, G, 80, IPPROTO_TCP, 0);
+    n.frontend(8080, IPPROTO_TCP, 11, 11, 13);
+    let back = |mark: u8| {
+        let mut f = tcp(CLIENT, 4001, NODE1, 8080, ACK);
+        f.src_mac = names(NODE1, mark);
+        f.dst_mac = names(NOBODY, 0);
+        f
+    };
+    let r = n.send(MESH, &back(GIVEN_BACK));
+    assert!(r.did(Event::MeshRequest), "{r:?}");
+    assert_eq!(r.frame().src_mac, names(NODE1, HANDED_ON + 1));
+    let r = n.send(MESH, &back(GIVEN_BACK + 1));
+    assert!(r.did(Event::Local), "nobody before: {r:?}");
 }
 
 #[test]

@@ -214,16 +214,35 @@ fn slots(
 
 /// One slot: when it moves, its owner becomes the latest of the earlier ones; those that are gone are forgotten.
 fn slot(owner: u32, old: Slot, backends: &BTreeMap<u32, Backend>) -> Slot {
-    let mut slot = Slot { owner, earlier: [0; 3] };
-    let mut filled = 0;
+    let mut earlier: Vec<u32> = Vec::with_capacity(1 + old.earlier.len());
     for id in std::iter::once(old.owner).chain(old.earlier) {
-        let is_new = id != 0 && id != owner && !slot.earlier.contains(&id);
-        if is_new && filled < slot.earlier.len() && backends.contains_key(&id) {
-            slot.earlier[filled] = id;
-            filled += 1;
+        if id != 0 && id != owner && !earlier.contains(&id) && backends.contains_key(&id) {
+            earlier.push(id);
         }
     }
+    let mut slot = Slot {
+        owner,
+        ..Slot::default()
+    };
+    if earlier.len() > slot.earlier.len() {
+        earlier.remove(superfluous(owner, &earlier, backends));
+    }
+    for (place, id) in slot.earlier.iter_mut().zip(earlier) {
+        *place = id;
+    }
     slot
+}
+
+/// Which of too many earlier owners is forgotten: the oldest on a node that is asked anyway, since a node knows
+/// the flows of all its backends; else the oldest.
+fn superfluous(owner: u32, earlier: &[u32], backends: &BTreeMap<u32, Backend>) -> usize {
+    let node = |id: &u32| backends.get(id).map(|row| row.vtep);
+    let is_named = |at: usize| {
+        let asked = || std::iter::once(&owner).chain(&earlier[..at]);
+        asked().any(|id| node(id).is_some() && node(id) == node(&earlier[at]))
+    };
+    let oldest = earlier.len().saturating_sub(1);
+    (0..earlier.len()).rev().find(|at| is_named(*at)).unwrap_or(oldest)
 }
 
 /// Stretches of the ring array that are in use, and the ones given out since.

@@ -74,6 +74,30 @@ fn a_slot_that_moves_remembers_its_owner_until_that_is_gone() {
 }
 
 #[test]
+fn of_too_many_earlier_owners_those_on_a_node_that_is_asked_anyway_go_first() {
+    let facts = facts(&[4]);
+    let on = [1, 2, 2, 2, 2, 2];
+    let endpoints = |count: usize| -> Vec<EndpointView> {
+        let serving = |index: usize| EndpointView {
+            serving: index + 1 == count,
+            ..endpoint(4 + index as u8, on[index])
+        };
+        (0..count).map(serving).collect()
+    };
+    let mut tables = reached(&view(1, endpoints(1)), &facts);
+    for count in 2..=on.len() {
+        converge(&mut tables, &view(1, endpoints(count)), &facts);
+    }
+    let addr = |id: &u32| tables.backends[id].addr;
+    for slot in tables.ring(&tables.frontends[&published()]) {
+        assert_eq!(addr(&slot.owner), ip("10.1.0.9").into());
+        let earlier: Vec<_> = slot.earlier.iter().map(addr).collect();
+        let expected = ["10.1.0.8", "10.1.0.7", "10.1.0.4"].map(|text| ip(text).into());
+        assert_eq!(earlier, expected, "the only one on the first node stays");
+    }
+}
+
+#[test]
 fn a_draining_backend_keeps_its_row_but_owns_no_slot() {
     let facts = facts(&[]);
     let mut tables = reached(&view(1, vec![endpoint(4, 2), endpoint(5, 2)]), &facts);
