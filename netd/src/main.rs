@@ -19,14 +19,17 @@ mod state;
 
 use std::{io::IsTerminal, process::ExitCode};
 
-use nix::sys::{prctl, signal::SigSet};
+use nix::sys::{
+    prctl,
+    resource::{Resource, setrlimit},
+    signal::SigSet,
+};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     // Whoever started us may have blocked signals for its own purposes; threads inherit the mask, so before any begins.
     let _ = SigSet::empty().thread_set_mask();
-    // Keys and secrets are in memory: no core dump, nor anybody of the same user, gets to see it.
-    if let Err(error) = prctl::set_dumpable(false) {
+    if let Err(error) = keep_memory_private() {
         eprintln!("netd: core dumps may show secrets: {error}");
     }
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
@@ -44,7 +47,27 @@ fn main() -> ExitCode {
     }
 }
 
+/// Keys and secrets are in memory: no core dump, nor anybody of the same user, gets to see it. The limit says so to whoever
+/// looks, and holds should anything make the process dumpable again.
+fn keep_memory_private() -> nix::Result<()> {
+    prctl::set_dumpable(false).and(setrlimit(Resource::RLIMIT_CORE, 0, 0))
+}
+
 fn run() -> anyhow::Result<()> {
     let config = config::Config::load()?;
     tokio::runtime::Runtime::new()?.block_on(serve::run(config))
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::sys::resource::getrlimit;
+
+    use super::*;
+
+    #[test]
+    fn nothing_of_the_memory_gets_into_a_core_dump() {
+        keep_memory_private().unwrap();
+        assert_eq!(getrlimit(Resource::RLIMIT_CORE), Ok((0, 0)));
+        assert_eq!(prctl::get_dumpable(), Ok(false));
+    }
 }
