@@ -18,6 +18,7 @@ use std::{
     sync::Arc,
 };
 
+use model::GenericResource;
 use peer::Hints;
 use thiserror::Error;
 use tokio::sync::mpsc;
@@ -59,6 +60,8 @@ pub struct AgentConfig {
     pub addr: SocketAddr,
     /// This node's tunnel endpoint.
     pub vtep: IpAddr,
+    /// Resources of this node with operators' names, beside those that the engine was given.
+    pub generic_resources: Vec<GenericResource>,
 }
 
 /// Why an agent could not start or leave.

@@ -7,6 +7,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use model::GenericResource;
 use serde::Deserialize;
 
 /// Where the configuration file is looked for when no flag names one; it need not exist.
@@ -43,6 +44,11 @@ pub struct Flags {
     #[arg(long = "peer", value_name = "HOST:PORT")]
     #[serde(default, rename = "peers")]
     peers: Vec<String>,
+    /// A resource of this node that services can reserve: so many of a kind (SSD=3) or one by its name (GPU=UUID1), which
+    /// stands for what the engine has of that kind; may be given several times
+    #[arg(long = "node-generic-resource", value_name = "KIND=VALUE")]
+    #[serde(default)]
+    node_generic_resources: Vec<String>,
 }
 
 /// Everything that the daemon needs to know before it starts.
@@ -62,6 +68,8 @@ pub struct Config {
     pub cgroup: Option<PathBuf>,
     /// Where managers may be, `HOST:PORT` each; host names are looked up for each attempt.
     pub peers: Vec<String>,
+    /// Resources of the node with operators' names.
+    pub generic_resources: Vec<GenericResource>,
 }
 
 impl Config {
@@ -73,7 +81,7 @@ impl Config {
             None if Path::new(DEFAULT_FILE).exists() => read(Path::new(DEFAULT_FILE))?,
             None => Flags::default(),
         };
-        Ok(Self::merge(flags, file))
+        Self::merge(flags, file)
     }
 
     /// The daemon's own socket.
@@ -81,24 +89,23 @@ impl Config {
         self.run_dir.join("netctl.sock")
     }
 
-    fn merge(flags: Flags, file: Flags) -> Self {
+    fn merge(flags: Flags, file: Flags) -> Result<Self> {
         let dir = |flag: Option<PathBuf>, file: Option<PathBuf>, default: &str| {
             flag.or(file).unwrap_or_else(|| PathBuf::from(default))
         };
+        let list = |flags: Vec<String>, file: Vec<String>| if flags.is_empty() { file } else { flags };
         let engine = flags.docker_host.or(file.docker_host);
-        Self {
+        let resources = list(flags.node_generic_resources, file.node_generic_resources);
+        Ok(Self {
             data_root: dir(flags.data_root, file.data_root, "/var/lib/netctl"),
             run_dir: dir(flags.run_dir, file.run_dir, "/run/netctl"),
             docker_host: engine.unwrap_or_else(|| "unix:///var/run/docker.sock".to_owned()),
             plugin_dir: dir(flags.plugin_dir, file.plugin_dir, "/run/docker/plugins"),
             bpffs: dir(flags.bpffs, file.bpffs, "/sys/fs/bpf/netctl"),
             cgroup: flags.cgroup.or(file.cgroup),
-            peers: if flags.peers.is_empty() {
-                file.peers
-            } else {
-                flags.peers
-            },
-        }
+            peers: list(flags.peers, file.peers),
+            generic_resources: GenericResource::offers(&resources)?,
+        })
     }
 }
 
@@ -114,15 +121,20 @@ mod tests {
     #[test]
     fn a_flag_wins_over_the_file_and_the_file_over_the_default() {
         let file: Flags = serde_saphyr::from_str(
-            "data-root: /srv/netctl\nrun-dir: /srv/run\npeers: [\"manager.example.net:2377\"]\n",
+            "data-root: /srv/netctl\nrun-dir: /srv/run\npeers: [\"manager.example.net:2377\"]\n\
+             node-generic-resources: [SSD=3, GPU=UUID1]\n",
         )
         .unwrap();
         let flags = Flags::try_parse_from(["netd", "--run-dir", "/tmp/run"]).unwrap();
-        let config = Config::merge(flags, file);
+        let config = Config::merge(flags, file).unwrap();
         assert_eq!(config.data_root, PathBuf::from("/srv/netctl"));
         assert_eq!(config.socket(), PathBuf::from("/tmp/run/netctl.sock"));
         assert_eq!(config.peers, ["manager.example.net:2377"]);
         assert_eq!(config.docker_host, "unix:///var/run/docker.sock");
+        assert_eq!(config.generic_resources.len(), 2);
+        let flags = Flags::try_parse_from(["netd", "--node-generic-resource", "GPU"]).unwrap();
+        let error = Config::merge(flags, Flags::default()).unwrap_err();
+        assert!(error.to_string().contains("\"GPU\""), "{error}");
     }
 
     #[test]

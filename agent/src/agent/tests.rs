@@ -21,6 +21,7 @@ fn config(folder: &std::path::Path) -> AgentConfig {
         hints: Hints::default(),
         addr: "192.0.2.1:2377".parse().unwrap(),
         vtep: "192.0.2.1".parse().unwrap(),
+        generic_resources: Vec::new(),
     }
 }
 

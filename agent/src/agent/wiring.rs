@@ -98,12 +98,16 @@ impl Wires {
             managers: self.managers.clone(),
             state: self.session.clone(),
         };
+        let told = describe::Told {
+            vtep: config.vtep,
+            generic_resources: config.generic_resources.clone(),
+        };
         let path = saved::path(&config.data_root);
         let resolver = Resolver::new(self.effective.subscribe(), network.dns_clients());
         vec![
             tokio::spawn(feed(network.clone(), self.effective.subscribe(), self.applied.clone())),
             worker::spawn(runtime.clone(), worker, rebooted),
-            describe::spawn(runtime.clone(), config.vtep, self.description.clone()),
+            describe::spawn(runtime.clone(), told, self.description.clone()),
             saved::keep(path, self.views.subscribe(), self.managers.subscribe()),
             session::spawn(session),
             identity::keep_fresh(

@@ -7,7 +7,7 @@ mod log;
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use futures::future::BoxFuture;
-use model::{HeldPort, NetworkId, ProbeTarget, TaskId};
+use model::{GenericResource, HeldPort, NetworkId, ProbeTarget, TaskId};
 use plan::container::{Container, ContainerRequest, ContainerState};
 use thiserror::Error;
 use tokio::sync::mpsc;
@@ -71,6 +71,10 @@ pub struct EngineFacts {
     pub in_swarm_mode: bool,
     /// Containers outlive a restart of the engine.
     pub live_restore: bool,
+    /// Resources with operators' names that it was given.
+    pub generic_resources: Vec<GenericResource>,
+    /// Its drivers, `KIND/NAME` each; empty: it does not say.
+    pub plugins: Vec<String>,
 }
 
 /// A change of one of our containers, or of the connection.

@@ -1,14 +1,17 @@
 //! What the node says of its machine, gathered anew from time to time.
 
+mod holders;
+
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
 
 use ipnet::IpNet;
-use model::{HeldPort, NodeDescription, Protocol};
+use model::{GenericResource, HeldPort, NodeDescription};
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
 
+use self::holders::Holders;
 use crate::{
     dns,
-    link::{LinkError, LinkEvents, Links, Listener, Netlink, underlay_mtu},
+    link::{LinkError, LinkEvents, Links, Netlink, underlay_mtu},
     runtime::{EngineFacts, Runtime, RuntimeError},
 };
 
@@ -23,14 +26,21 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const FIRST_PATIENCE: Duration = Duration::from_millis(500);
 /// Assumed where the tunnel's device cannot be found.
 const USUAL_MTU: u16 = 1500;
-/// First port of the kernel's usual ephemeral range: a UDP socket there is most often a client that will be gone soon.
-const EPHEMERAL_FIRST: u16 = 32768;
+
+/// What only the daemon knows of this node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// Its tunnel endpoint.
+    pub vtep: IpAddr,
+    /// Resources with operators' names; they stand for all of their kind that the engine has.
+    pub generic_resources: Vec<GenericResource>,
+}
 
 /// Gathers descriptions into `description` until the handle is aborted; only changes are published. The first one does
 /// not wait for an engine that is slow: the session needs it, and beats whether or not there is an engine.
 pub fn spawn(
     runtime: Arc<dyn Runtime>,
-    vtep: IpAddr,
+    told: Told,
     description: watch::Sender<Option<NodeDescription>>,
 ) -> JoinHandle<()> {
     tokio::spawn(async move {
@@ -39,7 +49,7 @@ pub fn spawn(
         let mut patience = FIRST_PATIENCE;
         loop {
             known.ask(&*runtime, patience).await;
-            match observe(&mut observer, &known, vtep).await {
+            match observe(&mut observer, &known, &told).await {
                 Ok(found) => {
                     patience = PATIENCE;
                     description.send_if_modified(|old| {
@@ -108,12 +118,12 @@ impl Engine {
 }
 
 /// Describes with the observer that is there, or a new one.
-async fn observe(observer: &mut Option<Observer>, engine: &Engine, vtep: IpAddr) -> Result<NodeDescription, LinkError> {
+async fn observe(observer: &mut Option<Observer>, engine: &Engine, told: &Told) -> Result<NodeDescription, LinkError> {
     let observer = match observer {
         Some(observer) => observer,
         None => observer.insert(Observer::open()?),
     };
-    observer.describe(engine, vtep).await
+    observer.describe(engine, told).await
 }
 
 /// Why a node cannot be described.
@@ -128,13 +138,13 @@ pub enum DescribeError {
 }
 
 /// Looks once; for a node whose agent does not run yet.
-pub async fn now(runtime: &dyn Runtime, vtep: IpAddr) -> Result<NodeDescription, DescribeError> {
+pub async fn now(runtime: &dyn Runtime, told: &Told) -> Result<NodeDescription, DescribeError> {
     let engine = Engine {
         facts: runtime.facts().await?,
         held: runtime.published_ports().await?,
         error: String::new(),
     };
-    Ok(Observer::open()?.describe(&engine, vtep).await?)
+    Ok(Observer::open()?.describe(&engine, told).await?)
 }
 
 /// Looks at the machine.
@@ -155,19 +165,19 @@ impl Observer {
         })
     }
 
-    async fn describe(&mut self, engine: &Engine, vtep: IpAddr) -> Result<NodeDescription, LinkError> {
+    async fn describe(&mut self, engine: &Engine, told: &Told) -> Result<NodeDescription, LinkError> {
         let mut held = engine.held.clone();
-        let mtu = underlay_mtu(&self.links.dump().await?, vtep).unwrap_or(USUAL_MTU);
+        let mtu = underlay_mtu(&self.links.dump().await?, told.vtep).unwrap_or(USUAL_MTU);
         let mut prefixes = self.links.prefixes().await?;
         prefixes.extend(dns::upstream::read().into_iter().map(IpNet::from));
         held.extend(self.holders.name(self.links.listeners()).await);
         held.sort();
         held.dedup_by_key(|h| (h.port, h.protocol));
-        Ok(assemble(engine, vtep, mtu, prefixes, held))
+        Ok(assemble(engine, told, mtu, prefixes, held))
     }
 }
 
-fn assemble(engine: &Engine, vtep: IpAddr, mtu: u16, prefixes: Vec<IpNet>, held: Vec<HeldPort>) -> NodeDescription {
+fn assemble(engine: &Engine, told: &Told, mtu: u16, prefixes: Vec<IpNet>, held: Vec<HeldPort>) -> NodeDescription {
     // Link-local prefixes are the same on every node and never given to networks.
     let link_local = |p: &IpNet| matches!(p.addr(), IpAddr::V4(v4) if v4.is_link_local() || v4.is_loopback());
     let taken: BTreeSet<IpNet> = prefixes
@@ -184,14 +194,20 @@ fn assemble(engine: &Engine, vtep: IpAddr, mtu: u16, prefixes: Vec<IpNet>, held:
         engine_labels: facts.labels,
         nano_cpus: facts.nano_cpus,
         memory_bytes: facts.memory_bytes,
-        vtep,
+        vtep: told.vtep,
         underlay_mtu: mtu,
         taken_prefixes: taken.into_iter().collect(),
         held_ports: held,
         engine_error: engine.error.clone(),
-        generic_resources: Vec::new(),
-        plugins: Vec::new(),
+        generic_resources: offered(&facts.generic_resources, &told.generic_resources),
+        plugins: facts.plugins,
     }
+}
+
+/// What the daemon was told, and what the engine has of other kinds.
+fn offered(engine: &[GenericResource], told: &[GenericResource]) -> Vec<GenericResource> {
+    let other = |resource: &&GenericResource| told.iter().all(|told| told.kind() != resource.kind());
+    told.iter().chain(engine.iter().filter(other)).cloned().collect()
 }
 
 /// The host name of this process' UTS namespace.
@@ -200,46 +216,41 @@ fn hostname() -> Option<String> {
     Some(text.trim().to_owned()).filter(|name| !name.is_empty())
 }
 
-/// Names of those who hold ports; finding one reads all of `/proc`, so it is done once per set of listeners.
-#[derive(Default)]
-struct Holders {
-    listeners: Vec<Listener>,
-    named: Vec<HeldPort>,
-}
-
-impl Holders {
-    async fn name(&mut self, listeners: Vec<Listener>) -> Vec<HeldPort> {
-        let lasting = |l: &Listener| l.protocol == Protocol::Tcp || l.port < EPHEMERAL_FIRST;
-        let listeners: Vec<_> = listeners.into_iter().filter(lasting).collect();
-        if listeners != self.listeners {
-            let asked = listeners.clone();
-            let named = tokio::task::spawn_blocking(move || asked.iter().map(held).collect()).await;
-            self.named = named.unwrap_or_default();
-            self.listeners = listeners;
-        }
-        self.named.clone()
-    }
-}
-
-fn held(listener: &Listener) -> HeldPort {
-    HeldPort {
-        port: listener.port,
-        protocol: listener.protocol,
-        holder: listener.holder(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::runtime::fake::FakeRuntime;
+
+    fn here(resources: &[&str]) -> Told {
+        Told {
+            vtep: "192.0.2.1".parse().unwrap(),
+            generic_resources: resources.iter().map(|text| text.parse().unwrap()).collect(),
+        }
+    }
+
+    #[test]
+    fn what_the_daemon_was_told_of_a_kind_stands_for_all_of_it() {
+        let facts = EngineFacts {
+            generic_resources: here(&["SSD=3", "GPU=a", "GPU=b"]).generic_resources,
+            plugins: vec!["Volume/local".to_owned()],
+            ..EngineFacts::default()
+        };
+        let engine = Engine {
+            facts,
+            ..Engine::default()
+        };
+        let described = assemble(&engine, &here(&["GPU=c"]), 1500, Vec::new(), Vec::new());
+        let texts: Vec<String> = described.generic_resources.iter().map(ToString::to_string).collect();
+        assert_eq!(texts, ["GPU=c", "SSD=3"]);
+        assert_eq!(described.plugins, ["Volume/local"]);
+    }
 
     #[tokio::test]
     async fn an_engine_that_does_not_answer_is_told_and_keeps_nobody_waiting() {
         let engine = Arc::new(FakeRuntime::default());
         engine.hang(true);
         let (told, mut seen) = watch::channel(None);
-        let describing = spawn(engine.clone(), "192.0.2.1".parse().unwrap(), told);
+        let describing = spawn(engine.clone(), here(&[]), told);
         let silent = |d: &Option<NodeDescription>| d.as_ref().is_some_and(|d| d.engine_error.contains("not answer"));
         let within = Duration::from_secs(60);
         timeout(within, seen.wait_for(silent)).await.unwrap().unwrap();

@@ -45,6 +45,10 @@ pub enum Invalid {
     Spread(String),
     #[error("invalid generic resource \"{0}\": use KIND=AMOUNT with an amount of at least 1")]
     GenericResource(String),
+    #[error(
+        "generic resource {0} has two amounts, or an amount and names: use one KIND=AMOUNT, or a KIND=NAME for each"
+    )]
+    ResourceTwice(String),
     #[error("invalid {what} {number}: must be at least 0 (0: none)")]
     Negative { what: &'static str, number: i64 },
     #[error("invalid memory limit {0}: must be at least 6 MiB, below that no process starts")]

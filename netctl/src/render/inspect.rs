@@ -5,7 +5,7 @@ use model::{Network, Node, PublishedPort, Role, Service, Task, Timestamp};
 use serde_json::{Value, json};
 use wire::pb;
 
-use super::spec::{container, endpoint_spec, publish_mode, service_spec};
+use super::spec::{container, endpoint_spec, generic, publish_mode, service_spec};
 
 /// A network.
 pub fn network_json(network: &Network) -> Value {
@@ -90,7 +90,7 @@ pub fn task_json(task: &Task) -> Value {
         })
     });
     let status = &task.status;
-    json!({
+    let mut value = json!({
         "ID": task.id.to_string(),
         "Version": { "Index": task.version },
         "CreatedAt": time(task.created_at),
@@ -111,7 +111,11 @@ pub fn task_json(task: &Task) -> Value {
         "DesiredState": task.desired.word().to_lowercase(),
         "NetworksAttachments": attachments.collect::<Vec<_>>(),
         "JobIteration": task.job_iteration.map(|index| json!({ "Index": index })),
-    })
+    });
+    if !task.generic_resources.is_empty() {
+        value["AssignedGenericResources"] = task.generic_resources.iter().map(generic).collect();
+    }
+    value
 }
 
 /// A node; `unreachable` are the managers that the leader does not hear.
@@ -155,6 +159,17 @@ fn description(node: &Node, tls: Option<&pb::TlsInfo>) -> Value {
         "Resources": { "NanoCPUs": description.nano_cpus, "MemoryBytes": description.memory_bytes },
         "Engine": { "EngineVersion": description.engine_version, "Labels": description.engine_labels },
     });
+    if !description.generic_resources.is_empty() {
+        let resources = description.generic_resources.iter().map(generic);
+        value["Resources"]["GenericResources"] = resources.collect();
+    }
+    let plugins = description.plugins.iter().filter_map(|plugin| plugin.split_once('/'));
+    let plugins: Vec<Value> = plugins
+        .map(|(kind, name)| json!({ "Type": kind, "Name": name }))
+        .collect();
+    if !plugins.is_empty() {
+        value["Engine"]["Plugins"] = plugins.into();
+    }
     if let Some(tls) = tls {
         value["TLSInfo"] = tls_json(tls);
     }
@@ -209,6 +224,28 @@ mod tests {
         assert_eq!(value["Spec"]["Role"], "manager");
         let worker = node_json(&sample::node(2, Role::Worker), "", &[], None);
         assert!(worker.get("ManagerStatus").is_none());
+    }
+
+    #[test]
+    fn a_node_has_its_resources_and_drivers_in_dockers_fields() {
+        let mut node = sample::node(1, Role::Worker);
+        let bare = node_json(&node, "", &[], None);
+        assert_eq!(bare["Description"]["Engine"].get("Plugins"), None);
+        let description = node.description.as_mut().unwrap();
+        description.generic_resources = vec!["SSD=3".parse().unwrap(), "GPU=UUID1".parse().unwrap()];
+        description.plugins = vec!["Volume/local".into()];
+        let described = &node_json(&node, "", &[], None)["Description"];
+        assert_eq!(
+            described["Resources"]["GenericResources"],
+            json!([
+                { "DiscreteResourceSpec": { "Kind": "SSD", "Value": 3 } },
+                { "NamedResourceSpec": { "Kind": "GPU", "Value": "UUID1" } },
+            ])
+        );
+        assert_eq!(
+            described["Engine"]["Plugins"],
+            json!([{ "Type": "Volume", "Name": "local" }])
+        );
     }
 
     #[test]

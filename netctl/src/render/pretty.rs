@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt::Write};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use model::{Node, Role};
+use model::{Node, NodeDescription, Role};
 use wire::pb;
 
 /// The entries of a map under their title, if there are any.
@@ -42,6 +42,7 @@ pub fn node_text(node: &Node, leader: &str, tls: Option<&pb::TlsInfo>) -> String
             description.arch,
             description.nano_cpus / 1_000_000_000,
         );
+        offers(&mut text, description);
         let _ = writeln!(text, "Engine Version:\t\t{}", description.engine_version);
         if !description.engine_error.is_empty() {
             let _ = writeln!(text, "Engine Error:\t\t{}", description.engine_error);
@@ -61,6 +62,24 @@ pub fn node_text(node: &Node, leader: &str, tls: Option<&pb::TlsInfo>) -> String
     text
 }
 
+/// Resources with operators' names, and drivers by their kind.
+fn offers(text: &mut String, machine: &NodeDescription) {
+    if !machine.generic_resources.is_empty() {
+        let all: Vec<String> = machine.generic_resources.iter().map(ToString::to_string).collect();
+        let _ = writeln!(text, " Generic Resources:\t{}", all.join(", "));
+    }
+    let mut drivers: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (kind, name) in machine.plugins.iter().filter_map(|plugin| plugin.split_once('/')) {
+        drivers.entry(kind).or_default().push(name);
+    }
+    if !drivers.is_empty() {
+        let _ = writeln!(text, "Plugins:");
+    }
+    for (kind, names) in drivers {
+        let _ = writeln!(text, " {kind}:\t\t{}", names.join(", "));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,7 +87,10 @@ mod tests {
 
     #[test]
     fn a_node_tells_its_role_and_state() {
-        let node = sample::node(1, model::Role::Manager);
+        let mut node = sample::node(1, model::Role::Manager);
+        let description = node.description.as_mut().unwrap();
+        description.generic_resources = vec!["SSD=3".parse().unwrap(), "GPU=UUID1".parse().unwrap()];
+        description.plugins = ["Log/gelf", "Log/syslog", "Volume/local"].map(Into::into).to_vec();
         let tls = pb::TlsInfo {
             trust_root: "-----BEGIN CERTIFICATE-----\n".into(),
             issuer_subject: vec![1],
@@ -78,6 +100,7 @@ mod tests {
         for line in [
             "State:\t\t\tReady",
             "Leader:\t\tYes",
+            " Generic Resources:\tSSD=3, GPU=UUID1\nPlugins:\n Log:\t\tgelf, syslog\n Volume:\t\tlocal\nEngine Version:",
             "TLS Info:\n TrustRoot:\n-----BEGIN CERTIFICATE-----\n\n Issuer Subject:\tAQ==\n Issuer Public Key:\tAg==\n",
         ] {
             assert!(text.contains(line), "{text}");

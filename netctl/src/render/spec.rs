@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use model::{
-    ContainerSpec, Driver, EndpointMode, FailureAction, HealthCheck, HealthTest, Mode, Mount, MountKind, PayloadKind,
-    PayloadRef, PortSpec, Probe, Propagation, PublishMode, PullPolicy, Resources, RestartCondition, RestartPolicy,
-    ServiceSpec, UpdateOrder, UpdatePolicy,
+    ContainerSpec, Driver, EndpointMode, FailureAction, GenericResource, HealthCheck, HealthTest, Mode, Mount,
+    MountKind, PayloadKind, PayloadRef, PortSpec, Probe, Propagation, PublishMode, PullPolicy, Resources,
+    RestartCondition, RestartPolicy, ServiceSpec, UpdateOrder, UpdatePolicy,
 };
 use serde_json::{Map, Value, json};
 
@@ -125,16 +125,20 @@ fn placement(spec: &ServiceSpec) -> Value {
         .value()
 }
 
-fn resources(resources: &Resources) -> Value {
-    let (limits, reservations) = (&resources.limits, &resources.reservations);
-    let generic = |resource: &model::GenericResource| match resource {
-        model::GenericResource::Discrete { kind, amount } => {
+/// A resource with an operator's name.
+pub fn generic(resource: &GenericResource) -> Value {
+    match resource {
+        GenericResource::Discrete { kind, amount } => {
             json!({ "DiscreteResourceSpec": { "Kind": kind, "Value": amount } })
         }
-        model::GenericResource::Named { kind, value } => {
+        GenericResource::Named { kind, value } => {
             json!({ "NamedResourceSpec": { "Kind": kind, "Value": value } })
         }
-    };
+    }
+}
+
+fn resources(resources: &Resources) -> Value {
+    let (limits, reservations) = (&resources.limits, &resources.reservations);
     let at_most = Fields::new()
         .unless_empty("NanoCPUs", json!(limits.nano_cpus))
         .unless_empty("MemoryBytes", json!(limits.memory_bytes))

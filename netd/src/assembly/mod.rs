@@ -56,6 +56,7 @@ impl Assembly {
             hints: Hints::of(&self.hints),
             addr: place.advertise_addr,
             vtep: place.data_path_addr,
+            generic_resources: self.config.generic_resources.clone(),
         };
         Ok(Arc::new(RunningAgent::new(Agent::start(config).await?)))
     }
@@ -72,9 +73,13 @@ impl Assembly {
     /// What a cluster begins with on this node.
     async fn init_params(&self, place: &NodeState, init: InitParams) -> Result<InitParams> {
         let runtime = DockerRuntime::connect(&self.config.docker_host).await?;
+        let told = describe::Told {
+            vtep: place.data_path_addr,
+            generic_resources: self.config.generic_resources.clone(),
+        };
         Ok(InitParams {
             // No network may overlap what this host routes; the agent could say so only later.
-            description: Some(describe::now(&runtime, place.data_path_addr).await?),
+            description: Some(describe::now(&runtime, &told).await?),
             ..init
         })
     }

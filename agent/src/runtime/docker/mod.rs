@@ -7,6 +7,7 @@ mod ask;
 mod body;
 mod create;
 mod events;
+mod facts;
 mod image;
 mod logs;
 mod observe;
@@ -21,7 +22,6 @@ use std::{
 use bollard::{
     API_DEFAULT_VERSION, Docker,
     errors::Error,
-    models::LocalNodeState,
     query_parameters::{ListNetworksOptionsBuilder, RemoveContainerOptionsBuilder, StopContainerOptionsBuilder},
 };
 use futures::{FutureExt, future::BoxFuture};
@@ -106,27 +106,6 @@ impl DockerRuntime {
             },
             other => RuntimeError::Engine(other.to_string()),
         }
-    }
-
-    async fn read_facts(&self) -> Result<EngineFacts, RuntimeError> {
-        let info = self.docker().await?.info().await.map_err(|e| self.fault(e))?;
-        let labels = info.labels.unwrap_or_default();
-        let split = |label: String| match label.split_once('=') {
-            Some((name, value)) => (name.to_owned(), value.to_owned()),
-            None => (label, String::new()),
-        };
-        let inactive = [LocalNodeState::EMPTY, LocalNodeState::INACTIVE];
-        let swarm = info.swarm.and_then(|s| s.local_node_state);
-        Ok(EngineFacts {
-            version: info.server_version.unwrap_or_default(),
-            arch: info.architecture.unwrap_or_default(),
-            hostname: info.name.unwrap_or_default(),
-            nano_cpus: info.ncpu.unwrap_or_default().saturating_mul(1_000_000_000),
-            memory_bytes: info.mem_total.unwrap_or_default(),
-            labels: labels.into_iter().map(split).collect(),
-            in_swarm_mode: swarm.is_some_and(|state| !inactive.contains(&state)),
-            live_restore: info.live_restore_enabled.unwrap_or_default(),
-        })
     }
 
     async fn stop_within(&self, container: &str, grace: Duration) -> Result<i64, RuntimeError> {

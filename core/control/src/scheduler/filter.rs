@@ -79,14 +79,20 @@ fn has_resources(view: &View, needs: &Needs<'_>, node: &Node) -> bool {
         && generic::claim(view, &wish.generic, node).is_some()
 }
 
-/// A node that does not say which drivers it has is taken at its word that it has all.
+/// A node that names no driver of a kind is taken at its word that it has all: its engine does not say.
 fn has_plugins(needs: &Needs<'_>, node: &Node) -> bool {
-    let known = node
-        .description
-        .iter()
-        .map(|d| &d.plugins)
-        .find(|plugins| !plugins.is_empty());
-    known.is_none_or(|known| needs.plugins.iter().all(|plugin| known.contains(plugin)))
+    let known = node.description.as_ref().map_or(&[][..], |d| &d.plugins);
+    needs.plugins.iter().all(|wanted| {
+        let kind = wanted.split_once('/').map_or("", |(kind, _)| kind);
+        let is_of_kind = |plugin: &&String| plugin.split_once('/').is_some_and(|(theirs, _)| theirs == kind);
+        let mut of_kind = known.iter().filter(is_of_kind).peekable();
+        of_kind.peek().is_none() || of_kind.any(|plugin| is_named(plugin, wanted))
+    })
+}
+
+/// The tag `latest` goes without saying, as with images.
+fn is_named(plugin: &str, wanted: &str) -> bool {
+    plugin == wanted || plugin.strip_suffix(":latest") == Some(wanted)
 }
 
 /// Neither the host nor a task on the node that has not ended holds a port that is to be published there.

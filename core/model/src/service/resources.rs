@@ -32,6 +32,22 @@ impl GenericResource {
             Self::Discrete { kind, .. } | Self::Named { kind, .. } => kind,
         }
     }
+
+    /// What a node has, each as `KIND=AMOUNT` or `KIND=NAME`. Refused: a kind with two amounts, or with an amount and names.
+    pub fn offers(texts: &[String]) -> Result<Vec<Self>, Invalid> {
+        let mut offers: Vec<Self> = texts.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
+        offers.sort();
+        offers.dedup();
+        offers.sort_by(|one, other| one.kind().cmp(other.kind()));
+        let twice = offers.windows(2).find_map(|pair| match pair {
+            [first @ Self::Discrete { kind, .. }, second] if first.kind() == second.kind() => Some(kind.clone()),
+            _ => None,
+        });
+        match twice {
+            Some(kind) => Err(Invalid::ResourceTwice(kind)),
+            None => Ok(offers),
+        }
+    }
 }
 
 impl FromStr for GenericResource {
@@ -155,6 +171,24 @@ mod tests {
         for bad in ["gpu", "=4", "gpu=", "gpu=0"] {
             assert!(bad.parse::<GenericResource>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_node_has_an_amount_of_a_kind_or_names() {
+        let offers = |texts: &[&str]| {
+            let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
+            let offers = GenericResource::offers(&texts)?;
+            let texts: Vec<String> = offers.iter().map(ToString::to_string).collect();
+            Ok::<_, Invalid>(texts.join(" "))
+        };
+        assert_eq!(
+            offers(&["ssd=3", "gpu=b", "gpu=a", "gpu=a"]),
+            Ok("gpu=a gpu=b ssd=3".to_owned())
+        );
+        for twice in [["gpu=a", "gpu=2"], ["gpu=2", "gpu=a"], ["gpu=2", "gpu=3"]] {
+            assert_eq!(offers(&twice), Err(Invalid::ResourceTwice("gpu".to_owned())));
+        }
+        assert!(offers(&["gpu"]).is_err());
     }
 
     #[test]

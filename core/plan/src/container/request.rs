@@ -3,7 +3,9 @@
 use std::{collections::BTreeMap, net::IpAddr};
 
 use ipnet::IpNet;
-use model::{ContainerSpec, Mac, NetworkId, NodeView, PayloadBytes, PayloadKind, PayloadRef, Task, TaskId};
+use model::{
+    ContainerSpec, GenericResource, Mac, NetworkId, NodeView, PayloadBytes, PayloadKind, PayloadRef, Task, TaskId,
+};
 use thiserror::Error;
 
 use super::template::{Context, NodeFacts};
@@ -125,7 +127,23 @@ fn spec(context: &Context<'_>) -> Result<ContainerSpec, Unprepared> {
         })?;
         *text = expanded;
     }
+    spec.env.extend(resources(&context.task.generic_resources));
     Ok(spec)
+}
+
+/// Which resources with operators' names the task was given, as Swarm has it: `DOCKER_RESOURCE_GPU=UUID1,UUID2`.
+fn resources(given: &[GenericResource]) -> impl Iterator<Item = String> {
+    let mut by_kind: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for resource in given {
+        let value = match resource {
+            GenericResource::Discrete { amount, .. } => amount.to_string(),
+            GenericResource::Named { value, .. } => value.clone(),
+        };
+        by_kind.entry(resource.kind().to_uppercase()).or_default().push(value);
+    }
+    by_kind
+        .into_iter()
+        .map(|(kind, values)| format!("DOCKER_RESOURCE_{kind}={}", values.join(",")))
 }
 
 fn file(context: &Context<'_>, kind: PayloadKind, file: &PayloadRef) -> Result<FileRequest, Unprepared> {
@@ -259,6 +277,16 @@ mod tests {
         assert_eq!(request.name, format!("web.1.{}", task.id));
         assert_eq!(request.labels[TASK_LABEL], task.id.to_string());
         assert_eq!(request.labels["com.docker.swarm.service.name"], "web");
+    }
+
+    #[test]
+    fn a_task_is_told_which_resources_it_was_given() {
+        let mut task = task(1);
+        std::sync::Arc::make_mut(&mut task.container).env = vec!["A=b".to_owned()];
+        task.generic_resources = ["gpu=b", "gpu=a", "SSD=2"].map(|text| text.parse().unwrap()).to_vec();
+        let request = container_request(&view(), &task).unwrap();
+        let wanted = ["A=b", "DOCKER_RESOURCE_GPU=b,a", "DOCKER_RESOURCE_SSD=2"];
+        assert_eq!(request.spec.env, wanted);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! What nodes have to have: resources, drivers, platforms, room.
 
-use model::{ContainerSpec, Driver, GenericResource, Mode, NodeState, Platform, ServiceId, ServiceSpec, Task};
+use model::{
+    ContainerSpec, Driver, GenericResource, Mode, Mount, MountKind, NodeState, Platform, ServiceId, ServiceSpec, Task,
+};
 
 use crate::testbed::{Bed, running, tasks, web};
 
@@ -38,6 +40,24 @@ fn memory(gib: i64) -> impl Fn(&mut ServiceSpec) {
 fn generic(text: &str) -> impl Fn(&mut ServiceSpec) {
     let wish: GenericResource = text.parse().unwrap();
     move |spec| spec.container.resources.reservations.generic = vec![wish.clone()]
+}
+
+fn volume(driver: &str) -> Mount {
+    let driver = Driver {
+        name: driver.into(),
+        ..Driver::default()
+    };
+    Mount {
+        kind: MountKind::Volume {
+            no_copy: false,
+            labels: Default::default(),
+            driver: Some(driver),
+            subpath: String::new(),
+        },
+        source: "data".into(),
+        target: "/data".into(),
+        read_only: false,
+    }
 }
 
 #[test]
@@ -91,6 +111,43 @@ fn each_filter_counts_the_nodes_that_it_turns_away_first() {
     let words = "no suitable node (1 node not available for new tasks; insufficient resources on 1 node; \
                  missing plugin on 1 node; scheduling constraints not satisfied on 1 node)";
     assert_eq!(errors(&bed, picky), [words]);
+}
+
+#[test]
+fn a_service_goes_where_its_drivers_are() {
+    let mut bed = machines(3);
+    let plugins = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    bed.describe(1, |machine| machine.plugins = plugins(&["Log/syslog", "Volume/local"]));
+    bed.describe(2, |machine| {
+        machine.plugins = plugins(&["Log/syslog", "Volume/local", "Volume/nfs:latest"])
+    });
+    bed.describe(3, |machine| {
+        machine.plugins = plugins(&["Volume/local", "Volume/ceph:latest"])
+    });
+    let on = |bed: &Bed, service| {
+        let tasks = tasks(bed, service, |task| task.is_live());
+        let mut nodes: Vec<u128> = tasks.iter().filter_map(|task| Some(task.node?.bits())).collect();
+        nodes.sort_unstable();
+        nodes.dedup();
+        nodes
+    };
+    let volume = |driver: &str| {
+        let mount = volume(driver);
+        move |spec: &mut ServiceSpec| spec.container.mounts = vec![mount]
+    };
+    let files = service(&mut bed, "files", 3, volume("nfs"));
+    assert_eq!(on(&bed, files), [2]);
+    let plain = service(&mut bed, "plain", 3, volume("local"));
+    assert_eq!(on(&bed, plain), [1, 2, 3]);
+    let lost = service(&mut bed, "lost", 1, volume("zfs"));
+    assert_eq!(errors(&bed, lost), ["no suitable node (missing plugin on 3 nodes)"]);
+    let logs = service(&mut bed, "logs", 3, |spec| {
+        spec.container.log_driver = Some(Driver {
+            name: "gelf".into(),
+            ..Driver::default()
+        });
+    });
+    assert_eq!(on(&bed, logs), [3], "its engine does not say which log drivers it has");
 }
 
 #[test]
