@@ -1,12 +1,8 @@
-//! Asks containers how they are: by connections from within their network namespace, and by commands in them.
+//! Asks containers how they are: by connections from within their network namespace, and by commands in them (`command`).
 
 use std::{fs::File, io, net::SocketAddr, path::PathBuf, thread};
 
-use bollard::{
-    exec::{CreateExecOptions, StartExecResults},
-    query_parameters::InspectContainerOptions,
-};
-use futures::StreamExt;
+use bollard::query_parameters::InspectContainerOptions;
 use model::ProbeTarget;
 use nix::sched::{CloneFlags, setns};
 use tokio::{
@@ -20,8 +16,6 @@ use crate::runtime::Question;
 
 /// Bytes of an answer's head that are read to find its status.
 const HEAD: u64 = 1024;
-/// Characters of a command's output that are kept, its last ones.
-const OUTPUT: usize = 200;
 
 impl DockerRuntime {
     pub(super) async fn question(&self, container: &str, question: &Question) -> Result<(), String> {
@@ -59,30 +53,6 @@ impl DockerRuntime {
             }
         };
         Ok(PathBuf::from(format!("/proc/{process}/ns/net")))
-    }
-
-    async fn execute(&self, container: &str, words: &[String]) -> Result<(i64, String), RuntimeError> {
-        let docker = self.docker().await?;
-        let options = CreateExecOptions {
-            cmd: Some(words.to_vec()),
-            attach_stdout: Some(true),
-            attach_stderr: Some(true),
-            ..CreateExecOptions::default()
-        };
-        let made = docker
-            .create_exec(container, options)
-            .await
-            .map_err(|e| self.fault(e))?;
-        let started = docker.start_exec(&made.id, None).await.map_err(|e| self.fault(e))?;
-        let mut output = String::new();
-        if let StartExecResults::Attached { output: mut stream, .. } = started {
-            while let Some(Ok(part)) = stream.next().await {
-                output.push_str(&part.to_string());
-                output = tail(&output, OUTPUT);
-            }
-        }
-        let ended = docker.inspect_exec(&made.id).await.map_err(|e| self.fault(e))?;
-        Ok((ended.exit_code.unwrap_or(-1), output.trim().to_owned()))
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod ask;
 mod body;
+mod command;
 mod create;
 mod events;
 mod facts;
