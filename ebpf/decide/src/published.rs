@@ -61,9 +61,10 @@ fn came_back<T: Tables>(t: &T, c: &Config, w: &mut Work, f: &Frontend, hash: u32
     if w.via.raw() != 0 {
         return Err(DropReason::NoLocalBackend);
     }
-    if let Some(e) = earlier(t, c, f, hash, w.handed_on - HOP_BACK, Addr::NONE) {
+    let before = earlier(t, c, f, hash, w.handed_on - HOP_BACK, Addr::NONE);
+    if before.is_some() {
         w.handed_on = HOP_FIRST;
-        return to_earlier(t, c, w, e);
+        return to_earlier(t, c, w, before);
     }
     let (id, owner) = owner(t, f, hash).ok_or(DropReason::NoBackend)?;
     if owner.vtep == c.vtep {
@@ -95,10 +96,11 @@ fn ended<T: Tables>(t: &T, c: &Config, w: &mut Work, f: &Frontend, hash: u32, pl
     if w.previous.raw() != 0 {
         return hand_on(t, c, w);
     }
-    if place == Place::Ingress
-        && let Some(e) = earlier(t, c, f, hash, 0, Addr::NONE)
-    {
-        return to_earlier(t, c, w, e);
+    if place == Place::Ingress {
+        let before = earlier(t, c, f, hash, 0, Addr::NONE);
+        if before.is_some() {
+            return to_earlier(t, c, w, before);
+        }
     }
     to_task(t, c, w)
 }
@@ -117,31 +119,43 @@ fn to_task<T: Tables>(t: &T, c: &Config, w: &mut Work) -> Decision {
 #[inline(always)]
 fn route<T: Tables>(t: &T, c: &Config, w: &mut Work, f: &Frontend, hash: u32, place: Place) -> Decision {
     let ingress = place == Place::Ingress;
-    let owner = owner(t, f, hash);
-    let beside = owner.map_or(Addr::NONE, |(_, b)| b.vtep);
-    let before = if ingress {
-        earlier(t, c, f, hash, 0, beside)
-    } else {
-        None
+    let Some((id, owner)) = owner(t, f, hash) else {
+        return without_owner(t, c, w, f, hash, ingress);
     };
-    match (owner, before) {
-        (None, Some(e)) if !w.packet.is_syn() => to_earlier(t, c, w, e),
-        (None, _) => Err(DropReason::NoBackend),
-        (Some((id, b)), before) if b.vtep == c.vtep => match before {
-            Some(e) if !w.packet.is_syn() => to_earlier(t, c, w, e),
-            _ => admit_here(t, c, w, id, b),
-        },
-        (Some((_, b)), before) if ingress => to_owner(c, w, b, before),
-        (Some((_, b)), _) => not_owner(t, c, w, f, hash, b),
+    if !ingress && owner.vtep != c.vtep {
+        return not_owner(t, c, w, f, hash, owner);
     }
+    let before = if ingress {
+        earlier(t, c, f, hash, 0, owner.vtep)
+    } else {
+        Earlier::NONE
+    };
+    if owner.vtep != c.vtep {
+        return to_owner(c, w, owner, before);
+    }
+    if before.is_some() && !w.packet.is_syn() {
+        return to_earlier(t, c, w, before);
+    }
+    admit_here(t, c, w, id, owner)
+}
+
+/// The open connections of a slot that nobody owns.
+#[inline(always)]
+fn without_owner<T: Tables>(t: &T, c: &Config, w: &mut Work, f: &Frontend, hash: u32, ingress: bool) -> Decision {
+    if ingress && !w.packet.is_syn() {
+        let before = earlier(t, c, f, hash, 0, Addr::NONE);
+        if before.is_some() {
+            return to_earlier(t, c, w, before);
+        }
+    }
+    Err(DropReason::NoBackend)
 }
 
 /// From the ingress node to the owner's, which learns who had the slot before it.
 #[inline(always)]
-fn to_owner(c: &Config, w: &mut Work, owner: &Backend, before: Option<Earlier>) -> Decision {
+fn to_owner(c: &Config, w: &mut Work, owner: &Backend, before: Earlier) -> Decision {
     w.out.vtep = owner.vtep;
-    let (vtep, place) = before.map_or((Be32::from_raw(0), 0), |e| (e.vtep, e.place));
-    w.out.name(vtep, place);
+    w.out.name(before.vtep, before.place);
     mesh_request(c, w, HOP_FIRST)
 }
 

@@ -29,38 +29,52 @@ pub(crate) const HOP_EARLIER: u32 = 2;
 /// Mark of one that an earlier owner sends back to the ingress node, less its place.
 pub(crate) const HOP_BACK: u32 = 8;
 
-/// An earlier owner of a slot.
+/// An earlier owner of a slot, or none: not an `Option`, as the compiler leaves registers unset for a `None`'s inside,
+/// which the verifier refuses to see copied.
+#[derive(Clone, Copy)]
 pub(crate) struct Earlier {
-    /// Tunnel endpoint of its node, IPv4.
+    /// Tunnel endpoint of its node, IPv4; 0 = none.
     pub vtep: Be32,
-    /// Its place among the slot's earlier owners, from 1, the latest first.
+    /// Its place among the slot's earlier owners, from 1, the latest first; 0 = none.
     pub place: u32,
+}
+
+impl Earlier {
+    /// There is none.
+    pub(crate) const NONE: Self = Self {
+        vtep: Be32::from_raw(0),
+        place: 0,
+    };
+
+    #[inline(always)]
+    pub(crate) fn is_some(self) -> bool {
+        self.place != 0
+    }
 }
 
 /// The latest owner behind place `after` of the slot for `hash` that is neither on this node nor on `beside`.
 #[inline(always)]
-pub(crate) fn earlier<T: Tables>(
-    t: &T,
-    c: &Config,
-    f: &Frontend,
-    hash: u32,
-    after: u32,
-    beside: Addr,
-) -> Option<Earlier> {
-    let slot = slot(t, f, hash)?;
+pub(crate) fn earlier<T: Tables>(t: &T, c: &Config, f: &Frontend, hash: u32, after: u32, beside: Addr) -> Earlier {
+    let mut found = Earlier::NONE;
+    let Some(slot) = slot(t, f, hash) else {
+        return found;
+    };
     for place in 1..=EARLIER {
         let id = slot.earlier[(place - 1) as usize];
-        if place > after
-            && id != 0
-            && let Some(b) = t.backend(id)
+        if place <= after || id == 0 || found.is_some() {
+            continue;
+        }
+        if let Some(b) = t.backend(id)
             && b.vtep != c.vtep
             && b.vtep != beside
         {
-            let vtep = b.vtep.low();
-            return Some(Earlier { vtep, place });
+            found = Earlier {
+                vtep: b.vtep.low(),
+                place,
+            };
         }
     }
-    None
+    found
 }
 
 /// The latest of the slot's earlier owners that is on this node, as its id and row.
@@ -76,13 +90,6 @@ pub(crate) fn earlier_here<'t, T: Tables>(t: &'t T, c: &Config, f: &Frontend, ha
         }
     }
     None
-}
-
-#[inline(always)]
-fn name(w: &mut Work, earlier: Option<Earlier>) {
-    let (vtep, place) = earlier.map_or((Be32::from_raw(0), 0), |e| (e.vtep, e.place));
-    w.previous = vtep;
-    w.place = place;
 }
 
 /// A packet without a record where another node may have one.
@@ -118,7 +125,8 @@ pub(crate) fn hand_on<T: Tables>(t: &T, c: &Config, w: &mut Work) -> Decision {
 /// To the earlier owner that this node, ingress and owner at once, finds in its own ring.
 #[inline(always)]
 pub(crate) fn to_earlier<T: Tables>(t: &T, c: &Config, w: &mut Work, earlier: Earlier) -> Decision {
-    name(w, Some(earlier));
+    w.previous = earlier.vtep;
+    w.place = earlier.place;
     hand_on(t, c, w)
 }
 
