@@ -72,7 +72,7 @@ async fn data_ports(view: &NodeView) -> Vec<pb::ProbeFailure> {
     let mut silent: BTreeMap<Ipv4Addr, &PeerView> = others.iter().filter_map(|p| Some((v4(p.vtep)?, *p))).collect();
     let own = own.first().and_then(|own| v4(own.vtep));
     let mut one_way = match own {
-        Some(own) => OneWay::open(own, view.data_port).await.ok(),
+        Some(own) => OneWay::open(own).await.ok(),
         None => None,
     };
     let reason = match ask(&mut silent, one_way.as_ref()).await {

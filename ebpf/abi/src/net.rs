@@ -222,6 +222,8 @@ pub const DNS_PORT: Be16 = Be16::new(53);
 pub const PROBE_ADDR: Ipv4Addr = Ipv4Addr::new(169, 254, 63, 54);
 /// Port of probes: that of the echo service.
 pub const PROBE_PORT: Be16 = Be16::new(7);
+/// Port of what goes to the other node's agent and does not come back: that of the discard service. Both agents have it.
+pub const ONE_WAY_PORT: Be16 = Be16::new(9);
 /// First of the addresses under which the resolver sees the endpoints of the node.
 pub const DNS_CLIENT_BASE: Ipv4Addr = Ipv4Addr::new(169, 254, 64, 0);
 /// Prefix length of [`DNS_CLIENT_BASE`].

@@ -6,6 +6,10 @@
 //!   agent <- ntl-host <- from_overlay <- tunnel, VNI_PROBE_REPLY <-+
 //! ```
 //!
+//! What goes to another port, one way, is an answer that nobody has asked for: it ends at the other node's agent, and
+//! tells it that the way from here to there is open. Processes of the host cannot write to a data port (`socket`), so this
+//! is the agent's only way into the tunnel.
+//!
 //! Only nodes of the cluster are answered and only they are believed; an answer is as long as its question.
 
 use abi::*;
@@ -19,32 +23,37 @@ pub fn is_probe(p: &Packet) -> bool {
     p.tuple.dst.low().get() == PROBE_ADDR.to_bits()
 }
 
-/// A whole datagram to the probes' address and port.
+/// A whole datagram to the probes' address and this port.
 #[inline(always)]
-fn is_question(p: &Packet) -> bool {
+fn is_whole_to(p: &Packet, port: Be16) -> bool {
     let whole = p.kind == Kind::Udp && p.fragment == Fragment::Whole;
-    whole && is_probe(p) && p.tuple.dport.raw() == PROBE_PORT.raw()
+    whole && is_probe(p) && p.tuple.dport.raw() == port.raw()
 }
 
-/// The agent's probe of the node whose tunnel endpoint is `target`.
+/// The agent's probe of the node whose tunnel endpoint is `target`, or what it sends there one way.
 #[inline(always)]
 pub fn probe<T: Tables>(t: &T, w: &mut Work, target: Be32) -> Decision {
     w.to = w.packet.tuple;
-    if !is_question(&w.packet) {
+    w.out.vni = VNI_PROBE;
+    if is_whole_to(&w.packet, ONE_WAY_PORT) {
+        w.to = w.packet.tuple.reversed();
+        w.to.sport = PROBE_PORT;
+        w.to.dport = ONE_WAY_PORT;
+        w.out.vni = VNI_PROBE_REPLY;
+    } else if !is_whole_to(&w.packet, PROBE_PORT) {
         return Err(DropReason::LinkLocal);
     }
     w.out.vtep = Addr::v4(target);
     if !t.is_peer(&w.out.vtep) {
         return Err(DropReason::UnknownPeer);
     }
-    w.out.vni = VNI_PROBE;
     Ok(Verdict::Remote)
 }
 
 /// A probe of the known node `sender`, sent back to it.
 #[inline(always)]
 pub(crate) fn turn_around(w: &mut Work, sender: &Addr) -> Decision {
-    if !is_question(&w.packet) {
+    if !is_whole_to(&w.packet, PROBE_PORT) {
         return Err(DropReason::NoEndpoint);
     }
     w.to = w.packet.tuple.reversed();
@@ -109,6 +118,26 @@ mod tests {
             Ok(Verdict::Host)
         );
         assert_eq!((w.to.dst, w.to.dport), (AGENT.src, AGENT.sport));
+    }
+
+    #[test]
+    fn what_goes_one_way_ends_at_the_other_agent() {
+        let (m, c) = (world(), config());
+        let sent = Tuple {
+            dport: ONE_WAY_PORT,
+            ..AGENT
+        };
+        let mut w = work(sent);
+        assert_eq!(probe(&m, &mut w, addr(2).low()), Ok(Verdict::Remote));
+        assert_eq!((w.out.vtep, w.out.vni), (addr(2), VNI_PROBE_REPLY));
+        let mut w = work(w.to);
+        assert_eq!(
+            from_overlay(&m, &c, &mut w, VNI_PROBE_REPLY, &addr(1)),
+            Ok(Verdict::Host)
+        );
+        assert_eq!((w.to.dst, w.to.dport), (AGENT.src, ONE_WAY_PORT));
+        let turned = from_overlay(&m, &c, &mut work(sent), VNI_PROBE, &addr(1));
+        assert_eq!(turned, Err(DropReason::NoEndpoint), "nothing of it comes back");
     }
 
     #[test]

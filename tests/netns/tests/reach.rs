@@ -34,3 +34,31 @@ fn a_probe_tells_who_answers_at_the_data_port_and_who_does_not() -> Result<()> {
     assert_eq!(unreached(&lab, &view)?, [node_id(3).to_string()]);
     Ok(())
 }
+
+#[test]
+fn the_end_that_a_blocked_way_leads_away_from_is_heard() -> Result<()> {
+    let mut lab = Lab::new()?;
+    lab.reconcile()?;
+    let rule = format!("iptables -I INPUT -p udp --dport 4789 -s {} -j DROP", vtep(2));
+    lab.nodes[0].ns.output(&rule)?;
+    let heard = |number: u8| -> Result<Vec<Option<bool>>> {
+        let view = lab.cluster.view(number);
+        let runtime = Runtime::new()?;
+        let asked = || runtime.block_on(probe::probe(Some(&view), &[]));
+        let failures = lab.nodes[usize::from(number) - 1].ns.run(asked);
+        Ok(failures.into_iter().map(|failure| failure.heard).collect())
+    };
+    let (first, second) = std::thread::scope(|scope| {
+        let first = scope.spawn(|| heard(1));
+        let second = heard(2);
+        (first.join(), second)
+    });
+    let first = first.map_err(|_| anyhow!("the probe of node 1 panicked"))??;
+    assert_eq!(
+        (first, second?),
+        (vec![Some(false)], vec![Some(true)]),
+        "{}",
+        lab.figures()
+    );
+    Ok(())
+}

@@ -41,6 +41,24 @@ fn a_probe_goes_into_the_tunnel_is_turned_around_and_comes_back() {
 }
 
 #[test]
+fn what_goes_one_way_reaches_the_other_agent() {
+    let mut n = node();
+    let payload = [NODE2.octets().as_slice(), b"0123456789ab"].concat();
+    let port = ONE_WAY_PORT.get();
+    let sent = ip(DNS_ADDR, PROBE_ADDR, Body::Udp(port, port, payload));
+    let out = n.send(Entry::Host, &sent);
+    assert!(out.did(Event::Remote), "{out:?}");
+    let ends = (
+        format!("{PROBE_ADDR}:{}", PROBE_PORT.get()),
+        format!("{DNS_ADDR}:{port}"),
+    );
+    assert_eq!(out.frame().ends(), ends);
+    let heard = n.send(Entry::Overlay(VNI_PROBE_REPLY, NODE2), &out.frame());
+    assert!(heard.did(Event::Host), "{heard:?}");
+    assert_eq!(heard.frame().ends(), ends);
+}
+
+#[test]
 fn strangers_other_ports_and_short_questions_get_nothing() {
     let mut n = node();
     let stranger = Ipv4Addr::new(192, 168, 7, 9);

@@ -110,10 +110,14 @@ fn tasks_behind(cluster: &Cluster, addr: Ipv4Addr) -> Result<String> {
     }
 }
 
-/// `status` names the two nodes between which a way is blocked, and the port.
+/// `status` tells which of two ways is blocked.
 fn one_way(cluster: &Cluster, report: &mut Report) -> Result<()> {
     cluster.typed(at(N1), &format!("iptables -I {RULE}"))?;
-    let told = cluster.refused_naming(at(N1), "netctl status 1>&2", &["n1", "n2", "UDP 4789 (data) blocked"]);
-    report.check("status tells what a firewall blocks", told.map(|_| String::new()));
+    let wanted = "n2 -> n1: UDP 4789 (data) blocked, open the other way";
+    let told = cluster.refused_naming(at(N1), "netctl status 1>&2", &[wanted]);
+    report.check(
+        "status tells the way that a firewall blocks",
+        told.map(|_| wanted.to_owned()),
+    );
     cluster.typed(at(N1), &format!("iptables -D {RULE}")).map(|_| ())
 }
