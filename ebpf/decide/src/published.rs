@@ -9,8 +9,8 @@ use abi::*;
 
 use crate::deliver::to_endpoint;
 use crate::second_chance::{
-    Earlier, HOP_BACK, HOP_EARLIER, HOP_FIRST, HOP_LAST, earlier, earlier_here, hand_on, lives_elsewhere, mesh_request,
-    to_earlier, unknown,
+    Earlier, HOP_BACK, HOP_EARLIER, HOP_FIRST, HOP_LAST, earlier, earlier_here, hand_on, lives_elsewhere, lives_here,
+    mesh_request, to_earlier, unknown,
 };
 use crate::service::{admit, owner};
 use crate::tables::Tables;
@@ -68,7 +68,10 @@ fn came_back<T: Tables>(t: &T, c: &Config, w: &mut Work, f: &Frontend, hash: u32
     }
     let (id, owner) = owner(t, f, hash).ok_or(DropReason::NoBackend)?;
     if owner.vtep == c.vtep {
-        return admit_here(t, c, w, id, owner);
+        return match resume(t, w) {
+            Known::Yes | Known::Ended => to_task(t, c, w),
+            _ => admit_here(t, c, w, id, owner),
+        };
     }
     w.out.vtep = owner.vtep;
     w.out.name(Be32::from_raw(0), 0);
@@ -89,15 +92,20 @@ pub(crate) fn find_frontend<'t, T: Tables>(t: &'t T, w: &mut Work, place: Place)
     Some(frontend)
 }
 
-/// A packet whose record says that the connection has ended: an earlier owner's if there is one,
-/// else the task's (a last ACK).
+/// A packet whose record says that the connection has ended: a last ACK, which is the task's, or a packet of a
+/// newer connection from the same port, whose first packet went to whom the ring named then.
 #[inline(always)]
 fn ended<T: Tables>(t: &T, c: &Config, w: &mut Work, f: &Frontend, hash: u32, place: Place) -> Decision {
     if w.previous.raw() != 0 {
         return hand_on(t, c, w);
     }
-    if place == Place::Ingress {
-        let before = earlier(t, c, f, hash, 0, Addr::NONE);
+    if place == Place::Ingress && !lives_here(t, w) {
+        let remote = owner(t, f, hash).map_or(Addr::NONE, |(_, b)| b.vtep);
+        let before = earlier(t, c, f, hash, 0, remote);
+        if remote != Addr::NONE && remote != c.vtep {
+            w.to = w.key.tuple;
+            return to_owner(c, w, remote, before);
+        }
         if before.is_some() {
             return to_earlier(t, c, w, before);
         }
@@ -131,7 +139,7 @@ fn route<T: Tables>(t: &T, c: &Config, w: &mut Work, f: &Frontend, hash: u32, pl
         Earlier::NONE
     };
     if owner.vtep != c.vtep {
-        return to_owner(c, w, owner, before);
+        return to_owner(c, w, owner.vtep, before);
     }
     if before.is_some() && !w.packet.is_syn() {
         return to_earlier(t, c, w, before);
@@ -153,8 +161,8 @@ fn without_owner<T: Tables>(t: &T, c: &Config, w: &mut Work, f: &Frontend, hash:
 
 /// From the ingress node to the owner's, which learns who had the slot before it.
 #[inline(always)]
-fn to_owner(c: &Config, w: &mut Work, owner: &Backend, before: Earlier) -> Decision {
-    w.out.vtep = owner.vtep;
+fn to_owner(c: &Config, w: &mut Work, owner: Addr, before: Earlier) -> Decision {
+    w.out.vtep = owner;
     w.out.name(before.vtep, before.place);
     mesh_request(c, w, HOP_FIRST)
 }
@@ -340,6 +348,32 @@ mod tests {
             Ok(Verdict::Local),
             "the record decides"
         );
+    }
+
+    #[test]
+    fn a_port_used_again_after_its_slot_has_moved_away_belongs_to_the_new_owner() {
+        let mut m = mesh(1, 0);
+        assert_eq!(send(&m, Place::Ingress, TCP_SYN, 0).0, Ok(Verdict::Local));
+        for flow in m.flows.borrow_mut().values_mut() {
+            flow.state = STATE_FIN_CLIENT | STATE_FIN_SERVER;
+        }
+        m.ring[0] = Slot {
+            owner: 2,
+            earlier: [1, 3, 0],
+        };
+        m.connected = Some(true);
+        assert_eq!(
+            send(&m, Place::Ingress, TCP_ACK, 0).0,
+            Ok(Verdict::Local),
+            "its last ACK"
+        );
+        m.connected = Some(false);
+        for flags in [TCP_SYN, TCP_ACK] {
+            let (decision, w) = send(&m, Place::Ingress, flags, 0);
+            assert_eq!((decision, w.out.vtep), (Ok(Verdict::MeshRequest), addr(2)));
+            assert_eq!((w.out.handed_on, w.out.previous), (HOP_FIRST, addr(3).low()));
+            assert_eq!(w.to, w.packet.tuple);
+        }
     }
 
     #[test]

@@ -138,15 +138,29 @@ pub(crate) fn mesh_request(c: &Config, w: &mut Work, hop: u32) -> Decision {
     Ok(Verdict::MeshRequest)
 }
 
-/// Whether the packet's connection is the previous owner's although this node has a record of its
-/// tuple: a record outlives its connection, so the task's own socket table is asked where it can be.
+/// Whether the packet's connection is an earlier owner's although this node has a record of its tuple: a record outlives
+/// its connection, so the task's own socket table is asked where it can be.
 #[inline(always)]
 pub(crate) fn lives_elsewhere<T: Tables>(t: &T, w: &mut Work) -> bool {
     if w.previous.raw() == 0 || w.packet.kind != Kind::Tcp || w.packet.is_syn() {
         return false;
     }
+    has_socket(t, w) == Some(false)
+}
+
+/// Whether the task of the record found has a socket for the packet's connection.
+#[inline(always)]
+pub(crate) fn lives_here<T: Tables>(t: &T, w: &mut Work) -> bool {
+    w.packet.kind == Kind::Tcp && has_socket(t, w) == Some(true)
+}
+
+/// None when it cannot be told.
+#[inline(always)]
+fn has_socket<T: Tables>(t: &T, w: &mut Work) -> Option<bool> {
     w.endpoint.vni = w.task_vni;
     w.endpoint.addr = w.to.dst;
-    let netns = t.endpoint(&w.endpoint).map_or(0, |e| e.netns);
-    netns != 0 && t.has_connection(&w.to, netns) == Some(false)
+    match t.endpoint(&w.endpoint).map_or(0, |e| e.netns) {
+        0 => None,
+        netns => t.has_connection(&w.to, netns),
+    }
 }

@@ -122,7 +122,7 @@ fn connect(host: &str, port: u16) -> Result<BufReader<TcpStream>> {
         .copied()
         .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("{host} has no address")))?;
     let stream = TcpStream::connect_timeout(&SocketAddr::new(address.into(), port), TIMEOUT)
-        .map_err(|error| Error::new(error.kind(), format!("connecting: {error}")))?;
+        .map_err(|error| Error::new(error.kind(), format!("connecting to {address}: {error}")))?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     Ok(BufReader::new(stream))
