@@ -20,7 +20,7 @@ use super::{
 
 /// Makes or changes a stack, and waits until its services run.
 pub async fn deploy(client: &mut Client, args: &StackDeployArgs) -> Result<(), Failure> {
-    let file = stack::read(&args.compose_file)?;
+    let file = stack::read(&args.compose_file, &stack::environment())?;
     let plan = stack::plan(&file, &args.stack, stack::folder(&args.compose_file))?;
     let manner = Manner {
         prune: args.prune,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::scalar::{Pairs, Scalar, Several, Words};
+use super::scalar::{Pairs, Scalar, Several, Words, parsed};
 
 /// The whole file.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -72,8 +72,13 @@ pub struct ServiceFile {
 #[serde(untagged, deny_unknown_fields)]
 #[allow(missing_docs, reason = "the Compose file's own words")]
 pub enum UlimitFile {
-    Both(i64),
-    Each { soft: i64, hard: i64 },
+    Both(#[serde(deserialize_with = "parsed")] i64),
+    Each {
+        #[serde(deserialize_with = "parsed")]
+        soft: i64,
+        #[serde(deserialize_with = "parsed")]
+        hard: i64,
+    },
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -82,7 +87,7 @@ pub enum UlimitFile {
 pub enum PortFile {
     Short(Scalar),
     Long {
-        target: u16,
+        target: Scalar,
         published: Option<Scalar>,
         protocol: Option<String>,
         mode: Option<String>,
@@ -127,7 +132,7 @@ pub struct LongMount {
     #[serde(default)]
     pub source: String,
     pub target: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "parsed")]
     pub read_only: bool,
     pub bind: Option<BindFile>,
     pub volume: Option<VolumeOptions>,

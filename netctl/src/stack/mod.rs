@@ -5,6 +5,7 @@ mod convert;
 mod deploy;
 mod file;
 mod scalar;
+mod variables;
 mod volume;
 
 use std::{fs, path::Path};
@@ -12,39 +13,41 @@ use std::{fs, path::Path};
 pub use convert::plan;
 pub use deploy::{Manner, deploy, remove_service, services_of};
 pub use file::ComposeFile;
+pub use variables::{Variables, environment};
 
-use crate::failure::Failure;
+use serde_saphyr::PropertySyntax;
+
+use crate::{failure::Failure, terminal::complain};
 
 /// The label that says which stack an object belongs to, docker's.
 pub const NAMESPACE: &str = "com.docker.stack.namespace";
 
-/// Reads a Compose file, YAML or (which is YAML too) JSON.
+/// Reads a Compose file, YAML or (which is YAML too) JSON, with these variables in place of their names. Complains of
+/// those that are not set.
 ///
 /// # Errors
-/// The file cannot be read, is no YAML, or has a key that is not supported; says where.
-pub fn read(path: &str) -> Result<ComposeFile, Failure> {
+/// The file cannot be read, is no YAML, needs a variable that is not set, or has a key that is not supported; says where.
+pub fn read(path: &str, variables: &Variables) -> Result<ComposeFile, Failure> {
     let text = match path {
         "-" => std::io::read_to_string(std::io::stdin()),
         path => fs::read_to_string(path),
     };
     let text = text.map_err(|error| Failure::Wrong(format!("open {path}: {error}")))?;
-    if let Some((at, _)) = text.lines().enumerate().find(|(_, line)| interpolates(line)) {
-        let line = at + 1;
-        return Err(Failure::Wrong(format!(
-            "{path}:{line}: variables (${{...}}) in Compose files are not built yet; write \"$$\" for a dollar sign"
-        )));
+    for name in variables::unset(&text, variables) {
+        complain(&format!(
+            "The {name:?} variable is not set. Defaulting to a blank string."
+        ));
     }
-    let options = serde_saphyr::options! { legacy_octal_numbers: true };
-    serde_saphyr::from_str_with_options(&text.replace("$$", "$"), options).map_err(|error| {
+    let options = serde_saphyr::options! {
+        legacy_octal_numbers: true,
+        property_syntax: PropertySyntax::DockerCompose,
+    };
+    let options = options.with_properties(variables.clone());
+    serde_saphyr::from_str_with_options(&text, options).map_err(|error| {
         let line = error.location().map_or(0, |location| location.line());
-        Failure::Wrong(format!("{path}:{line}: {}", error.without_snippet()))
+        let words = variables::words(error.without_snippet());
+        Failure::Wrong(format!("{path}:{line}: {words}"))
     })
-}
-
-/// Whether a line has a `$` that is neither doubled nor in a comment.
-fn interpolates(line: &str) -> bool {
-    let plain = line.trim_start();
-    !plain.starts_with('#') && plain.replace("$$", "").contains('$')
 }
 
 /// The folder that paths of a Compose file are relative to.
@@ -64,16 +67,57 @@ mod tests {
     fn read_text(text: &str) -> Result<ComposeFile, String> {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(text.as_bytes()).unwrap();
-        read(file.path().to_str().unwrap()).map_err(|failure| failure.to_string())
+        let set = [("TAG", "2"), ("MANY", "3"), ("YES", "true"), ("EMPTY", "")];
+        let set = set.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        read(file.path().to_str().unwrap(), &set.into()).map_err(|failure| failure.to_string())
     }
 
     #[test]
     fn a_key_that_is_not_supported_is_refused_by_its_line() {
         let error = read_text("services:\n  web:\n    image: web:1\n    build: .\n").unwrap_err();
         assert!(error.contains(":4: ") && error.contains("build"), "{error}");
-        let error = read_text("services:\n  web:\n    image: web:$TAG\n").unwrap_err();
-        assert!(error.contains(":3: "), "{error}");
         assert!(read_text("services: [").is_err());
+    }
+
+    #[test]
+    fn variables_stand_for_values_of_any_kind() {
+        let file = read_text(
+            r#"
+services:
+  $TAG:
+    image: "web:${TAG}"
+    command: ["echo", "$$TAG ${NONE} ${NONE:-other}", '${EMPTY-set}${EMPTY:-empty}']
+    environment: {COUNT: "${MANY}", $TAG: x}
+    tty: ${YES}
+    ports: [{target: "${MANY}", published: "${MANY}"}, "${MANY}:80"]
+    ulimits: {nofile: "${MANY}"}
+    volumes: [{type: tmpfs, target: /t, read_only: "${YES}"}]
+    deploy: {replicas: "${MANY}"}
+"#,
+        );
+        let file = file.unwrap();
+        let web = &file.services["$TAG"];
+        assert_eq!((web.image.as_deref(), web.tty), (Some("web:2"), true));
+        let words = ["echo", "$TAG  other", "empty"].map(str::to_owned).to_vec();
+        assert_eq!(web.command, Some(scalar::Words::List(words)));
+        assert_eq!(web.environment.texts(), ["COUNT=3", "$TAG=x"]);
+        assert_eq!(
+            (web.deploy.replicas, web.ports.len(), web.volumes.len()),
+            (Some(3), 2, 1)
+        );
+    }
+
+    #[test]
+    fn a_variable_that_must_be_set_or_is_none_is_refused_by_its_line() {
+        let error = read_text("services:\n  web:\n    image: ${NONE:?give a tag}\n").unwrap_err();
+        assert!(
+            error.ends_with(":3: required variable NONE is missing a value: give a tag"),
+            "{error}"
+        );
+        let error = read_text("services:\n  web:\n    image: ${EMPTY:?}\n").unwrap_err();
+        assert!(error.contains(":3: required variable EMPTY"), "{error}");
+        let error = read_text("services:\n  web:\n    image: ${TAG\n").unwrap_err();
+        assert!(error.contains(":3: invalid interpolation format"), "{error}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Values that Compose files may write in several ways.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use serde::{
     Deserialize, Deserializer,
@@ -37,6 +37,12 @@ impl<'de> Deserialize<'de> for Scalar {
         }
         deserializer.deserialize_any(Any)
     }
+}
+
+/// A value where it may come as text, from a variable: in what may be written in several ways.
+pub fn parsed<'de, D: Deserializer<'de>, T: FromStr<Err: fmt::Display>>(deserializer: D) -> Result<T, D::Error> {
+    let Scalar(text) = Scalar::deserialize(deserializer)?;
+    text.parse().map_err(D::Error::custom)
 }
 
 /// A command: one line that is split at blanks, or words.

@@ -189,7 +189,7 @@ fn port(port: &PortFile) -> Result<PortSpec, Failure> {
                 .unwrap_or_default();
             let protocol = protocol.as_deref().unwrap_or("tcp");
             let mode = mode.as_deref().unwrap_or("ingress");
-            format!("target={target},protocol={protocol},mode={mode}{published}").parse()?
+            format!("target={},protocol={protocol},mode={mode}{published}", target.0).parse()?
         }
     })
 }
