@@ -109,7 +109,7 @@ impl Api {
         let (at, bytes) = (mint::now(), PayloadBytes::new(&request.data));
         let view = self
             .queue
-            .change(id, move |view| {
+            .change_newest(id, move |view| {
                 // The latest of the name at each attempt: another rotation may have come in between.
                 let old = find_payload(view, kind, &request.r#ref)?.id;
                 plan_rotate_payload(view, old, new, at, bytes.clone())

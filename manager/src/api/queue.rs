@@ -50,11 +50,26 @@ impl Queue {
         request: RequestId,
         plan: impl Fn(&View) -> Result<Command, Refused> + Send + 'static,
     ) -> Result<View, Status> {
+        self.wish(request, Box::new(plan), false).await
+    }
+
+    /// As [`Queue::change`], for who changes things as they are, whatever their versions: another change of them that
+    /// came in between is a race.
+    pub(crate) async fn change_newest(
+        &self,
+        request: RequestId,
+        plan: impl Fn(&View) -> Result<Command, Refused> + Send + 'static,
+    ) -> Result<View, Status> {
+        self.wish(request, Box::new(plan), true).await
+    }
+
+    async fn wish(&self, request: RequestId, plan: Plan, newest: bool) -> Result<View, Status> {
         let stopping = || Status::unavailable(ProposeError::Stopped.to_string());
         let (reply, answer) = oneshot::channel();
         let wish = Wish {
             request,
-            plan: Box::new(plan),
+            plan,
+            newest,
             races: 0,
             reply,
         };
@@ -67,6 +82,8 @@ impl Queue {
 struct Wish {
     request: RequestId,
     plan: Plan,
+    /// The plan takes versions from the state, not from the user.
+    newest: bool,
     /// Races lost.
     races: u32,
     reply: oneshot::Sender<Result<View, Status>>,
@@ -81,10 +98,16 @@ impl Wish {
                 races => RequestId::from_bits(mint::object_of(self.request, &format!("attempt {races}"))),
             };
             match view.outcome(id) {
-                Some(Err(why)) if why.is_race() && self.races < MAX_RACES => self.races += 1,
+                Some(Err(why)) if self.has_lost(&why) => self.races += 1,
                 outcome => return (id, outcome),
             }
         }
+    }
+
+    /// Whether a refusal says only that another was faster, and the next attempt may do.
+    fn has_lost(&self, why: &Refused) -> bool {
+        let outdated = matches!(why, Refused::OutOfSequence { .. } | Refused::Superseded { .. });
+        self.races < MAX_RACES && (why.is_race() || self.newest && outdated)
     }
 
     /// Who asked may have gone; the change is made all the same.
@@ -164,7 +187,7 @@ impl Owner {
             match outcome {
                 Ok(applied) => wish.answer(Ok(applied.view)),
                 // The next attempt finds the refusal in the state, and has another id.
-                Err(ProposeError::Refused(why)) if why.is_race() && wish.races < MAX_RACES => again.push(wish),
+                Err(ProposeError::Refused(why)) if wish.has_lost(&why) => again.push(wish),
                 Err(why) => {
                     leaderless |= why == ProposeError::NoLeader;
                     wish.answer(Err(refusal::unproposed(&why)));

@@ -112,7 +112,7 @@ impl Api {
         let (budget, at) = (request.budget, mint::now());
         let view = self
             .queue
-            .change(id, move |view| plan_rebalance_service(view, service, budget, at))
+            .change_newest(id, move |view| plan_rebalance_service(view, service, budget, at))
             .await?;
         let service = Some(found(&view, service)?);
         Ok(pb::RebalanceServiceResponse { service })

@@ -62,7 +62,8 @@ impl Api {
         if request.rotate {
             let fresh = mint::bits().to_le_bytes();
             let id = request_id(&request.request)?;
-            view = self.queue.change(id, move |view| rotated(view, role, fresh)).await?;
+            let plan = move |view: &View| rotated(view, role, fresh);
+            view = self.queue.change_newest(id, plan).await?;
         }
         let cluster = view.cluster().ok_or_else(|| refusal::refused(&Refused::NoCluster))?;
         Ok(token::of_role(cluster, role).to_owned())

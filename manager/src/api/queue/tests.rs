@@ -44,6 +44,7 @@ fn creation(request: u128, name: &str) -> (Wish, Answer) {
     let wish = Wish {
         request: RequestId::from_bits(request),
         plan: Box::new(move |view| plan_create_service(view, service, Timestamp(1), spec.clone())),
+        newest: false,
         races: 0,
         reply,
     };
@@ -88,4 +89,20 @@ fn a_refusal_on_top_of_a_draft_waits_until_the_draft_is_in_the_state() {
     assert!(round.planned.is_empty() && round.again.is_empty());
     let refused = answer.try_recv().unwrap().unwrap_err();
     assert!(refused.message().contains("web"), "{}", refused.message());
+}
+
+#[test]
+fn an_outdated_version_is_a_race_only_for_who_did_not_read_it() {
+    let outdated = Refused::OutOfSequence {
+        kind: store::Kind::Service,
+        name: "web".to_owned(),
+        read: 1,
+        now: 2,
+    };
+    let (mut wish, _answer) = creation(1, "web");
+    assert!(!wish.has_lost(&outdated), "the user has to read it again");
+    wish.newest = true;
+    assert!(wish.has_lost(&outdated));
+    wish.races = MAX_RACES;
+    assert!(!wish.has_lost(&outdated), "not for ever");
 }
