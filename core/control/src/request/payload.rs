@@ -1,8 +1,8 @@
 //! Secrets and configs, as users ask for them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use model::{PayloadBytes, PayloadId, Service, Timestamp};
+use model::{PayloadBytes, PayloadId, Service, ServiceId, Timestamp};
 use store::{Command, Kind, NewPayload, PayloadLabels, PayloadRotation, Refused, State, View};
 
 use super::{plan_update_service, planned};
@@ -36,8 +36,8 @@ pub fn plan_remove_payload(view: &View, id: PayloadId) -> Result<Command, Refuse
     planned(view, Command::RemovePayload { id })
 }
 
-/// New bytes under the name of `old`, and in the same step an update of every service that uses it. Services that could
-/// only be rolled back to it keep it.
+/// New bytes under the name of `old`, and in the same step an update of every service that uses it, or one that had the
+/// name before, as a service that was rolled back does. Services that could only be rolled back to one keep it.
 pub fn plan_rotate_payload(
     view: &View,
     old: PayloadId,
@@ -45,30 +45,36 @@ pub fn plan_rotate_payload(
     at: Timestamp,
     bytes: PayloadBytes,
 ) -> Result<Command, Refused> {
-    if view.payload(old).is_none() {
-        return Err(Refused::NotFound {
-            kind: Kind::Secret,
-            what: old.to_string(),
-        });
-    }
+    let latest = view.payload(old).ok_or_else(|| Refused::NotFound {
+        kind: Kind::Secret,
+        what: old.to_string(),
+    })?;
+    let namesakes = view.superseded_payloads();
+    let namesakes = namesakes.filter(|p| (p.kind, &p.spec.name) == (latest.kind, &latest.spec.name));
+    let replaced: BTreeSet<PayloadId> = namesakes.map(|payload| payload.id).chain([old]).collect();
     let mut scratch: State = view.clone();
     let rotation = PayloadRotation { old, new, at, bytes };
     let mut batch = vec![Command::RotatePayload(Box::new(rotation))];
     scratch.apply_draft(batch[0].clone())?;
-    for service in view.services_with_payload(old).filter(|service| uses(service, old)) {
+    let users = replaced.iter().flat_map(|id| view.services_with_payload(*id));
+    let users: BTreeMap<ServiceId, &Service> = users.map(|service| (service.id, service)).collect();
+    for service in users.into_values() {
         let mut spec = service.spec.clone();
-        for (_, file) in spec.container.payloads_mut().filter(|(_, file)| file.id == old) {
+        for (_, file) in spec
+            .container
+            .payloads_mut()
+            .filter(|(_, file)| replaced.contains(&file.id))
+        {
             file.id = new;
+        }
+        if spec == service.spec {
+            continue;
         }
         let update = plan_update_service(&scratch, service.id, service.version, at, spec)?;
         scratch.apply_draft(update.clone())?;
         batch.push(update);
     }
     Ok(Command::Batch(batch))
-}
-
-fn uses(service: &Service, id: PayloadId) -> bool {
-    service.spec.container.payloads().any(|(_, file)| file.id == id)
 }
 
 #[cfg(test)]
@@ -122,6 +128,26 @@ mod tests {
             .filter(|t| t.status.state == TaskState::Running);
         assert!(tasks.count() > 0);
         assert!(bed.view().payload(OLD).is_none() || bed.view().is_payload_used(OLD));
+    }
+
+    #[test]
+    fn a_rotation_reaches_who_was_rolled_back_to_an_older_one() {
+        let mut bed = bed();
+        let secret = |spec: &mut model::ServiceSpec| {
+            spec.container.secrets = vec![PayloadRef::of(OLD, "db".parse().unwrap())];
+        };
+        let web = bed.service("web", secret).unwrap();
+        let rotate = |bed: &mut Bed, old, new: u128| {
+            let (new, bytes) = (PayloadId::from_bits(new), PayloadBytes::new(b"2"));
+            let rotation = plan_rotate_payload(bed.view(), old, new, bed.now, bytes);
+            bed.apply(rotation.unwrap()).unwrap();
+        };
+        rotate(&mut bed, OLD, 701);
+        bed.roll_back(web).unwrap();
+        let file = |bed: &Bed| bed.view().service(web).unwrap().spec.container.secrets[0].id;
+        assert_eq!(file(&bed), OLD);
+        rotate(&mut bed, NEW, 702);
+        assert_eq!(file(&bed), PayloadId::from_bits(702));
     }
 
     #[test]
