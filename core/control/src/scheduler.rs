@@ -21,6 +21,7 @@ pub(crate) use constraint::meets_constraints;
 pub(crate) use crowd::is_crowded_out;
 pub(crate) use place::{NodePlace, places};
 pub(crate) use platform::fits_platform;
+pub(crate) use tree::path;
 
 /// Gives a node to each of `tasks`, all of one service, that has its addresses and none yet, or the reason why there is
 /// none.

@@ -1,6 +1,6 @@
 //! A service that is being evened out: the next few tasks move when the last few run. How many replicas it has meanwhile
-//! says [`replicas`]; with stop-first tasks are replaced in their slots, with start-first a slot more comes and then one
-//! goes. Preferences are kept by the first way only: slots that are too many go where a node has most tasks.
+//! says [`Rebalance::extra`]; with stop-first tasks are replaced in their slots, with start-first a slot more comes and
+//! then one goes.
 
 use model::{Rebalance, Service, Slot, Task, TaskState, UpdateOrder};
 use store::Command;
@@ -56,7 +56,7 @@ fn advance(draft: &Draft<'_>, service: &Service, rebalance: Rebalance, current: 
     let count = u32::try_from(moves.len()).unwrap_or(rebalance.left);
     let left = rebalance.left.saturating_sub(count);
     let order = service.spec.update.unwrap_or_default().order;
-    if order == UpdateOrder::StartFirst && service.spec.placement.preferences.is_empty() {
+    if order == UpdateOrder::StartFirst {
         let step = Step {
             extra: count,
             ..Step::default()

@@ -10,7 +10,7 @@ use super::{
     slot::slots_of,
     want,
 };
-use crate::{dirty::Scope, draft::Draft};
+use crate::{dirty::Scope, draft::Draft, scheduler::path};
 
 pub(super) fn reconcile(draft: &mut Draft<'_>, service: &Service, replicas: u32, scope: &Scope) {
     let mut slots = slots_of(draft.base(), service.id, scope);
@@ -18,7 +18,7 @@ pub(super) fn reconcile(draft: &mut Draft<'_>, service: &Service, replicas: u32,
     if *scope == Scope::Whole {
         let even::Step { extra, move_away } = even::step(draft, service, replicas, &slots);
         let replicas = replicas.saturating_add(extra);
-        give_up(draft, &mut slots, replicas);
+        give_up(draft, service, &mut slots, replicas);
         for slot in scale::missing(&slots, replicas as usize) {
             maker.create(draft, slot, None, Next::Now);
         }
@@ -32,8 +32,13 @@ pub(super) fn reconcile(draft: &mut Draft<'_>, service: &Service, replicas: u32,
 }
 
 /// Dooms the tasks of the slots that are too many, and takes these slots from `slots`.
-fn give_up(draft: &mut Draft<'_>, slots: &mut Vec<SlotTasks<'_>>, replicas: u32) {
-    let surplus = scale::surplus(slots, replicas as usize);
+fn give_up(draft: &mut Draft<'_>, service: &Service, slots: &mut Vec<SlotTasks<'_>>, replicas: u32) {
+    let view = draft.base();
+    let path = |node| {
+        view.node(node)
+            .map_or_else(Vec::new, |node| path(service, node).collect())
+    };
+    let surplus = scale::surplus(slots, replicas as usize, path);
     for slot in slots.extract_if(.., |slot| surplus.contains(&slot.slot)) {
         for task in slot.tasks {
             want(draft, task.id, DesiredState::Remove);

@@ -76,20 +76,26 @@ fn start_first_has_the_new_one_run_before_another_stops() {
 
 #[test]
 fn preferences_are_evened_out_first() {
-    let (mut bed, web) = web(4, 0, |spec| {
-        spec.placement.preferences = vec!["node.labels.zone".parse().unwrap()]
-    });
-    for (id, zone) in [(1, "a"), (2, "a"), (3, "a"), (4, "b")] {
-        bed.node_spec(id, |spec| drop(spec.labels.insert("zone".into(), zone.into())));
+    for order in [UpdateOrder::StopFirst, UpdateOrder::StartFirst] {
+        let (mut bed, web) = web(4, 0, |spec| {
+            spec.placement.preferences = vec!["node.labels.zone".parse().unwrap()];
+            spec.update = Some(UpdatePolicy {
+                order,
+                ..UpdatePolicy::default()
+            });
+        });
+        for (id, zone) in [(1, "a"), (2, "a"), (3, "a"), (4, "b")] {
+            bed.node_spec(id, |spec| drop(spec.labels.insert("zone".into(), zone.into())));
+        }
+        bed.node_spec(4, |spec| spec.availability = Availability::Drain);
+        bed.update(web, |spec| spec.mode = Mode::Replicated { replicas: 6 });
+        bed.converge();
+        bed.node_spec(4, |spec| spec.availability = Availability::Active);
+        assert_eq!(counts(&bed, web, 4), [2, 2, 2, 0]);
+        assert_eq!(begin(&mut bed, web, 6), 3);
+        bed.converge();
+        assert_eq!(counts(&bed, web, 4), [1, 1, 1, 3], "{order:?}");
     }
-    bed.node_spec(4, |spec| spec.availability = Availability::Drain);
-    bed.update(web, |spec| spec.mode = Mode::Replicated { replicas: 6 });
-    bed.converge();
-    bed.node_spec(4, |spec| spec.availability = Availability::Active);
-    assert_eq!(counts(&bed, web, 4), [2, 2, 2, 0]);
-    assert_eq!(begin(&mut bed, web, 6), 3);
-    bed.converge();
-    assert_eq!(counts(&bed, web, 4), [1, 1, 1, 3]);
 }
 
 #[test]

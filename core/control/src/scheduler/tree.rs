@@ -68,7 +68,7 @@ impl Branch {
 }
 
 /// The branches that lead to a node, the coarsest first.
-pub(super) fn path<'a>(service: &'a Service, node: &'a Node) -> impl Iterator<Item = &'a str> {
+pub(crate) fn path<'a>(service: &'a Service, node: &'a Node) -> impl Iterator<Item = &'a str> {
     let levels = service.spec.placement.preferences.iter();
     levels.map(move |level| value(level, node))
 }
