@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use control::{Dirty, next_deadline, pass};
+use control::{Dirty, Moment, next_deadline, pass};
 use futures::future::join_all;
 use store::Command;
 use tokio::{
@@ -41,6 +41,7 @@ pub(crate) async fn run(proposer: Proposer) {
 async fn lead(proposer: &Proposer, published: &mut watch::Receiver<Published>, term: u64) {
     let mut events = proposer.events();
     let mut dirty = Dirty::all();
+    let led_since = mint::now();
     let mut full_pass = Instant::now() + FULL_PASS_EVERY;
     loop {
         drain(&mut events, &mut dirty);
@@ -53,7 +54,8 @@ async fn lead(proposer: &Proposer, published: &mut watch::Receiver<Published>, t
         };
         let base = view.clone();
         // A pass over a large cluster takes longer than others on this thread should wait.
-        let deciding = spawn_blocking(move || pass(&base, &dirty, mint::now(), &mut mint::bits));
+        let now = mint::now();
+        let deciding = spawn_blocking(move || pass(&base, &dirty, Moment { now, led_since }, &mut mint::bits));
         let Ok(commands) = deciding.await else { return };
         dirty = if propose_all(proposer, commands).await {
             Dirty::default()
@@ -64,7 +66,8 @@ async fn lead(proposer: &Proposer, published: &mut watch::Receiver<Published>, t
             continue;
         }
         let now = mint::now();
-        let deadline = next_deadline(&view, now).map_or(full_pass, |at| full_pass.min(Instant::now() + at.since(now)));
+        let deadline = next_deadline(&view, Moment { now, led_since });
+        let deadline = deadline.map_or(full_pass, |at| full_pass.min(Instant::now() + at.since(now)));
         tokio::select! {
             event = events.recv() => note(event, &mut dirty),
             () = sleep_until(deadline) => {}

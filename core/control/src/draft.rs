@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 use model::{Task, TaskId, Timestamp};
 use store::{Command, State, TaskOp, View};
 
+use crate::moment::Moment;
+
 /// Weight of the changes of one log entry, in bytes: large enough to make fsync cheap per change, small enough that an
 /// entry neither holds up others nor exceeds a message.
 const ENTRY_WEIGHT: usize = 512 << 10;
@@ -39,10 +41,12 @@ pub(crate) struct Draft<'a> {
     ids: &'a mut dyn Ids,
     /// When the pass runs; every command carries it.
     pub now: Timestamp,
+    /// The same, with what its leader cannot know yet.
+    pub moment: Moment,
 }
 
 impl<'a> Draft<'a> {
-    pub fn new(base: &'a View, now: Timestamp, ids: &'a mut dyn Ids) -> Self {
+    pub fn new(base: &'a View, moment: Moment, ids: &'a mut dyn Ids) -> Self {
         Self {
             base,
             scratch: base.clone(),
@@ -51,7 +55,8 @@ impl<'a> Draft<'a> {
             made: Vec::new(),
             is_made: BTreeSet::new(),
             ids,
-            now,
+            now: moment.now,
+            moment,
         }
     }
 

@@ -14,6 +14,7 @@ mod draft;
 mod liveness;
 mod lookup;
 mod membership;
+mod moment;
 mod orchestrator;
 mod pass;
 mod reaper;
@@ -38,6 +39,7 @@ pub use draft::Ids;
 pub use liveness::Heartbeats;
 pub use lookup::{find_network, find_node, find_payload, find_service, find_task};
 pub use membership::{MemberMove, Members, check_demotion, is_released, next_member_move};
+pub use moment::Moment;
 pub use pass::{next_deadline, pass};
 pub use rebalance::plan_rebalance_service;
 pub use request::{

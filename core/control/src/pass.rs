@@ -10,6 +10,7 @@ use crate::{
     allocator,
     dirty::{Dirty, Scope},
     draft::{Draft, Ids},
+    moment::Moment,
     orchestrator::{self, tasks_of},
     reaper, rotation, scheduler,
 };
@@ -17,10 +18,10 @@ use crate::{
 /// Decides what has to change, as commands to propose in this order. They fit `view`: if something else is applied in
 /// between they may be refused, and the next pass decides anew. Propose the next pass's commands only after these have
 /// been applied.
-pub fn pass(view: &View, dirty: &Dirty, now: Timestamp, ids: &mut dyn Ids) -> Vec<Command> {
+pub fn pass(view: &View, dirty: &Dirty, moment: Moment, ids: &mut dyn Ids) -> Vec<Command> {
     let mut scopes = dirty.scopes(view);
-    scopes.extend(jobs_due(view, now).map(|service| (service, Scope::Whole)));
-    let mut draft = Draft::new(view, now, ids);
+    scopes.extend(jobs_due(view, moment.now).map(|service| (service, Scope::Whole)));
+    let mut draft = Draft::new(view, moment, ids);
     for (service, scope) in &scopes {
         orchestrator::reconcile(&mut draft, *service, scope);
     }
@@ -70,14 +71,14 @@ fn waiting(draft: &Draft<'_>, dirty: &Dirty, scopes: &BTreeMap<ServiceId, Scope>
 
 /// When a pass has something to do although no event has come: the next end of a restart delay, of the wait for a
 /// predecessor, or of an update's delay or monitor time, or the time of a job's next run, if there is one. Never before
-/// `now`.
-pub fn next_deadline(view: &View, now: Timestamp) -> Option<Timestamp> {
+/// now.
+pub fn next_deadline(view: &View, moment: Moment) -> Option<Timestamp> {
     let deadlines = view
         .tasks_waiting()
         .filter_map(|task| orchestrator::deadline(view, task));
     let runs = view.services_scheduled().filter_map(orchestrator::due);
     let updates = view
         .services_updating()
-        .filter_map(|service| orchestrator::update_deadline(view, service, now));
-    deadlines.chain(runs).chain(updates).min().map(|at| at.max(now))
+        .filter_map(|service| orchestrator::update_deadline(view, service, moment));
+    deadlines.chain(runs).chain(updates).min().map(|at| at.max(moment.now))
 }

@@ -9,7 +9,7 @@ use model::{
 };
 use store::{Command, Entry, Event, Refused, RollbackCause, State, StatusReport, TaskOp, View};
 
-use crate::{Dirty, pass, plan_create_network, plan_create_service, plan_init};
+use crate::{Dirty, Moment, pass, plan_create_network, plan_create_service, plan_init};
 
 pub(crate) const SECOND: i64 = 1_000_000_000;
 
@@ -105,6 +105,7 @@ fn cluster() -> Cluster {
 }
 
 /// See the module.
+#[derive(Clone)]
 pub(crate) struct Bed {
     state: State,
     ids: u128,
@@ -212,7 +213,7 @@ impl Bed {
                 *ids += 1;
                 *ids
             };
-            let commands = pass(&self.state, &dirty, self.now, &mut fresh);
+            let commands = pass(&self.state, &dirty, Moment::settled(self.now), &mut fresh);
             if commands.is_empty() {
                 return passes;
             }

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use control::{Dirty, pass, plan_create_network, plan_create_service, plan_init};
+use control::{Dirty, Moment, pass, plan_create_network, plan_create_service, plan_init};
 use model::{
     Cluster, ClusterId, ClusterSecrets, ClusterSettings, NetworkAttachment, NetworkId, NetworkSpec, NodeId, NodeState,
     RequestId, Role, ServiceId, ServiceSpec, Timestamp,
@@ -92,7 +92,7 @@ fn settle(made: &mut (State, Vec<Entry>)) -> Result<(), Refused> {
             next += 1;
             next
         };
-        let commands = pass(&made.0, &Dirty::all(), AT, &mut ids);
+        let commands = pass(&made.0, &Dirty::all(), Moment::settled(AT), &mut ids);
         if commands.is_empty() {
             break;
         }

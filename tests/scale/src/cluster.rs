@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use anyhow::{Context, Result, bail};
-use control::{Dirty, pass, plan_create_network, plan_create_service, plan_init};
+use control::{Dirty, Moment, pass, plan_create_network, plan_create_service, plan_init};
 use model::{
     Cluster as ClusterObject, ClusterId, ClusterSettings, Mode, NetworkAttachment, NetworkId, NetworkSpec, Node,
     NodeId, NodeState, RequestId, Role, ServiceId, ServiceSpec, TaskState, Timestamp,
@@ -106,7 +106,7 @@ impl Cluster {
             *ids += 1;
             scattered(*ids)
         };
-        let commands = pass(&self.state, &dirty, NOW, &mut fresh);
+        let commands = pass(&self.state, &dirty, Moment::settled(NOW), &mut fresh);
         let decided = !commands.is_empty();
         commands.into_iter().try_for_each(|command| self.apply(command))?;
         Ok(decided)

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use control::{Dirty, next_deadline, node_view, pass};
+use control::{Dirty, Moment, next_deadline, node_view, pass};
 use model::{
     DesiredState, NodeId, NodeState, NodeView, PublishMode, RestartCondition, Service, Task, TaskState, Timestamp,
 };
@@ -233,12 +233,15 @@ pub fn converged(state: &State, machines: &[Machine], now: Timestamp) -> Checked
         );
     }
     let mut counter = 0;
-    let left = pass(state, &Dirty::all(), now, &mut || {
+    let left = pass(state, &Dirty::all(), Moment::settled(now), &mut || {
         counter += 1;
         counter
     });
     ensure!(left.is_empty(), "a pass has something to do: {left:?}");
-    ensure!(next_deadline(state, now).is_none(), "something waits for a deadline");
+    ensure!(
+        next_deadline(state, Moment::settled(now)).is_none(),
+        "something waits for a deadline"
+    );
     machines.iter().try_for_each(|machine| settled(state, machine))
 }
 

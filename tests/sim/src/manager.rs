@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use control::{Board, Dirty, Feed, Heartbeats, Known, Members, Update, Verdict, next_deadline, pass};
+use control::{Board, Dirty, Feed, Heartbeats, Known, Members, Moment, Update, Verdict, next_deadline, pass};
 use manager::{
     KnownManager,
     raft::{MemoryDisk, Replica, ReplicaError},
@@ -27,6 +27,7 @@ const TELL_AGAIN: Duration = Duration::from_millis(1000);
 /// What only the leader has.
 #[derive(Debug)]
 pub struct Leading {
+    since: Timestamp,
     /// Who was heard when.
     pub beats: Heartbeats,
     /// What changed since the last pass.
@@ -35,6 +36,13 @@ pub struct Leading {
     pub in_flight: BTreeSet<RequestId>,
     /// The sessions: what each node has been told, and when.
     sessions: BTreeMap<NodeId, (Feed, Timestamp)>,
+}
+
+impl Leading {
+    fn moment(&self, now: Timestamp) -> Moment {
+        let led_since = self.since;
+        Moment { now, led_since }
+    }
 }
 
 /// See the module.
@@ -180,6 +188,7 @@ impl Manager {
         if self.reading == Some(id) {
             self.reading = None;
             self.leading = Some(Leading {
+                since: now,
                 beats: Heartbeats::starting(now),
                 dirty: Dirty::all(),
                 in_flight: BTreeSet::new(),
@@ -232,7 +241,7 @@ impl Manager {
         }
         // The product looks at everything every half minute all the same; here events have to suffice.
         let dirty = std::mem::take(&mut leading.dirty);
-        pass(&view, &dirty, now, &mut || dice.id())
+        pass(&view, &dirty, leading.moment(now), &mut || dice.id())
     }
 
     /// A proposal was not even taken: everything is looked at again.
@@ -246,7 +255,7 @@ impl Manager {
     pub fn deadline(&self, now: Timestamp) -> Option<Timestamp> {
         let (view, leading) = (self.view(), self.leading.as_ref()?);
         let beats = leading.beats.next_deadline(&view);
-        beats.into_iter().chain(next_deadline(&view, now)).min()
+        beats.into_iter().chain(next_deadline(&view, leading.moment(now))).min()
     }
 
     /// An entry has changed something.

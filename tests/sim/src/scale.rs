@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use control::{Dirty, pass, plan_create_network, plan_create_service, plan_init};
+use control::{Dirty, Moment, pass, plan_create_network, plan_create_service, plan_init};
 use model::{
     Mode, NetworkAttachment, NetworkId, NetworkSpec, Node, NodeId, NodeState, RequestId, Role, ServiceId, ServiceSpec,
     TaskId, TaskState, Timestamp,
@@ -168,7 +168,7 @@ impl Large {
         loop {
             self.now = self.now + Duration::from_millis(20);
             let dirty = std::mem::take(&mut self.dirty);
-            let commands = pass(&self.state, &dirty, self.now, &mut || self.dice.id());
+            let commands = pass(&self.state, &dirty, Moment::settled(self.now), &mut || self.dice.id());
             if commands.is_empty() {
                 return Ok(());
             }

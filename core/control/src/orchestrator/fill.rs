@@ -124,7 +124,7 @@ pub(super) fn keep(draft: &mut Draft<'_>, maker: &Maker<'_>, slots: &[SlotTasks<
 
 /// Takes the update a step on, over what this pass has decided so far.
 fn replace_outdated(draft: &mut Draft<'_>, maker: &Maker<'_>) {
-    for replacement in update::replacements(draft.state(), maker.service.id, draft.now) {
+    for replacement in update::replacements(draft.state(), maker.service.id, draft.moment) {
         for task in replacement.gone {
             want(draft, task, DesiredState::Shutdown);
         }

@@ -16,7 +16,7 @@ use super::{
     restart::{self, Next},
     slot::slots_of,
 };
-use crate::{dirty::Scope, draft::Draft, request::plan_rollback_service};
+use crate::{dirty::Scope, draft::Draft, moment::Moment, request::plan_rollback_service};
 use way::Way;
 
 /// A slot that gets a task of the present spec.
@@ -48,10 +48,11 @@ struct Round<'a> {
     service: &'a Service,
     policy: UpdatePolicy,
     ways: Vec<Way<'a>>,
+    moment: Moment,
 }
 
 impl<'a> Round<'a> {
-    fn of(service: &'a Service, slots: &'a [SlotTasks<'a>]) -> Self {
+    fn of(service: &'a Service, slots: &'a [SlotTasks<'a>], moment: Moment) -> Self {
         let status = service.update_status.as_ref();
         let back = status.is_some_and(|status| status.state.is_rollback());
         let policy = if back {
@@ -67,12 +68,14 @@ impl<'a> Round<'a> {
             service,
             policy: policy.unwrap_or_default(),
             ways: ways.collect(),
+            moment,
         }
     }
 
-    fn verdict(&self, now: Timestamp) -> Verdict {
-        let monitor = self.policy.monitor;
-        let failed: Vec<&Task> = self.ways.iter().filter_map(|way| way.failure(monitor)).collect();
+    fn verdict(&self) -> Verdict {
+        let (monitor, moment) = (self.policy.monitor, self.moment);
+        let failures = self.ways.iter().filter_map(|way| way.failure(monitor, moment));
+        let failed: Vec<&Task> = failures.collect();
         let slots = self.ways.iter().filter(|way| way.takes_part()).count();
         let too_many = self
             .policy
@@ -81,24 +84,26 @@ impl<'a> Round<'a> {
         let last = failed.into_iter().max_by_key(|task| (task.updated_at, task.id));
         match last.filter(|_| too_many && self.policy.failure_action != FailureAction::Continue) {
             Some(task) => Verdict::Failed(task.id),
-            None if self.completion(now).is_some_and(|at| at <= now) => Verdict::Completed,
+            None if self.completion().is_some_and(|at| at <= moment.now) => Verdict::Completed,
             None => Verdict::Goes,
         }
     }
 
-    /// When the update is complete if nothing fails until then; `None`: there is still something to replace.
-    fn completion(&self, now: Timestamp) -> Option<Timestamp> {
-        let given_up = |way: &Way<'_>| self.retry(way, now) == Some(Next::Never);
+    /// When the update is complete if nothing fails until then; `None`: there is still something to replace. Not before
+    /// the leader has heard what may have failed before its time.
+    fn completion(&self) -> Option<Timestamp> {
+        let given_up = |way: &Way<'_>| self.retry(way) == Some(Next::Never);
         let done = |way: &Way<'_>| !way.is_under_way() && (way.old.is_none() || given_up(way));
         if !self.ways.iter().all(done) {
             return None;
         }
         let last = self.ways.iter().filter_map(Way::settled).max();
-        Some(last.map_or(now, |at| at + self.policy.monitor))
+        let calm = last.map(|at| (at + self.policy.monitor).max(self.moment.caught_up()));
+        Some(calm.unwrap_or(self.moment.now))
     }
 
     /// When a slot whose new task has failed beside the old one is tried again; `None`: it has not.
-    fn retry(&self, way: &Way<'_>, now: Timestamp) -> Option<Next> {
+    fn retry(&self, way: &Way<'_>) -> Option<Next> {
         way.settled()?;
         let policy = self.service.spec.restart_policy();
         let last = way.slot.newest()?;
@@ -107,17 +112,18 @@ impl<'a> Round<'a> {
             self.service.spec_version,
             &way.slot.tasks,
             last,
-            now,
+            self.moment.now,
         ))
     }
 
-    /// Ends of delays that workers spend at `now`.
-    fn delays(&self, now: Timestamp) -> impl Iterator<Item = Timestamp> {
+    /// Ends of delays that workers spend now.
+    fn delays(&self) -> impl Iterator<Item = Timestamp> {
+        let now = self.moment.now;
         let ends = self.ways.iter().filter_map(Way::settled);
         ends.map(|at| at + self.policy.delay).filter(move |end| *end > now)
     }
 
-    fn replacements(&self, now: Timestamp) -> Vec<Replacement> {
+    fn replacements(&self) -> Vec<Replacement> {
         let outdated = self.ways.iter().filter(|way| way.old.is_some() && !way.has_successor());
         let (running, idle): (Vec<&Way<'_>>, Vec<&Way<'_>>) = outdated.partition(|way| way.old_runs());
         let busy = self.ways.iter().filter(|way| way.is_under_way()).count() + idle.len();
@@ -125,14 +131,14 @@ impl<'a> Round<'a> {
             0 => usize::MAX,
             slots => slots as usize,
         };
-        let mut free = limit.saturating_sub(busy + self.delays(now).count());
+        let mut free = limit.saturating_sub(busy + self.delays().count());
         // Nothing is lost by what does not run.
         let mut chosen: Vec<Replacement> = idle
             .into_iter()
             .map(|way| way.replaced(UpdateOrder::StopFirst, Next::Now))
             .collect();
         for way in running {
-            let next = match self.retry(way, now) {
+            let next = match self.retry(way) {
                 Some(next) => next,
                 None if free > 0 => {
                     free -= 1;
@@ -149,13 +155,13 @@ impl<'a> Round<'a> {
 }
 
 /// The slots of a service that get a task of its present spec now.
-pub(super) fn replacements(view: &View, service: ServiceId, now: Timestamp) -> Vec<Replacement> {
+pub(super) fn replacements(view: &View, service: ServiceId, moment: Moment) -> Vec<Replacement> {
     let paused = |service: &Service| service.update_status.as_ref().is_some_and(|s| s.state.is_paused());
     let Some(service) = view.service(service).filter(|service| !paused(service)) else {
         return Vec::new();
     };
     let slots = slots_of(view, service.id, &Scope::Whole);
-    Round::of(service, &slots).replacements(now)
+    Round::of(service, &slots, moment).replacements()
 }
 
 /// Ends an update that is complete or has failed. True: the service has another spec now, by which everything else is to
@@ -166,8 +172,8 @@ pub(super) fn conclude(draft: &mut Draft<'_>, service: &Service) -> bool {
         return false;
     };
     let slots = slots_of(view, service.id, &Scope::Whole);
-    let round = Round::of(service, &slots);
-    let status = match round.verdict(now) {
+    let round = Round::of(service, &slots, draft.moment);
+    let status = match round.verdict() {
         Verdict::Goes => return false,
         Verdict::Completed => status.completed(now),
         Verdict::Failed(task) => {
@@ -192,12 +198,12 @@ pub(super) fn conclude(draft: &mut Draft<'_>, service: &Service) -> bool {
 }
 
 /// When the update of a service goes on, or is complete, although nothing happens.
-pub(crate) fn deadline(view: &View, service: &Service, now: Timestamp) -> Option<Timestamp> {
+pub(crate) fn deadline(view: &View, service: &Service, moment: Moment) -> Option<Timestamp> {
     let slots = slots_of(view, service.id, &Scope::Whole);
-    let round = Round::of(service, &slots);
+    let round = Round::of(service, &slots, moment);
     let waits = |way: &Way<'_>| way.old.is_some() && !way.has_successor();
-    let delayed = round.ways.iter().any(waits).then(|| round.delays(now).min()).flatten();
-    delayed.or_else(|| round.completion(now))
+    let delayed = round.ways.iter().any(waits).then(|| round.delays().min()).flatten();
+    delayed.or_else(|| round.completion())
 }
 
 /// The wanted task of the present spec that is to take the place of `current`, which is of another, once it runs.

@@ -9,7 +9,7 @@ use model::{
 use store::Command;
 
 use crate::{
-    next_deadline,
+    Moment, next_deadline,
     testbed::{Bed, SECOND, running, tasks, web},
 };
 
@@ -61,14 +61,14 @@ fn a_failed_task_is_prepared_at_once_and_started_after_the_delay() {
     assert_eq!(bed.live(web), ["1 n1 Assigned Ready"]);
     bed.agents();
     assert_eq!(bed.live(web), ["1 n1 Ready Ready"]);
-    let due = next_deadline(bed.view(), bed.now).unwrap();
+    let due = next_deadline(bed.view(), Moment::settled(bed.now)).unwrap();
     assert_eq!(due.since(bed.now), Duration::from_secs(5));
     later(&mut bed, 4);
     assert_eq!(bed.settle(), 0);
     later(&mut bed, 1);
     bed.converge();
     assert_eq!(bed.live(web), ["1 n1 Running Running"]);
-    assert_eq!(next_deadline(bed.view(), bed.now), None);
+    assert_eq!(next_deadline(bed.view(), Moment::settled(bed.now)), None);
 }
 
 #[test]
@@ -173,7 +173,9 @@ fn a_drained_node_is_left_stop_first() {
     let waiting = tasks(&bed, web, |t| t.is_live() && t.desired == DesiredState::Ready);
     assert_eq!(waiting.len(), 1, "the replacement waits for its predecessor");
     assert_eq!(
-        next_deadline(bed.view(), bed.now).unwrap().since(bed.now),
+        next_deadline(bed.view(), Moment::settled(bed.now))
+            .unwrap()
+            .since(bed.now),
         Duration::from_secs(60)
     );
     bed.converge();

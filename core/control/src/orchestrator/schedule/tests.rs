@@ -3,7 +3,7 @@
 use model::{JobStatus, Mode, Overlap, RunOutcome, Schedule, ServiceId, TaskState, Timestamp};
 
 use crate::{
-    next_deadline,
+    Moment, next_deadline,
     testbed::{Bed, SECOND, running, tasks},
 };
 
@@ -42,7 +42,7 @@ fn status(bed: &Bed, job: ServiceId) -> JobStatus {
 }
 
 fn deadline(bed: &Bed) -> Option<i64> {
-    next_deadline(bed.view(), bed.now).map(|at| at.0 / SECOND)
+    next_deadline(bed.view(), Moment::settled(bed.now)).map(|at| at.0 / SECOND)
 }
 
 #[test]

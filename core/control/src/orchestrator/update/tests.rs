@@ -8,7 +8,7 @@ use model::{
 };
 
 use crate::{
-    next_deadline,
+    Moment, next_deadline,
     testbed::{Bed, SECOND, running, tasks, web},
 };
 
@@ -74,7 +74,7 @@ fn an_update_is_complete_when_its_last_task_has_run_for_the_monitor_time() {
     work(&mut bed);
     assert_eq!(of(&bed, web, 2), (3, 3));
     assert_eq!(status(&bed, web).0, UpdateState::Updating);
-    let due = next_deadline(bed.view(), bed.now).unwrap();
+    let due = next_deadline(bed.view(), Moment::settled(bed.now)).unwrap();
     assert_eq!(due.since(bed.now), Duration::from_secs(5));
     later(&mut bed, 5);
     assert_eq!(
@@ -83,7 +83,7 @@ fn an_update_is_complete_when_its_last_task_has_run_for_the_monitor_time() {
     );
     let done = bed.view().service(web).unwrap().update_status.clone().unwrap();
     assert_eq!(done.completed_at, Some(bed.now));
-    assert_eq!(next_deadline(bed.view(), bed.now), None);
+    assert_eq!(next_deadline(bed.view(), Moment::settled(bed.now)), None);
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn a_slot_waits_for_the_delay_after_the_one_before() {
     work(&mut bed);
     for done in 1..=2 {
         assert_eq!(of(&bed, web, 2), (done, done));
-        let due = next_deadline(bed.view(), bed.now).unwrap();
+        let due = next_deadline(bed.view(), Moment::settled(bed.now)).unwrap();
         assert_eq!(due.since(bed.now), Duration::from_secs(10));
         later(&mut bed, 9);
         assert_eq!(of(&bed, web, 2).0, done);
@@ -340,5 +340,8 @@ fn slots_that_are_not_to_be_filled_again_hold_no_update_up() {
     assert_eq!(status(&bed, web).0, UpdateState::Completed);
     assert_eq!(of(&bed, web, 1), (1, 1), "the old one serves on");
     let all = tasks(&bed, web, Task::is_live);
-    assert_eq!((all.len(), next_deadline(bed.view(), bed.now)), (1, None));
+    assert_eq!(
+        (all.len(), next_deadline(bed.view(), Moment::settled(bed.now))),
+        (1, None)
+    );
 }

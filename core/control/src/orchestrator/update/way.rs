@@ -5,7 +5,10 @@ use std::time::Duration;
 use model::{Task, TaskState, Timestamp, UpdateOrder};
 
 use super::{Replacement, SlotTasks, kept};
-use crate::orchestrator::restart::{Next, ended_by_itself};
+use crate::{
+    moment::Moment,
+    orchestrator::restart::{Next, ended_by_itself},
+};
 
 /// See the module.
 pub(super) struct Way<'a> {
@@ -75,13 +78,15 @@ impl<'a> Way<'a> {
         fresh && self.has_successor()
     }
 
-    /// The last of its new tasks that failed before it could run, or within `monitor` after its start.
-    pub fn failure(&self, monitor: Duration) -> Option<&'a Task> {
+    /// The last of its new tasks that failed before it could run, or within `monitor` after its start, or so that nobody
+    /// knows when.
+    pub fn failure(&self, monitor: Duration, moment: Moment) -> Option<&'a Task> {
         let early = |task: &&&Task| {
             let since = task.running_since;
             ended_by_itself(task)
                 && task.updated_at >= self.began
-                && since.is_none_or(|since| task.updated_at.since(since) <= monitor)
+                && (since.is_none_or(|since| task.updated_at.since(since) <= monitor)
+                    || moment.is_late(task.updated_at))
         };
         self.made.iter().rev().find(early).copied()
     }
