@@ -42,6 +42,7 @@ pub enum Step {
     Settle,
     Agents,
     Fail,
+    Complete,
     Read(u128),
     Reconnect(u128),
     NewLeader,
@@ -64,6 +65,7 @@ pub fn steps() -> impl Strategy<Value = Step> {
         4 => Just(Step::Settle),
         4 => Just(Step::Agents),
         1 => Just(Step::Fail),
+        1 => Just(Step::Complete),
         4 => node.clone().prop_map(Step::Read),
         2 => node.prop_map(Step::Reconnect),
         1 => Just(Step::NewLeader),
@@ -124,6 +126,28 @@ fn turn_secret(bed: &mut Bed) {
     bed.apply(command.unwrap()).unwrap();
 }
 
+/// Services `s2` are global ones, `s3` jobs.
+fn mode(number: u8, replicas: u32) -> Mode {
+    match number {
+        2 => Mode::Global,
+        3 => Mode::ReplicatedJob {
+            max_concurrent: 2,
+            total_completions: replicas,
+        },
+        _ => Mode::Replicated { replicas },
+    }
+}
+
+/// A task that runs ends so.
+fn end(bed: &mut Bed, state: TaskState) {
+    let running = bed
+        .view()
+        .tasks()
+        .find(|task| task.status.state == TaskState::Running)
+        .map(|task| task.id);
+    running.into_iter().for_each(|task| bed.report(task, state));
+}
+
 /// Does one step of the cluster; those that the state refuses change nothing.
 pub fn act(bed: &mut Bed, step: &Step) {
     let named = |bed: &Bed, number: u8| {
@@ -142,9 +166,9 @@ pub fn act(bed: &mut Bed, step: &Step) {
         } => {
             let (attached, files) = (attachments(bed, networks), secrets(bed, *replicas));
             let made = bed.service(&format!("s{number}"), |spec| {
-                spec.mode = Mode::Replicated { replicas: *replicas };
+                spec.mode = mode(*number, *replicas);
                 spec.networks = attached;
-                spec.ports = port(*publish);
+                spec.ports = port(*publish && !spec.mode.is_job());
                 spec.container.secrets = files;
             });
             drop(made);
@@ -158,9 +182,9 @@ pub fn act(bed: &mut Bed, step: &Step) {
             let (attached, files) = (attachments(bed, networks), secrets(bed, *replicas));
             if let Some(id) = named(bed, *number) {
                 bed.update(id, |spec| {
-                    spec.mode = Mode::Replicated { replicas: *replicas };
+                    spec.mode = mode(*number, *replicas);
                     spec.networks = attached;
-                    spec.ports = port(*publish);
+                    spec.ports = port(*publish && !spec.mode.is_job());
                     spec.container.secrets = files;
                 });
             }
@@ -197,14 +221,8 @@ pub fn act(bed: &mut Bed, step: &Step) {
         }
         Step::Settle => drop(bed.settle()),
         Step::Agents => bed.agents(),
-        Step::Fail => {
-            let running = bed
-                .view()
-                .tasks()
-                .find(|task| task.status.state == TaskState::Running)
-                .map(|task| task.id);
-            running.into_iter().for_each(|task| bed.report(task, TaskState::Failed));
-        }
+        Step::Fail => end(bed, TaskState::Failed),
+        Step::Complete => end(bed, TaskState::Complete),
         Step::Turn { .. } | Step::Read(_) | Step::Reconnect(_) | Step::NewLeader => {}
     }
 }

@@ -1,133 +1,125 @@
-//! A pass over what events have marked leaves nothing for a pass over everything.
+//! A pass over what events have marked decides what a pass over everything would.
+
+mod happening;
 
 use std::time::Duration;
 
-use model::{Availability, FailureAction, Mode, NodeId, NodeState, ServiceId, TaskState, UpdateOrder, UpdatePolicy};
+use model::{FailureAction, Mode, Overlap, Schedule, ServiceId, ServiceSpec, UpdateOrder, UpdatePolicy};
 use proptest::prelude::*;
-use store::Command;
 
 use crate::testbed::{Bed, SECOND, running};
+use happening::{Happening, happen, happening};
 
-/// One thing that happens to the cluster; numbers choose among what there is.
-#[derive(Clone, Debug)]
-enum Happening {
-    Scale(usize, u32),
-    Update(usize, u8),
-    RollBack(usize),
-    Constrain(usize, bool),
-    Remove(usize),
-    NodeState(u128, NodeState),
-    Drain(u128, bool),
-    TaskEnds(usize, TaskState),
-    Agents,
-    Time(i64),
-}
-
-fn happening() -> impl Strategy<Value = Happening> {
-    let node_state = prop_oneof![Just(NodeState::Down), Just(NodeState::Ready)];
-    let end = prop_oneof![
-        Just(TaskState::Failed),
-        Just(TaskState::Complete),
-        Just(TaskState::Rejected)
-    ];
-    prop_oneof![
-        3 => (0..3usize, 0..6u32).prop_map(|(service, replicas)| Happening::Scale(service, replicas)),
-        1 => (0..3usize, 0..3u8).prop_map(|(service, image)| Happening::Update(service, image)),
-        1 => (0..3usize).prop_map(Happening::RollBack),
-        1 => (0..3usize, any::<bool>()).prop_map(|(service, on)| Happening::Constrain(service, on)),
-        1 => (0..3usize).prop_map(Happening::Remove),
-        2 => (1..5u128, node_state).prop_map(|(node, state)| Happening::NodeState(node, state)),
-        1 => (1..5u128, any::<bool>()).prop_map(|(node, on)| Happening::Drain(node, on)),
-        3 => (0..20usize, end).prop_map(|(task, state)| Happening::TaskEnds(task, state)),
-        4 => Just(Happening::Agents),
-        2 => (1..70i64).prop_map(Happening::Time),
-    ]
-}
-
-fn happen(bed: &mut Bed, services: &[ServiceId], what: Happening) {
-    let service = |number: usize, bed: &Bed| {
-        services
-            .get(number)
-            .copied()
-            .filter(|id| bed.view().service(*id).is_some())
+fn start_first(spec: &mut ServiceSpec) {
+    let policy = UpdatePolicy {
+        order: UpdateOrder::StartFirst,
+        parallelism: 2,
+        ..UpdatePolicy::default()
     };
-    match what {
-        Happening::Scale(number, replicas) => {
-            if let Some(id) = service(number, bed) {
-                bed.update(id, |spec| spec.mode = Mode::Replicated { replicas });
-            }
-        }
-        Happening::Update(number, image) => {
-            if let Some(id) = service(number, bed) {
-                bed.update(id, |spec| spec.container.image = format!("image:{image}"));
-            }
-        }
-        Happening::RollBack(number) => {
-            if let Some(id) = service(number, bed) {
-                // Refused where nothing was changed yet.
-                drop(bed.roll_back(id));
-            }
-        }
-        Happening::Constrain(number, on) => {
-            if let Some(id) = service(number, bed) {
-                let constraint = "node.hostname!=n1".parse().unwrap();
-                bed.update(id, |spec| {
-                    spec.placement.constraints = if on { vec![constraint] } else { Vec::new() }
-                });
-            }
-        }
-        Happening::Remove(number) => {
-            if let Some(id) = service(number, bed) {
-                let at = bed.now;
-                bed.apply(Command::RemoveService { id, at }).unwrap();
-            }
-        }
-        Happening::NodeState(node, state) => bed.node_status(node, state),
-        Happening::Drain(node, on) => drain(bed, node, on),
-        Happening::TaskEnds(number, state) => {
-            let task = bed
-                .view()
-                .tasks()
-                .nth(number)
-                .map(|task| (task.id, task.node, task.status.state));
-            if let Some((id, Some(_), before)) = task
-                && !before.is_terminal()
-            {
-                bed.report(id, state);
-            }
-        }
-        Happening::Agents => bed.agents(),
-        Happening::Time(seconds) => bed.now.0 += seconds * SECOND,
-    }
+    spec.rollback = Some(UpdatePolicy {
+        delay: Duration::from_secs(3),
+        ..policy
+    });
+    spec.update = Some(UpdatePolicy {
+        failure_action: FailureAction::Rollback,
+        ..policy
+    });
 }
 
-fn drain(bed: &mut Bed, node: u128, on: bool) {
-    let node = bed.view().node(NodeId::from_bits(node)).unwrap().clone();
-    let (id, version, at, mut spec) = (node.id, node.version, bed.now, node.spec);
-    spec.availability = if on { Availability::Drain } else { Availability::Active };
-    bed.apply(Command::UpdateNodeSpec { id, version, at, spec }).unwrap();
+fn host_port(spec: &mut ServiceSpec) {
+    spec.ports = vec!["published=80,target=80,mode=host".parse().unwrap()];
+}
+
+fn global(spec: &mut ServiceSpec) {
+    start_first(spec);
+    spec.mode = Mode::Global;
+}
+
+fn on_disks(spec: &mut ServiceSpec) {
+    host_port(spec);
+    spec.mode = Mode::Global;
+    spec.placement.constraints = vec!["node.labels.disk==ssd".parse().unwrap()];
+}
+
+fn job(spec: &mut ServiceSpec) {
+    spec.mode = Mode::ReplicatedJob {
+        max_concurrent: 2,
+        total_completions: 3,
+    };
+    let attempts = spec.restart_policy();
+    spec.restart = Some(model::RestartPolicy {
+        max_attempts: 1,
+        ..attempts
+    });
+}
+
+fn global_job(spec: &mut ServiceSpec) {
+    spec.mode = Mode::GlobalJob;
+}
+
+fn scheduled(spec: &mut ServiceSpec) {
+    job(spec);
+    spec.schedule = Some(Schedule {
+        overlap: Overlap::Replace,
+        ..Schedule::of("* * * * *")
+    });
+}
+
+/// What is decided about all services and tasks, without ids and in no order.
+fn picture(bed: &Bed) -> Vec<String> {
+    let view = bed.view();
+    let task = |task: &model::Task| {
+        let (iteration, desired, state) = (task.job_iteration, task.desired, task.status.state);
+        let (name, version, start) = (task.name(), task.spec_version, task.not_before);
+        format!(
+            "{name} {:?} {:?} {iteration:?} {version} {desired:?} {state} {start:?}",
+            task.node, task.pinned
+        )
+    };
+    let service = |service: &model::Service| {
+        let (update, job) = (&service.update_status, &service.job_status);
+        format!(
+            "{} {} {:?} {job:?} {:?}",
+            service.spec.name,
+            service.spec_version,
+            update.as_ref().map(|update| update.state),
+            service.rebalance
+        )
+    };
+    let mut lines: Vec<String> = view.tasks().map(task).chain(view.services().map(service)).collect();
+    lines.sort();
+    lines
+}
+
+fn check(changes: &[fn(&mut ServiceSpec)], steps: Vec<Happening>) -> Result<(Bed, Vec<ServiceId>), TestCaseError> {
+    let mut bed = Bed::with_nodes(4);
+    let services: Vec<ServiceId> = ('a'..)
+        .zip(changes)
+        .map(|(name, change)| bed.service(&name.to_string(), change).unwrap())
+        .collect();
+    for step in steps {
+        happen(&mut bed, &services, step.clone());
+        let mut whole = bed.clone();
+        whole.settle();
+        bed.settle_dirty();
+        prop_assert_eq!(picture(&bed), picture(&whole), "other decisions after {:?}", step);
+        let left = bed.settle();
+        prop_assert_eq!(left, 0, "a pass over everything finds more after {:?}", step);
+    }
+    Ok((bed, services))
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn what_events_mark_is_all_that_is_to_be_done(steps in prop::collection::vec(happening(), 1..40)) {
-        let mut bed = Bed::with_nodes(4);
-        let host_port = |spec: &mut model::ServiceSpec| spec.ports = vec!["published=80,target=80,mode=host".parse().unwrap()];
-        let start_first = |spec: &mut model::ServiceSpec| {
-            let policy = UpdatePolicy { order: UpdateOrder::StartFirst, parallelism: 2, ..UpdatePolicy::default() };
-            spec.rollback = Some(UpdatePolicy { delay: Duration::from_secs(3), ..policy });
-            spec.update = Some(UpdatePolicy { failure_action: FailureAction::Rollback, ..policy });
-        };
-        let services = [bed.service("a", start_first), bed.service("b", host_port), bed.service("c", host_port)];
-        let services = services.map(Result::unwrap);
-        for step in steps {
-            happen(&mut bed, &services, step.clone());
-            bed.settle_dirty();
-            let left = bed.settle();
-            prop_assert_eq!(left, 0, "a pass over everything finds more after {:?}", step);
-        }
+        let (mut bed, services) = check(&[start_first, host_port, host_port], steps)?;
         bed.now.0 += 100 * SECOND;
         prop_assert!(services.iter().all(|id| running(&bed, *id).len() <= 6));
+    }
+
+    #[test]
+    fn so_it_is_for_services_of_nodes_and_for_jobs(steps in prop::collection::vec(happening(), 1..40)) {
+        check(&[global, on_disks, job, global_job, scheduled], steps)?;
     }
 }
