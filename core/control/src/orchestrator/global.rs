@@ -53,7 +53,7 @@ pub(super) fn leave(draft: &mut Draft<'_>, service: &Service, slots: &mut Vec<Sl
         for task in slot.tasks {
             if gone {
                 want(draft, task.id, DesiredState::Remove);
-            } else if task.is_live() {
+            } else if task.desired < DesiredState::Shutdown {
                 want(draft, task.id, DesiredState::Shutdown);
             }
         }

@@ -93,7 +93,8 @@ impl<'a> Round<'a> {
     /// the leader has heard what may have failed before its time.
     fn completion(&self) -> Option<Timestamp> {
         let given_up = |way: &Way<'_>| self.retry(way) == Some(Next::Never);
-        let done = |way: &Way<'_>| !way.is_under_way() && (way.old.is_none() || given_up(way));
+        let settled = |way: &Way<'_>| !way.is_under_way() && !way.is_vacant();
+        let done = |way: &Way<'_>| settled(way) && (way.old.is_none() || given_up(way));
         if !self.ways.iter().all(done) {
             return None;
         }

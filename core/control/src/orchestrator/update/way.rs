@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::{Task, TaskState, Timestamp, UpdateOrder};
+use model::{DesiredState, Task, TaskState, Timestamp, UpdateOrder};
 
 use super::{Replacement, SlotTasks, kept};
 use crate::{
@@ -76,6 +76,13 @@ impl<'a> Way<'a> {
     pub fn is_under_way(&self) -> bool {
         let fresh = !self.tail.iter().any(|task| settled(task).is_some());
         fresh && self.has_successor()
+    }
+
+    /// Whether its last task, of another spec, has just ended: what comes next is of this one.
+    pub fn is_vacant(&self) -> bool {
+        let unattended = |task: &Task| task.desired < DesiredState::Shutdown;
+        let empty = self.slot.live().next().is_none() && self.tail.is_empty();
+        empty && self.slot.newest().is_some_and(unattended)
     }
 
     /// The last of its new tasks that failed before it could run, or within `monitor` after its start, or so that nobody
