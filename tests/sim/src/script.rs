@@ -12,11 +12,15 @@
 //! ```text
 //! nodes 3                            first of all: ready nodes n1, n2, n3 of one cluster; n1 is its manager
 //! settings history=2                 of the cluster: history (tasks kept per slot)
-//! network back                       a network
+//! network back [10.9.0.0/29]         a network
+//! secret db TEXT | rotate db TEXT    `secret create`, `secret update`
 //! service web KEY=VALUE...           `service create`; the keys are those of script/spec.rs
 //! update web KEY=VALUE...            `service update` with other values for these keys
+//! rollback web                       `service rollback`
+//! rebalance web 2                    `service rebalance`, so many tasks at a time
 //! remove web                         `service rm`
 //! label n2 zone=a                    a label of a node; an empty value takes it away
+//! machine n2 cpus=4 memory=512       what a node says of its machine: cores, MiB, generic=gpu=2, holds=8080 (a port)
 //! drain n2 | pause n2 | activate n2  availability of a node
 //! promote n2 | demote n2             wished role of a node
 //! down n2                            nobody hears the node any more; its containers go on
@@ -29,10 +33,11 @@
 //! missing IMAGE                      engines cannot get this image from now on
 //! exits IMAGE 2s CODE                containers of this image end so long after they began, from now on
 //! advance 5s                         time passes
+//! leaderless 5s                      the leader dies; after that time another one leads
 //! trace 5s                           time passes, and each change that is seen is printed with when it was
-//! expect                             all there is: nodes that are not ready and active, services with how many of
-//!                                    their tasks run, and per slot the tasks from the oldest on: name, node, image,
-//!                                    wanted state, state, message and error
+//! expect                             all there is: nodes that are not ready and active, old secrets, services with how
+//!                                    many of their tasks run, and per slot the tasks from the oldest on: name, node,
+//!                                    image, generic resources, secrets, wanted state, state, message and error
 //! ```
 
 mod bed;

@@ -5,9 +5,9 @@ use std::{
     time::Duration,
 };
 
-use control::{Dirty, Update, next_deadline, node_view, pass, plan_init};
+use control::{Dirty, Moment, Update, next_deadline, node_view, pass, plan_init};
 use model::{NetworkId, NodeId, NodeState, RequestId, Role, TaskId, Timestamp};
-use store::{Command, Entry, Refused, State, TaskOp, View};
+use store::{Command, Entry, Refused, State, StatusReport, TaskOp, View};
 
 use crate::{
     node::{Machine, Operation},
@@ -42,6 +42,7 @@ pub struct Bed {
     pub now: Timestamp,
     ids: u128,
     dirty: Dirty,
+    led_since: Timestamp,
     full_pass: Timestamp,
     pub machines: Vec<Machine>,
     /// Nodes that the managers do not hear.
@@ -61,6 +62,7 @@ impl Default for Bed {
             now: BEGIN,
             ids: 1000,
             dirty: Dirty::default(),
+            led_since: Timestamp(0),
             full_pass: BEGIN + FULL_PASS_EVERY,
             machines: Vec::new(),
             unheard: BTreeSet::new(),
@@ -127,11 +129,11 @@ impl Bed {
     pub fn advance(&mut self, span: Duration, mut seen: impl FnMut(&Self)) -> Result<(), String> {
         let end = self.now + span;
         loop {
-            let due = self.due.first_key_value().map(|((at, _), _)| *at);
             let full = [self.full_pass];
-            let next = due
+            let next = self
+                .next_due()
                 .into_iter()
-                .chain(next_deadline(&self.state, self.now))
+                .chain(next_deadline(&self.state, self.moment()))
                 .chain(full)
                 .min();
             match next {
@@ -150,10 +152,40 @@ impl Bed {
         self.settle()
     }
 
+    /// The leader is gone, and for this span there is none: nodes go on with what they were told, and nobody hears of it.
+    /// Then another one looks at everything.
+    pub fn leaderless(&mut self, span: Duration) -> Result<(), String> {
+        let end = self.now + span;
+        let all = self.machines.iter().map(|machine| machine.id).collect();
+        let unheard = std::mem::replace(&mut self.unheard, all);
+        while let Some(at) = self.next_due().filter(|at| *at <= end) {
+            self.now = at;
+            while self.agents()? {}
+        }
+        self.unheard = unheard;
+        self.now = end;
+        self.dirty = Dirty::all();
+        self.led_since = end;
+        self.full_pass = end + FULL_PASS_EVERY;
+        self.settle()
+    }
+
+    /// When an engine has done the next thing.
+    fn next_due(&self) -> Option<Timestamp> {
+        self.due.first_key_value().map(|((at, _), _)| *at)
+    }
+
+    fn moment(&self) -> Moment {
+        Moment {
+            now: self.now,
+            led_since: self.led_since,
+        }
+    }
+
     fn decide(&mut self) -> Result<bool, String> {
-        let dirty = std::mem::take(&mut self.dirty);
+        let (dirty, moment) = (std::mem::take(&mut self.dirty), self.moment());
         let ids = &mut self.ids;
-        let commands = pass(&self.state, &dirty, self.now, &mut || {
+        let commands = pass(&self.state, &dirty, moment, &mut || {
             *ids += 1;
             *ids
         });
@@ -168,7 +200,7 @@ impl Bed {
 
     fn nothing_left(&self) -> Result<(), String> {
         let mut counter = 0;
-        let left = pass(&self.state, &Dirty::all(), self.now, &mut || {
+        let left = pass(&self.state, &Dirty::all(), self.moment(), &mut || {
             counter += 1;
             counter
         });
@@ -191,7 +223,8 @@ impl Bed {
             }
             moved |= self.work(index);
             for report in self.machines[index].reports().into_iter().filter(|_| heard) {
-                let report = TaskOp::Report(Box::new(report));
+                let heard = Some(self.now);
+                let report = TaskOp::Report(Box::new(StatusReport { heard, ..report }));
                 self.apply(Command::Tasks(vec![report]))
                     .map_err(|why| format!("a report is refused: {why}"))?;
                 moved = true;

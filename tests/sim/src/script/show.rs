@@ -2,12 +2,12 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use model::{Availability, NodeState, Role, Task, TaskId, TaskState};
+use model::{Availability, JobStatus, NodeState, Role, Service, Task, TaskId, TaskState};
 use store::View;
 
 /// All there is.
 pub fn everything(view: &View) -> Vec<String> {
-    let mut lines: Vec<String> = nodes(view).collect();
+    let mut lines: Vec<String> = nodes(view).chain(superseded(view)).collect();
     for service in view.services() {
         lines.push(service_line(view, service));
         lines.extend(view.tasks_of_service(service.id).map(|task| task_line(view, task)));
@@ -29,17 +29,50 @@ fn nodes(view: &View) -> impl Iterator<Item = String> {
     })
 }
 
-fn service_line(view: &View, service: &model::Service) -> String {
+/// Secrets that were rotated and are still there.
+fn superseded(view: &View) -> impl Iterator<Item = String> {
+    let old = view.superseded_payloads();
+    old.map(|payload| {
+        format!(
+            "{} {} #{} is kept",
+            payload.kind.word(),
+            payload.spec.name,
+            payload.generation
+        )
+    })
+}
+
+fn service_line(view: &View, service: &Service) -> String {
     let runs = |task: &&Task| task.status.state == TaskState::Running && task.is_live();
     let running = view.tasks_of_service(service.id).filter(runs).count();
     let mut line = match service.spec.replicas() {
         Some(wanted) => format!("{} {running}/{wanted}", service.spec.name),
         None => format!("{} {} {running}", service.spec.name, service.spec.mode.word()),
     };
+    line.extend(service.job_status.as_ref().map(|job| runs_of(service, job)));
+    if let Some(rebalance) = service.rebalance {
+        line.push_str(&format!(" moves {}, {} at a time", rebalance.left, rebalance.budget));
+    }
     if let Some(status) = &service.update_status {
         line.push_str(&format!(" {}: {}", status.state.word(), status.message));
     }
     line
+}
+
+/// How the runs of a job have ended, and whether one is at work.
+fn runs_of(service: &Service, job: &JobStatus) -> String {
+    let waits = service.spec.schedule.is_some() && job.iteration == 0;
+    let mut words: Vec<&str> = job.runs.iter().map(|run| run.outcome.word()).collect();
+    words.extend((!job.is_over() && !waits).then_some("at work"));
+    format!(" runs: {}", words.join(", "))
+}
+
+/// What a task was given beside its node, and the secrets that it has, with which of their name they are.
+fn given(view: &View, task: &Task) -> String {
+    let resources = task.generic_resources.iter().map(|resource| format!(" {resource}"));
+    let payloads = task.container.payloads().filter_map(|(_, file)| view.payload(file.id));
+    let payloads = payloads.map(|payload| format!(" {}#{}", payload.spec.name, payload.generation));
+    resources.chain(payloads).collect()
 }
 
 fn task_line(view: &View, task: &Task) -> String {
@@ -49,7 +82,8 @@ fn task_line(view: &View, task: &Task) -> String {
     let node = node.unwrap_or_else(|| "-".to_owned());
     let (image, status) = (&task.container.image, &task.status);
     let (desired, state) = (lower(task.desired.word()), lower(status.state.word()));
-    let mut line = format!("{} {node} {image} {desired} {state}", name(view, task));
+    let given = given(view, task);
+    let mut line = format!("{} {node} {image}{given} {desired} {state}", name(view, task));
     for words in [&status.message, &status.err]
         .into_iter()
         .filter(|words| !words.is_empty())

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! replicas=3   image=web:2   network=back,front   publish=8080:80,53/udp   force=1 (another number replaces all)
-//! mode=global|job|global-job   completions=5   concurrent=2
+//! host-port=8080:80   secret=db   reserve-cpus=1   reserve-memory=64 (MiB)   reserve-generic=gpu=2
+//! mode=global|job|global-job   completions=5   concurrent=2   schedule=*/5_*_*_*_*   overlap=skip|queue|replace
 //! constraint=node.labels.zone==a,node.role==worker   prefer=node.labels.zone   max-per-node=1
 //! restart=none|on-failure|any   restart-delay=5s   restart-attempts=3   restart-window=1m
 //! update-parallelism=1   update-delay=10s   update-monitor=5s   update-ratio=0 (parts of a million)
@@ -11,7 +12,10 @@
 
 use std::time::Duration;
 
-use model::{FailureAction, Mode, NetworkAttachment, Ratio, RestartCondition, RestartPolicy, ServiceSpec, UpdateOrder};
+use model::{
+    FailureAction, Mode, NetworkAttachment, PayloadKind, PayloadRef, PortSpec, PublishMode, Ratio, Reservations,
+    RestartCondition, RestartPolicy, Schedule, ServiceSpec, UpdateOrder,
+};
 use store::View;
 
 /// Sets one key.
@@ -30,6 +34,13 @@ pub fn set(view: &View, spec: &mut ServiceSpec, pair: &str) -> Result<(), String
                 .collect::<Result<_, _>>()?
         }
         "publish" => spec.ports = parsed(value)?,
+        "host-port" => spec.ports = host_ports(value)?,
+        "secret" => spec.container.secrets = list(value).map(|name| secret(view, name)).collect::<Result<_, _>>()?,
+        "reserve-cpus" => reservations(spec).nano_cpus = number::<i64>(value)? * 1_000_000_000,
+        "reserve-memory" => reservations(spec).memory_bytes = number::<i64>(value)? << 20,
+        "reserve-generic" => reservations(spec).generic = parsed(value)?,
+        "schedule" => spec.schedule = Some(Schedule::of(&value.replace('_', " "))),
+        "overlap" => overlap(spec, value)?,
         "constraint" => spec.placement.constraints = parsed(value)?,
         "force" => spec.force_update = number(value)?,
         "mode" => spec.mode = mode(value)?,
@@ -66,6 +77,12 @@ fn job(spec: &mut ServiceSpec, key: &str, count: u32) -> Result<(), String> {
     Ok(())
 }
 
+fn overlap(spec: &mut ServiceSpec, value: &str) -> Result<(), String> {
+    let schedule = spec.schedule.as_mut().ok_or("overlap comes after schedule")?;
+    schedule.overlap = value.parse().map_err(|why: model::Invalid| why.to_string())?;
+    Ok(())
+}
+
 /// Keys of updates and rollbacks.
 fn policy(spec: &mut ServiceSpec, key: &str, value: &str) -> Result<(), String> {
     let unknown = || format!("services have no key {key}");
@@ -90,6 +107,10 @@ fn policy(spec: &mut ServiceSpec, key: &str, value: &str) -> Result<(), String> 
     Ok(())
 }
 
+fn reservations(spec: &mut ServiceSpec) -> &mut Reservations {
+    &mut spec.container.resources.reservations
+}
+
 fn restart(spec: &mut ServiceSpec) -> &mut RestartPolicy {
     let policy = spec.restart_policy();
     spec.restart.get_or_insert(policy)
@@ -112,6 +133,17 @@ fn condition(value: &str) -> Result<RestartCondition, String> {
         "any" => Ok(RestartCondition::Any),
         _ => Err(format!("{value} is no restart condition")),
     }
+}
+
+fn host_ports(value: &str) -> Result<Vec<PortSpec>, String> {
+    let mut ports: Vec<PortSpec> = parsed(value)?;
+    ports.iter_mut().for_each(|port| port.mode = PublishMode::Host);
+    Ok(ports)
+}
+
+fn secret(view: &View, name: &str) -> Result<PayloadRef, String> {
+    let found = control::find_payload(view, PayloadKind::Secret, name).map_err(|why| why.to_string())?;
+    Ok(PayloadRef::of(found.id, found.spec.name.clone()))
 }
 
 fn attachment(view: &View, name: &str) -> Result<NetworkAttachment, String> {

@@ -1,12 +1,14 @@
 //! The steps of a script.
 
+mod node;
+mod payload;
+
 use control::{
-    find_node, find_service, plan_create_network, plan_create_service, plan_update_cluster, plan_update_service,
+    find_service, plan_create_network, plan_create_service, plan_rebalance_service, plan_rollback_service,
+    plan_update_cluster, plan_update_service,
 };
-use model::{
-    Availability, NetworkId, NetworkSpec, Node, NodeId, NodeSpec, NodeState, Role, ServiceId, ServiceSpec, Task,
-};
-use store::{Command, Refused};
+use model::{Availability, NetworkId, NetworkSpec, Role, ServiceId, ServiceSpec, Task};
+use store::{Command, Refused, RollbackCause};
 
 use super::{
     bed::Bed,
@@ -50,20 +52,15 @@ fn one(bed: &mut Bed, words: &[&str]) -> Done {
     match words {
         ["nodes", count] => bed.found(number(count)?)?,
         ["settings", pairs @ ..] => settings(bed, pairs)?,
-        ["network", name] => network(bed, name)?,
+        ["network", name] => network(bed, name, None)?,
+        ["network", name, subnet] => network(bed, name, Some(subnet))?,
+        ["secret", name, text] => payload::create(bed, name, text)?,
+        ["rotate", name, text] => payload::rotate(bed, name, text)?,
         ["service", name, pairs @ ..] => create(bed, name, pairs)?,
         ["update", name, pairs @ ..] => update(bed, name, pairs)?,
+        ["rollback", name] => roll_back(bed, name)?,
+        ["rebalance", name, budget] => rebalance(bed, name, number(budget)?)?,
         ["remove", name] => remove(bed, name)?,
-        ["label", name, pair] => label(bed, name, pair)?,
-        ["drain", name] => change(bed, name, |spec| spec.availability = Availability::Drain)?,
-        ["pause", name] => change(bed, name, |spec| spec.availability = Availability::Pause)?,
-        ["activate", name] => change(bed, name, |spec| spec.availability = Availability::Active)?,
-        ["promote", name] => change(bed, name, |spec| spec.role = Role::Manager)?,
-        ["demote", name] => change(bed, name, |spec| spec.role = Role::Worker)?,
-        ["down", name] => down(bed, name, false)?,
-        ["crash", name] => down(bed, name, true)?,
-        ["up", name] => up(bed, name)?,
-        ["forget", name] => forget(bed, name)?,
         ["fail", slot] => fail(bed, slot, 1)?,
         ["fail", slot, code] => fail(bed, slot, number(code)?)?,
         ["takes", "prepare", time] => bed.takes.prepare = span(time)?,
@@ -75,11 +72,29 @@ fn one(bed: &mut Bed, words: &[&str]) -> Done {
             bed.exits.insert((*image).to_owned(), exit);
         }
         ["advance", time] => bed.advance(span(time)?, |_| ())?,
+        ["leaderless", time] => bed.leaderless(span(time)?)?,
         ["trace", time] => return trace(bed, time),
         ["expect"] => return Ok(everything(bed.view())),
-        _ => return Err("there is no such step".to_owned().into()),
+        _ => of_node(bed, words)?,
     }
     Ok(Vec::new())
+}
+
+fn of_node(bed: &mut Bed, words: &[&str]) -> Result<(), Failed> {
+    match words {
+        ["label", name, pair] => node::label(bed, name, pair),
+        ["machine", name, pairs @ ..] => node::machine(bed, name, pairs),
+        ["drain", name] => node::change(bed, name, |spec| spec.availability = Availability::Drain),
+        ["pause", name] => node::change(bed, name, |spec| spec.availability = Availability::Pause),
+        ["activate", name] => node::change(bed, name, |spec| spec.availability = Availability::Active),
+        ["promote", name] => node::change(bed, name, |spec| spec.role = Role::Manager),
+        ["demote", name] => node::change(bed, name, |spec| spec.role = Role::Worker),
+        ["down", name] => node::down(bed, name, false),
+        ["crash", name] => node::down(bed, name, true),
+        ["up", name] => node::up(bed, name),
+        ["forget", name] => node::forget(bed, name),
+        _ => Err("there is no such step".to_owned().into()),
+    }
 }
 
 fn settings(bed: &mut Bed, pairs: &[&str]) -> Result<(), Failed> {
@@ -95,9 +110,10 @@ fn settings(bed: &mut Bed, pairs: &[&str]) -> Result<(), Failed> {
     Ok(bed.apply(command)?)
 }
 
-fn network(bed: &mut Bed, name: &str) -> Result<(), Failed> {
+fn network(bed: &mut Bed, name: &str, subnet: Option<&str>) -> Result<(), Failed> {
     let id = NetworkId::from_bits(bed.id());
-    let spec = NetworkSpec::named(parsed(name)?);
+    let mut spec = NetworkSpec::named(parsed(name)?);
+    spec.subnet = subnet.map(parsed).transpose()?;
     let command = plan_create_network(bed.view(), id, bed.now, spec)?;
     Ok(bed.apply(command)?)
 }
@@ -122,56 +138,22 @@ fn update(bed: &mut Bed, name: &str, pairs: &[&str]) -> Result<(), Failed> {
     Ok(bed.apply(command)?)
 }
 
+fn roll_back(bed: &mut Bed, name: &str) -> Result<(), Failed> {
+    let service = find_service(bed.view(), name)?;
+    let command = plan_rollback_service(bed.view(), service.id, service.version, bed.now, RollbackCause::Asked)?;
+    Ok(bed.apply(command)?)
+}
+
+fn rebalance(bed: &mut Bed, name: &str, budget: u32) -> Result<(), Failed> {
+    let id = find_service(bed.view(), name)?.id;
+    let command = plan_rebalance_service(bed.view(), id, budget, bed.now)?;
+    Ok(bed.apply(command)?)
+}
+
 fn remove(bed: &mut Bed, name: &str) -> Result<(), Failed> {
     let id = find_service(bed.view(), name)?.id;
     let at = bed.now;
     Ok(bed.apply(Command::RemoveService { id, at })?)
-}
-
-fn change(bed: &mut Bed, name: &str, change: impl FnOnce(&mut NodeSpec)) -> Result<(), Failed> {
-    let node: &Node = find_node(bed.view(), name)?;
-    let (id, version, mut spec) = (node.id, node.version, node.spec.clone());
-    change(&mut spec);
-    let at = bed.now;
-    Ok(bed.apply(Command::UpdateNodeSpec { id, version, at, spec })?)
-}
-
-fn label(bed: &mut Bed, name: &str, pair: &str) -> Result<(), Failed> {
-    let (key, value) = pair.split_once('=').ok_or_else(|| format!("{pair} is not KEY=VALUE"))?;
-    change(bed, name, |spec| match value {
-        "" => drop(spec.labels.remove(key)),
-        _ => drop(spec.labels.insert(key.to_owned(), value.to_owned())),
-    })
-}
-
-fn status(bed: &mut Bed, name: &str, state: NodeState, message: &str) -> Result<NodeId, Failed> {
-    let (id, at) = (find_node(bed.view(), name)?.id, bed.now);
-    let message = message.to_owned();
-    bed.apply(Command::NodeStatus { id, at, state, message })?;
-    Ok(id)
-}
-
-fn down(bed: &mut Bed, name: &str, crashes: bool) -> Result<(), Failed> {
-    let id = status(bed, name, NodeState::Down, "heartbeat failure")?;
-    bed.unheard.insert(id);
-    if crashes {
-        bed.forget_operations(id);
-        bed.machine(id).into_iter().for_each(|machine| machine.power_off());
-    }
-    Ok(())
-}
-
-fn up(bed: &mut Bed, name: &str) -> Result<(), Failed> {
-    let id = status(bed, name, NodeState::Ready, "")?;
-    bed.unheard.remove(&id);
-    let crashed = bed.machine(id).filter(|machine| !machine.up);
-    crashed.into_iter().for_each(|machine| machine.restart_agent(true));
-    Ok(())
-}
-
-fn forget(bed: &mut Bed, name: &str) -> Result<(), Failed> {
-    let (id, at) = (find_node(bed.view(), name)?.id, bed.now);
-    Ok(bed.apply(Command::RemoveNode { id, at, force: false })?)
 }
 
 fn fail(bed: &mut Bed, slot: &str, code: i64) -> Result<(), Failed> {
