@@ -29,6 +29,8 @@ pub struct Wires {
     pub managers: watch::Sender<Vec<Manager>>,
     pub session: watch::Sender<SessionState>,
     pub released: watch::Sender<BTreeSet<TaskId>>,
+    pub kept: watch::Sender<BTreeSet<TaskId>>,
+    pub forgotten: watch::Sender<BTreeSet<TaskId>>,
     pub trust: watch::Sender<Option<Trust>>,
     pub calling: watch::Sender<Option<Calling>>,
     pub description: watch::Sender<Option<NodeDescription>>,
@@ -61,6 +63,8 @@ impl Wires {
                 ..SessionState::default()
             }),
             released: watch::Sender::default(),
+            kept: watch::Sender::default(),
+            forgotten: watch::Sender::default(),
             trust: watch::Sender::default(),
             calling: watch::Sender::default(),
             description: watch::Sender::new(None),
@@ -82,6 +86,8 @@ impl Wires {
             session: self.session.subscribe(),
             vault: Vault::new(&config.run_dir),
             released: self.released.subscribe(),
+            kept: self.kept.clone(),
+            forgotten: self.forgotten.subscribe(),
         };
         let session = session::Ports {
             addr: config.addr,
@@ -95,6 +101,8 @@ impl Wires {
             applied: self.applied.subscribe(),
             views: self.views.clone(),
             released: self.released.clone(),
+            kept: self.kept.subscribe(),
+            forgotten: self.forgotten.clone(),
             managers: self.managers.clone(),
             state: self.session.clone(),
         };

@@ -1,6 +1,6 @@
 //! One open session: what goes up and what comes down until it breaks.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, convert::Infallible, sync::Arc, time::Duration};
 
 use model::{NodeView, Role, Seat, TaskId, ViewDelta};
 use tokio::{
@@ -33,6 +33,7 @@ pub struct Line<'a> {
     follower: Follower,
     /// What this manager has been told; a new session tells everything anew.
     told: Statuses,
+    kept: BTreeSet<TaskId>,
     /// Logs that this manager reads.
     logs: Publishers,
 }
@@ -49,6 +50,7 @@ impl<'a> Line<'a> {
             welcomed: false,
             follower,
             told: Statuses::new(),
+            kept: BTreeSet::new(),
             logs: Publishers::new(ports.engine.clone(), ports.identity.clone(), addr),
         }
     }
@@ -65,11 +67,13 @@ impl<'a> Line<'a> {
     async fn talk(&mut self) -> Result<String, String> {
         let mut statuses = self.ports.statuses.clone();
         let mut applied = self.ports.applied.clone();
+        let mut kept = self.ports.kept.clone();
         let mut description = self.ports.description.clone();
         description.mark_unchanged();
         let deadline = Instant::now() + WELCOME;
         let known = statuses.borrow_and_update().clone();
         self.report(known).await?;
+        kept.mark_changed();
         loop {
             let silent = self.pulse.deadline(self.beat.period());
             tokio::select! {
@@ -90,6 +94,10 @@ impl<'a> Line<'a> {
                 Ok(()) = statuses.changed() => {
                     let now = statuses.borrow_and_update().clone();
                     self.report(now).await?;
+                }
+                Ok(()) = kept.changed() => {
+                    let now = kept.borrow_and_update().clone();
+                    self.keep(now).await?;
                 }
                 Ok(()) = description.changed() => {
                     let changed = description.borrow_and_update().clone();
@@ -141,6 +149,7 @@ impl<'a> Line<'a> {
             Some(session_down::Message::Identity(identity)) => self.take_identity(identity),
             Some(session_down::Message::Logs(wishes)) => self.logs.serve(wishes),
             Some(session_down::Message::Released(released)) => self.take_released(&released),
+            Some(session_down::Message::Forgotten(forgotten)) => self.take_forgotten(&forgotten),
             // The latter from a newer manager.
             Some(session_down::Message::Beat(_)) | None => {}
         }
@@ -196,6 +205,16 @@ impl<'a> Line<'a> {
         self.ports.released.send_modify(|known| known.extend(tasks));
     }
 
+    /// What is not kept any more need not be forgotten.
+    fn take_forgotten(&self, forgotten: &pb::Forgotten) {
+        let tasks = forgotten.tasks.iter().filter_map(|id| id.parse::<TaskId>().ok());
+        let kept = self.ports.kept.borrow();
+        self.ports.forgotten.send_modify(|known| {
+            known.extend(tasks);
+            known.retain(|task| kept.contains(task));
+        });
+    }
+
     fn take_managers(&self, list: pb::Managers) {
         let managers: Vec<_> = list
             .managers
@@ -241,6 +260,20 @@ impl<'a> Line<'a> {
             return Ok(());
         }
         self.send(Message::Statuses(pb::StatusBatch { reports })).await
+    }
+
+    /// Says which ended containers are kept, as far as this manager does not know.
+    async fn keep(&mut self, now: BTreeSet<TaskId>) -> Result<(), String> {
+        let tasks: Vec<String> = now.difference(&self.kept).map(ToString::to_string).collect();
+        self.ports.forgotten.send_if_modified(|known| {
+            known.retain(|task| now.contains(task));
+            false
+        });
+        self.kept = now;
+        if tasks.is_empty() {
+            return Ok(());
+        }
+        self.send(Message::Kept(pb::Kept { tasks })).await
     }
 
     fn heartbeat(&self, applied: &mut watch::Receiver<u64>) -> Message {

@@ -119,6 +119,10 @@ pub struct Ports {
     pub views: watch::Sender<Option<CurrentView>>,
     /// Tasks of the last view that may be stopped.
     pub released: watch::Sender<BTreeSet<TaskId>>,
+    /// Tasks whose ended containers are kept.
+    pub kept: watch::Receiver<BTreeSet<TaskId>>,
+    /// Those of them that the managers have forgotten.
+    pub forgotten: watch::Sender<BTreeSet<TaskId>>,
     /// Known managers; updated from what they say.
     pub managers: watch::Sender<Vec<Manager>>,
     /// How it goes.

@@ -88,6 +88,24 @@ async fn released_tasks_are_known_as_long_as_they_are_in_the_view() {
 }
 
 #[tokio::test]
+async fn ended_containers_are_told_once_and_forgotten_as_long_as_they_are_there() {
+    let mut bench = bench().await;
+    let ids = [1, 2, 3].map(TaskId::from_bits);
+    bench.kept.send_replace([ids[0]].into());
+    bench.hear_hello().await;
+    let text = |id: TaskId| id.to_string();
+    assert_eq!(bench.hear_kept().await, [text(ids[0])]);
+    bench.kept.send_replace([ids[0], ids[1]].into());
+    assert_eq!(bench.hear_kept().await, [text(ids[1])], "the first one is known");
+    let tasks = ids.map(text).to_vec();
+    bench
+        .say(session_down::Message::Forgotten(pb::Forgotten { tasks }))
+        .await;
+    let both = |known: &BTreeSet<TaskId>| *known == [ids[0], ids[1]].into();
+    bench.forgotten.wait_for(both).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_new_session_says_which_view_the_node_has_and_takes_what_changed() {
     let mut bench = bench().await;
     assert_eq!(bench.hear_hello().await.seq, 0, "nothing yet");

@@ -3,11 +3,14 @@
 //! A list of containers is a picture of the moment when it was asked for; what changed since then here is newer. Every
 //! change therefore gets a number, and a list changes only what has not changed since its own.
 
+mod kept;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::{NetworkId, RestartPolicy, Task, TaskId, TaskState, TaskStatus, Timestamp};
 use plan::container::{Answers, Asked, Container, ContainerState, Ended, Local, has_ended, run_again};
 
+use self::kept::has_exited;
 use super::{Statuses, engine::Outcome};
 use crate::runtime::Listed;
 
@@ -192,12 +195,6 @@ impl Known {
         }
     }
 
-    /// Whether a task has a container, or may get one.
-    pub fn needs_files(&self, task: TaskId) -> bool {
-        let lives = |e: &Entry| e.local.container.is_some() || e.local.busy || !e.local.status.state.is_terminal();
-        self.entries.get(&task).is_some_and(lives)
-    }
-
     /// An answer of a task's container, if it is still that one.
     pub fn take_answer(
         &mut self,
@@ -299,11 +296,14 @@ impl Known {
         down.map(|(task, _)| *task).collect()
     }
 
-    /// Networks that assigned tasks need, or containers are in.
+    /// Networks that assigned tasks need, or containers are in that have not ended: those are in none any more.
     pub fn networks(&self, assigned: &[Task]) -> Vec<NetworkId> {
         let live = |task: &&Task| self.get(task.id).is_some_and(|l| !l.status.state.is_terminal());
         let tasks = assigned.iter().filter(live).flat_map(|t| &t.attachments);
-        let containers = self.entries.values().filter(|e| e.local.container.is_some());
+        let containers = self
+            .entries
+            .values()
+            .filter(|e| e.local.container.is_some() && !has_exited(&e.local));
         let mut networks: Vec<_> = tasks
             .map(|a| a.network)
             .chain(containers.flat_map(|e| e.networks.iter().copied()))

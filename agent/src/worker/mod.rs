@@ -4,6 +4,9 @@
 //! knowledge; [`plan::container::next`] then says what to do. Operations run beside it, one per task, and come back as
 //! news. What left the engine locally is taken out of the view before network and resolver see it, so that a container
 //! that died takes no more traffic even before the managers know.
+//!
+//! A container that has ended stays, stopped, as long as the managers remember its task: what it has printed can be read.
+//! It holds no endpoint, address or file any more.
 
 mod asking;
 mod engine;
@@ -12,6 +15,7 @@ pub(crate) mod fixture;
 mod known;
 mod let_go;
 mod overlay;
+mod remains;
 #[cfg(test)]
 mod tests;
 
@@ -48,6 +52,8 @@ pub type Statuses = BTreeMap<TaskId, TaskStatus>;
 
 /// Between two listings of everything at the engine; events tell of changes much sooner.
 const RELIST: Duration = Duration::from_secs(15);
+/// Ended containers that are kept for their logs at most. The managers' history is the usual limit, and far below.
+const MOST_KEPT: usize = 500;
 /// How long after the start a saved view is not acted on: the managers' answer is usually sooner, and newer.
 const HOLD: Duration = Duration::from_secs(2);
 
@@ -80,6 +86,10 @@ pub struct Ports {
     pub vault: Vault,
     /// Tasks that the managers allow to be stopped: nobody sends them new connections any more.
     pub released: watch::Receiver<BTreeSet<TaskId>>,
+    /// Tasks that are not assigned any more and whose containers are kept for their logs.
+    pub kept: watch::Sender<BTreeSet<TaskId>>,
+    /// Those of them that the managers have forgotten.
+    pub forgotten: watch::Receiver<BTreeSet<TaskId>>,
 }
 
 /// Starts the worker. `rebooted`: the machine has booted since the view was saved. It ends when the handle is aborted.
@@ -95,6 +105,9 @@ pub fn spawn(runtime: Arc<dyn Runtime>, ports: Ports, rebooted: bool) -> JoinHan
         statuses: ports.statuses,
         session: ports.session,
         released: ports.released,
+        kept: ports.kept,
+        forgotten: ports.forgotten,
+        surplus: BTreeSet::new(),
         leaving: Leaving::new(),
         known: Known::new(rebooted),
         held: Vec::new(),
@@ -115,6 +128,10 @@ struct Worker {
     statuses: watch::Sender<Statuses>,
     session: watch::Receiver<SessionState>,
     released: watch::Receiver<BTreeSet<TaskId>>,
+    kept: watch::Sender<BTreeSet<TaskId>>,
+    forgotten: watch::Receiver<BTreeSet<TaskId>>,
+    /// More ended containers than are kept.
+    surplus: BTreeSet<TaskId>,
     leaving: Leaving,
     known: Known,
     /// Ports that other containers of the engine publish.
@@ -140,9 +157,14 @@ impl Worker {
                 },
                 Ok(()) = self.session.changed() => {}
                 Ok(()) = self.released.changed() => self.take_leaving(),
+                Ok(()) = self.forgotten.changed() => {}
                 Some(event) = events.recv() => self.take_event(event),
                 Some(news) = news.recv() => self.take_news(news),
-                _ = relist.tick() => self.engine.list(self.known.epoch()),
+                _ = relist.tick() => {
+                    // A network whose last container was still on its way out stayed.
+                    self.prune = true;
+                    self.engine.list(self.known.epoch());
+                }
                 () = tokio::time::sleep_until(wake) => {}
             }
             self.settle();
@@ -202,14 +224,6 @@ impl Worker {
         }
     }
 
-    /// Files go with the task.
-    fn sweep(&self, task: TaskId) {
-        let container = self.known.get(task).is_some_and(|local| local.container.is_some());
-        if !container && let Err(error) = self.vault.wipe(task) {
-            tracing::error!(%task, %error, "secrets and configs of an ended task are still in memory");
-        }
-    }
-
     /// Does everything that the present knowledge asks for, then tells the others.
     fn settle(&mut self) {
         let Some(current) = self.current.clone() else { return };
@@ -218,6 +232,8 @@ impl Worker {
         }
         if current.confirmed {
             self.known.forget(&current.view.tasks);
+            let kept = self.known.kept(&current.view.tasks);
+            self.kept.send_if_modified(|old| replace(old, kept));
         }
         self.publish(&current.view);
         self.asking.keep(&current.view.tasks, &self.known);
@@ -226,6 +242,8 @@ impl Worker {
     fn decide(&mut self, current: &CurrentView) {
         let tasks: BTreeMap<TaskId, &Task> = current.view.tasks.iter().map(|t| (t.id, t)).collect();
         self.again = None;
+        let kept = self.known.kept(&current.view.tasks);
+        self.surplus = self.known.surplus(&kept, MOST_KEPT);
         for id in self.known.tasks() {
             while let Some(step) = self.step(current, id, tasks.get(&id).copied()) {
                 if !self.take_step(current, id, tasks.get(&id).copied(), step) {
@@ -233,10 +251,11 @@ impl Worker {
                 }
             }
         }
-        if self.prune && current.confirmed && !self.known.any_busy() {
+        if self.prune && current.confirmed && !self.known.any_busy() && !self.engine.is_pruning() {
             self.prune = false;
             self.engine.prune(self.known.networks(&current.view.tasks));
-            if let Err(error) = self.vault.keep(|task| self.known.needs_files(task)) {
+            let needed = |task| self.known.needs_files(task, self.standing(task));
+            if let Err(error) = self.vault.keep(needed) {
                 tracing::error!(%error, "secrets and configs of ended tasks are still in memory");
             }
         }
@@ -244,7 +263,7 @@ impl Worker {
 
     fn step(&mut self, current: &CurrentView, id: TaskId, task: Option<&Task>) -> Option<Step> {
         let Some(task) = task else {
-            return next_unassigned(self.known.get(id)?, current.confirmed);
+            return next_unassigned(self.known.get(id)?, self.standing_unassigned(id));
         };
         if !self.may_be_told(&current.view, task) {
             return None;
@@ -286,7 +305,11 @@ impl Worker {
         match (step, task) {
             (Step::Report(status), _) => {
                 tracing::info!(task = %id, state = %status.state, err = %status.err, "task");
+                let over = status.state.is_terminal();
                 self.known.report(id, status);
+                if over {
+                    self.sweep(id);
+                }
                 true
             }
             (Step::Prepare, Some(_)) if self.engine.is_pruning() => false,

@@ -7,6 +7,7 @@ use super::*;
 use crate::runtime::fake::FakeRuntime;
 
 mod files;
+mod kept;
 mod ready;
 mod trouble;
 
@@ -17,6 +18,8 @@ struct Bench {
     statuses: watch::Receiver<Statuses>,
     session: watch::Sender<SessionState>,
     released: watch::Sender<BTreeSet<TaskId>>,
+    kept: watch::Receiver<BTreeSet<TaskId>>,
+    forgotten: watch::Sender<BTreeSet<TaskId>>,
     worker: JoinHandle<()>,
     folder: tempfile::TempDir,
 }
@@ -36,6 +39,8 @@ fn bench(runtime: FakeRuntime, first: Option<CurrentView>, rebooted: bool) -> Be
     let (statuses, statuses_seen) = watch::channel(Statuses::new());
     let (session, session_seen) = watch::channel(SessionState::default());
     let (released, released_seen) = watch::channel(BTreeSet::new());
+    let (kept, kept_seen) = watch::channel(BTreeSet::new());
+    let (forgotten, forgotten_seen) = watch::channel(BTreeSet::new());
     let ports = Ports {
         views: seen,
         effective,
@@ -43,6 +48,8 @@ fn bench(runtime: FakeRuntime, first: Option<CurrentView>, rebooted: bool) -> Be
         session: session_seen,
         vault: Vault::plain(folder.path()),
         released: released_seen,
+        kept,
+        forgotten: forgotten_seen,
     };
     Bench {
         worker: spawn(runtime.clone(), ports, rebooted),
@@ -53,6 +60,8 @@ fn bench(runtime: FakeRuntime, first: Option<CurrentView>, rebooted: bool) -> Be
         session,
         folder,
         released,
+        kept: kept_seen,
+        forgotten,
     }
 }
 
@@ -86,6 +95,13 @@ impl Bench {
             .unwrap_or_else(|_| panic!("task {number} never is {state}"))
             .unwrap();
         statuses[&id(number)].clone()
+    }
+
+    /// Whether the container of task `number` is there and has ended.
+    fn is_ended(&self, number: u32) -> bool {
+        let containers = self.runtime.containers();
+        let found = containers.iter().find(|c| c.task == id(number));
+        found.is_some_and(|c| matches!(c.container.state, ContainerState::Exited { .. }))
     }
 
     /// Waits until the engine's containers are as `wanted` says.
@@ -132,13 +148,12 @@ async fn a_container_that_dies_fails_its_task_and_takes_no_more_traffic() {
     let status = bench.until(1, TaskState::Failed).await;
     assert_eq!(status.err, "task: non-zero exit (137)");
     assert_eq!(status.exit_code, Some(137));
-    bench.settled(|r| r.containers().is_empty()).await;
     let effective = bench.effective.borrow().clone().unwrap();
     assert!(!effective.endpoints[0].serving, "before the managers know");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_task_that_is_shut_down_leaves_nothing() {
+async fn a_task_that_is_shut_down_leaves_what_it_has_printed_until_it_is_forgotten() {
     let mut bench = bench(engine(), None, false);
     let mut view = fixture::view(&[1]);
     bench.tell(view.clone());
@@ -147,11 +162,15 @@ async fn a_task_that_is_shut_down_leaves_nothing() {
     view.tasks[0].desired = DesiredState::Shutdown;
     bench.tell(view.clone());
     bench.until(1, TaskState::Shutdown).await;
-    bench.settled(|r| r.containers().is_empty()).await;
+    bench.settled(|r| r.networks().is_empty()).await;
     view.tasks.clear();
     bench.tell(view);
-    bench.settled(|r| r.networks().is_empty()).await;
+    bench.kept.wait_for(|kept| *kept == [id(1)].into()).await.unwrap();
     bench.settled(|_| bench.statuses.borrow().is_empty()).await;
+    assert!(bench.is_ended(1), "{:?}", bench.runtime.containers());
+    bench.forgotten.send_replace([id(1)].into());
+    bench.settled(|r| r.containers().is_empty()).await;
+    bench.kept.wait_for(BTreeSet::is_empty).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -200,6 +219,8 @@ async fn containers_of_unknown_tasks_go_when_the_managers_have_spoken() {
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(bench.runtime.containers().len(), 2, "a saved view is no reason");
     bench.tell(fixture::view(&[1]));
+    bench.kept.wait_for(|kept| *kept == [id(9)].into()).await.unwrap();
+    bench.forgotten.send_replace([id(9)].into());
     bench.settled(|r| r.containers().len() == 1).await;
 }
 

@@ -11,6 +11,7 @@ mod assignment;
 mod attempts;
 mod dirty;
 mod draft;
+mod kept;
 mod liveness;
 mod lookup;
 mod membership;
@@ -36,6 +37,7 @@ pub use assignment::{Board, Feed, Known, TUNNEL_OVERHEAD, Touched, Update, Verdi
 pub use attempts::{JoinAttempts, TooManyAttempts};
 pub use dirty::Dirty;
 pub use draft::Ids;
+pub use kept::forgotten;
 pub use liveness::Heartbeats;
 pub use lookup::{find_network, find_node, find_payload, find_service, find_task};
 pub use membership::{MemberMove, Members, check_demotion, is_released, next_member_move};

@@ -9,7 +9,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use model::{
-    Availability, DesiredState, Mode, Node, NodeState, PublishMode, Service, Slot, Task, TaskState, Timestamp,
+    Availability, DesiredState, Mode, Node, NodeState, PublishMode, Service, Slot, Task, TaskId, TaskState, Timestamp,
     UpdateState,
 };
 use store::View;
@@ -28,6 +28,8 @@ pub struct Finding {
     pub way_out: String,
     /// What else is known of it, line by line.
     pub details: Vec<String>,
+    /// The ended task whose last printed lines may say more.
+    pub ended: Option<TaskId>,
 }
 
 impl Finding {
@@ -37,6 +39,7 @@ impl Finding {
             cause: cause.into(),
             way_out: way_out.into(),
             details: Vec::new(),
+            ended: None,
         }
     }
 }
@@ -87,6 +90,7 @@ pub fn why_task(view: &View, task: &Task, now: Timestamp) -> Vec<Finding> {
     finding
         .details
         .extend(heir.map(|heir| format!("replaced by task {}", heir.id)));
+    finding.ended = Some(task.id);
     vec![finding]
 }
 
@@ -165,6 +169,7 @@ fn seat(view: &View, service: &Service, tasks: &[&Task], now: Timestamp) -> Opti
     }
     let tell = |old: &&&&Task| format!("{} ended: {}", old.id.short(), end(old));
     finding.details.extend(failed.iter().take(TOLD_ENDS).map(tell));
+    finding.ended = failed.first().map(|last| last.id);
     Some(finding)
 }
 
@@ -182,11 +187,15 @@ fn empty_seat(service: &Service, last: &Task) -> Option<Finding> {
         .to_lowercase(),
         attempts => format!("its {attempts} restart attempts are used up"),
     };
-    Some(Finding::new(
+    let finding = Finding::new(
         last.name(),
         format!("{given_up}; the last task: {}", end(last)),
         "repair the cause, then \"netctl service update --force\"; see --restart-condition and --restart-max-attempts",
-    ))
+    );
+    Some(Finding {
+        ended: Some(last.id),
+        ..finding
+    })
 }
 
 /// How a task ended.

@@ -16,7 +16,7 @@ pub(crate) mod fixture;
 pub use alone::{Ended, PATIENCE, has_ended, next_again, run_again};
 pub use answers::{Answers, Asked};
 pub use let_go::{LONGEST, LetGo, kept_until};
-pub use lifecycle::{Container, ContainerState, Local, Step, next, next_unassigned};
+pub use lifecycle::{Container, ContainerState, Local, Standing, Step, next, next_unassigned};
 pub use request::{
     ContainerRequest, EndpointRequest, FileRequest, TASK_LABEL, Unprepared, container_request, host_name,
 };

@@ -37,5 +37,6 @@ fn told(finding: Finding) -> pb::Finding {
         cause: finding.cause,
         way_out: finding.way_out,
         details: finding.details,
+        ended: finding.ended.map(|task| task.to_string()).unwrap_or_default(),
     }
 }

@@ -4,6 +4,7 @@
 
 mod board;
 mod heard;
+mod kept;
 mod level;
 mod presence;
 mod probe;

@@ -23,6 +23,7 @@ use wire::pb::{self, session_down, session_up};
 use super::{
     board::{Bearings, SharedBoard},
     heard::{Heard, Listener},
+    kept::{Clearance, Kept},
     level::Place,
     presence::Presence,
     probe::Probes,
@@ -92,6 +93,7 @@ impl Session {
         self.describe(hello.description, hello.control).await?;
         let place = self.board.level.open(self.node, session);
         let (says, heard) = watch::channel(Heard::default());
+        let kept = Kept::default();
         let teller = Teller {
             whole: hello.format == WHOLE_VIEWS,
             feed: Feed::starting(self.node, hello.known),
@@ -99,13 +101,14 @@ impl Session {
             listener: Listener::new(self.node, heard),
             logs: self.desk.told(self.node),
             release: Release::new(self.board.level.reached()),
+            clearance: Clearance::new(self.node, kept.clone()),
         };
         if let Some(known) = hello.known {
             self.board.reached(known.seq).await;
         }
 
         let (reports, inbox) = mpsc::channel(REPORT_QUEUE);
-        let reading = self.read(up, reports, says, &place);
+        let reading = self.read(up, reports, (says, kept), &place);
         let proposing = report::carry(self.proposer.clone(), inbox);
         let mut stopping = self.stopping.clone();
         let telling = self.tell(session, teller, &place);
@@ -158,7 +161,7 @@ impl Session {
         &self,
         mut up: Streaming<pb::SessionUp>,
         reports: mpsc::Sender<store::StatusReport>,
-        says: watch::Sender<Heard>,
+        (says, kept): (watch::Sender<Heard>, Kept),
         place: &Place,
     ) -> Result<(), Status> {
         while let Some(message) = up.message().await? {
@@ -180,6 +183,7 @@ impl Session {
                     says.send_modify(|heard| heard.beat(&beat));
                 }
                 Some(session_up::Message::Resync(request)) => says.send_modify(|heard| heard.resync(request)),
+                Some(session_up::Message::Kept(tasks)) => kept.said(&tasks),
                 None => {}
             }
         }
@@ -248,6 +252,9 @@ impl Session {
         if let Some(released) = teller.release.next() {
             self.send(session_down::Message::Released(released)).await?;
         }
+        if let Some(forgotten) = teller.clearance.next(&self.proposer.view()) {
+            self.send(session_down::Message::Forgotten(forgotten)).await?;
+        }
         Ok(())
     }
 
@@ -291,6 +298,7 @@ struct Teller {
     listener: Listener,
     logs: Told,
     release: Release,
+    clearance: Clearance,
 }
 
 fn seq(update: &Update) -> u64 {

@@ -5,6 +5,7 @@
 mod admission;
 mod autolock;
 mod group;
+mod kept;
 mod logs;
 mod matrix;
 mod membership;

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use control::{Dirty, Moment, next_deadline, node_view, pass};
 use model::{
-    DesiredState, NodeId, NodeState, NodeView, PublishMode, RestartCondition, Service, Task, TaskState, Timestamp,
+    DesiredState, NodeId, NodeState, NodeView, PublishMode, RestartCondition, Service, Task, TaskId, TaskState,
+    Timestamp,
 };
 use plan::container::ContainerState;
 use store::{Event, State};
@@ -273,9 +274,11 @@ fn settled(state: &State, machine: &Machine) -> Checked {
         "node {} runs {does:?} instead of {should:?}",
         machine.id
     );
+    let mut ended = machine.engine.keys().filter(|id| !does.contains(id));
+    let is_its_own = |id: &TaskId| state.task(*id).is_some_and(|task| task.node == Some(machine.id));
     ensure!(
-        machine.engine.len() == does.len(),
-        "node {} keeps ended containers",
+        ended.all(is_its_own),
+        "node {} keeps containers of tasks that nobody remembers",
         machine.id
     );
     Ok(())

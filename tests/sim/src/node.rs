@@ -1,11 +1,11 @@
 //! A machine of the simulation: an engine that runs containers, and an agent that takes each task's next step from the
 //! real `plan::container`. The agent may die and come back (containers go on), the machine may reboot (containers end).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use control::Update;
 use model::{NetworkView, NodeId, NodeView, Task, TaskId, TaskState, TaskStatus, Timestamp, Unfit, VirtualIp};
-use plan::container::{Container, ContainerState, Local, Step, next, next_unassigned};
+use plan::container::{Container, ContainerState, Local, Standing, Step, next, next_unassigned};
 use store::StatusReport;
 
 use crate::{check::Checked, kernel::Kernel};
@@ -79,6 +79,8 @@ pub struct Machine {
     pub programming: bool,
     /// The managers have been heard in this run of the agent.
     confirmed: bool,
+    /// Tasks that they have forgotten.
+    pub forgotten: BTreeSet<TaskId>,
 }
 
 impl Machine {
@@ -100,6 +102,7 @@ impl Machine {
             kernel: Kernel::default(),
             programming: false,
             confirmed: false,
+            forgotten: BTreeSet::new(),
         }
     }
 
@@ -157,6 +160,7 @@ impl Machine {
         self.run += 1;
         self.up = true;
         self.confirmed = false;
+        self.forgotten.clear();
         self.locals.clear();
         self.adopt(revive);
     }
@@ -254,8 +258,17 @@ impl Machine {
         let local = self.locals.get(&id)?;
         match self.task(id) {
             Some(task) => next(task, local, now),
-            None => next_unassigned(local, self.confirmed),
+            None if !self.confirmed => next_unassigned(local, Standing::Unknown),
+            None if self.forgotten.contains(&id) => next_unassigned(local, Standing::Forgotten),
+            None => next_unassigned(local, Standing::Over),
         }
+    }
+
+    /// Tasks that are not assigned, and whose containers have ended.
+    pub fn kept(&self) -> Vec<TaskId> {
+        let has_ended = |state: &ContainerState| matches!(state, ContainerState::Exited { .. });
+        let ended = self.engine.iter().filter(|(_, state)| has_ended(state));
+        ended.map(|(id, _)| *id).filter(|id| self.task(*id).is_none()).collect()
     }
 
     /// An operation has ended, well or not.
@@ -274,7 +287,10 @@ impl Machine {
         };
         match operation {
             Operation::Prepare if well => self.note_made(id),
-            Operation::Remove => drop(self.made.remove(&id)),
+            Operation::Remove => {
+                self.made.remove(&id);
+                self.forgotten.remove(&id);
+            }
             _ => {}
         }
         self.sync(id);

@@ -48,6 +48,8 @@ pub struct DockerRuntime {
     pulls: Pulls,
     /// Processes of containers that were asked; a container that is started again has another.
     processes: Arc<Mutex<BTreeMap<String, i64>>>,
+    /// How containers have ended that were looked at: they stay so until they are started.
+    ended: Arc<Mutex<BTreeMap<String, ContainerState>>>,
 }
 
 impl DockerRuntime {
@@ -59,6 +61,7 @@ impl DockerRuntime {
             networks: Arc::new(Semaphore::new(1)),
             pulls: Pulls::default(),
             processes: Arc::default(),
+            ended: Arc::default(),
         }
     }
 
@@ -72,6 +75,11 @@ impl DockerRuntime {
     /// Held for an instant only.
     fn processes(&self) -> MutexGuard<'_, BTreeMap<String, i64>> {
         self.processes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Held for an instant only.
+    fn ended(&self) -> MutexGuard<'_, BTreeMap<String, ContainerState>> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn forget_process(&self, container: &str) {
@@ -128,6 +136,7 @@ impl DockerRuntime {
 
     /// How it is once started: with a health check it is not well yet.
     async fn start_now(&self, container: &str) -> Result<ContainerState, RuntimeError> {
+        self.ended().remove(container);
         let options = None::<bollard::query_parameters::StartContainerOptions>;
         let started = self.docker().await?.start_container(container, options).await;
         started.map_err(|e| self.fault(e))?;

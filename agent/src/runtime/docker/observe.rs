@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use bollard::{
     models::{
-        ContainerState as EngineState, ContainerStateStatusEnum as Status, ContainerSummary, Health, HealthStatusEnum,
-        PortSummary, PortSummaryTypeEnum,
+        ContainerState as EngineState, ContainerStateStatusEnum as Status, ContainerSummary,
+        ContainerSummaryStateEnum as SummaryState, Health, HealthStatusEnum, PortSummary, PortSummaryTypeEnum,
     },
     query_parameters::{InspectContainerOptions, ListContainersOptionsBuilder},
 };
@@ -31,6 +31,10 @@ impl DockerRuntime {
                 listed.push(found);
             }
         }
+        // Only what is kept needs to be remembered; what runs is looked at each time.
+        let exited = |listed: &&Listed| matches!(listed.container.state, ContainerState::Exited { .. });
+        let ended = listed.iter().filter(exited).map(|listed| &listed.container);
+        *self.ended() = ended.map(|c| (c.id.clone(), c.state.clone())).collect();
         Ok(listed)
     }
 
@@ -40,7 +44,15 @@ impl DockerRuntime {
         let (Some(task), Some(id)) = (task, summary.id.clone()) else {
             return Ok(None);
         };
-        match self.inspect_state(&id).await {
+        let known = match summary.state {
+            Some(SummaryState::EXITED) => self.ended().get(&id).cloned(),
+            _ => None,
+        };
+        let state = match known {
+            Some(state) => Ok(state),
+            None => self.inspect_state(&id).await,
+        };
+        match state {
             Ok(state) => Ok(Some(Listed {
                 task,
                 container: Container { id, state },

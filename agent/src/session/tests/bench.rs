@@ -94,6 +94,8 @@ pub(super) struct Bench {
     pub(super) managers: watch::Receiver<Vec<Manager>>,
     pub(super) state: watch::Receiver<SessionState>,
     pub(super) released: watch::Receiver<BTreeSet<TaskId>>,
+    pub(super) kept: watch::Sender<BTreeSet<TaskId>>,
+    pub(super) forgotten: watch::Receiver<BTreeSet<TaskId>>,
     pub(super) _description: watch::Sender<Option<NodeDescription>>,
     pub(super) session: JoinHandle<()>,
 }
@@ -127,6 +129,8 @@ pub(super) async fn bench_with(knows: impl FnOnce(&str) -> (Vec<Manager>, Hints)
     let (managers, known) = watch::channel(managers);
     let (state, going) = watch::channel(SessionState::default());
     let (released, free) = watch::channel(BTreeSet::new());
+    let (kept, keeps) = watch::channel(BTreeSet::new());
+    let (forgotten, gone) = watch::channel(BTreeSet::new());
     let ports = Ports {
         addr: "192.0.2.1:2377".parse().unwrap(),
         hints,
@@ -139,6 +143,8 @@ pub(super) async fn bench_with(knows: impl FnOnce(&str) -> (Vec<Manager>, Hints)
         applied: have,
         views,
         released,
+        kept: keeps,
+        forgotten,
         managers,
         state,
     };
@@ -151,6 +157,8 @@ pub(super) async fn bench_with(knows: impl FnOnce(&str) -> (Vec<Manager>, Hints)
         managers: known,
         state: going,
         released: free,
+        kept,
+        forgotten: gone,
         _description: description,
         session: spawn(ports),
     }
@@ -207,6 +215,13 @@ impl Bench {
         assert_eq!(hello.format, FORMAT);
         assert_eq!(hello.description.as_ref().unwrap().hostname, "n1");
         hello
+    }
+
+    pub(super) async fn hear_kept(&mut self) -> Vec<String> {
+        let pb::session_up::Message::Kept(kept) = self.hear().await else {
+            panic!("no ended containers are told");
+        };
+        kept.tasks
     }
 
     pub(super) async fn hear_reports(&mut self) -> Vec<(String, i32)> {

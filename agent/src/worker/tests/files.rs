@@ -38,14 +38,22 @@ async fn a_secret_is_a_mount_of_its_task_and_goes_with_it() {
     view.tasks[0].desired = DesiredState::Shutdown;
     bench.tell(view);
     bench.until(1, TaskState::Shutdown).await;
-    bench.settled(|r| r.containers().is_empty()).await;
-    for _ in 0..100 {
-        if bench.files().is_empty() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("files of an ended task stay: {} of them", bench.files().len());
+    assert!(
+        bench.files().is_empty(),
+        "they are gone before the managers hear of its end"
+    );
+    assert!(bench.is_ended(1));
+}
+
+#[tokio::test]
+async fn a_secret_goes_with_a_task_that_ends_by_itself() {
+    let mut bench = bench(engine(), None, false);
+    bench.tell(with_secret(b"canary"));
+    bench.until(1, TaskState::Running).await;
+    assert_eq!(bench.files(), [b"canary"]);
+    bench.runtime.exit(id(1), 1);
+    bench.until(1, TaskState::Failed).await;
+    assert!(bench.files().is_empty());
 }
 
 #[tokio::test]

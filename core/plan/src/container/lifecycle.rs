@@ -82,7 +82,7 @@ pub enum Step {
         /// From SIGTERM to SIGKILL.
         grace: Duration,
     },
-    /// Remove the ended container.
+    /// Remove the container, which does not run.
     Remove {
         /// Engine id.
         container: String,
@@ -95,7 +95,7 @@ pub fn next(task: &Task, local: &Local, now: Timestamp) -> Option<Step> {
         return None;
     }
     if local.status.state.is_terminal() {
-        return discard(local, task.container.stop_grace());
+        return end(local, task.container.stop_grace());
     }
     if task.desired >= DesiredState::Shutdown {
         return Some(shut_down(task, local, now));
@@ -113,15 +113,27 @@ pub fn next(task: &Task, local: &Local, now: Timestamp) -> Option<Step> {
     }
 }
 
+/// What the managers know of a task that is not assigned to this node (any more).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// They have not spoken in this run of the agent: a saved view may be older than the container, which then goes on.
+    Unknown,
+    /// It is not to run. As long as they remember it, what its container has printed is kept.
+    Over,
+    /// They have forgotten it.
+    Forgotten,
+}
+
 /// The next step for a container whose task is not assigned to this node (any more).
-///
-/// `confirmed`: the managers have said so in this run of the agent. Before that, a saved view may be older than the
-/// container, which is then kept.
-pub fn next_unassigned(local: &Local, confirmed: bool) -> Option<Step> {
-    if local.busy || !confirmed {
+pub fn next_unassigned(local: &Local, standing: Standing) -> Option<Step> {
+    if local.busy || standing == Standing::Unknown {
         return None;
     }
-    discard(local, ORPHAN_GRACE)
+    let id = || Some(local.container.as_ref()?.id.clone());
+    end(local, ORPHAN_GRACE).or_else(|| match standing {
+        Standing::Forgotten => Some(Step::Remove { container: id()? }),
+        Standing::Unknown | Standing::Over => None,
+    })
 }
 
 /// Swarm's words, and what the health check said last.
@@ -157,13 +169,15 @@ fn readiness(local: &Local, ready: Option<Result<(), String>>, now: Timestamp) -
     (running || !known).then(|| report(local, state, &message, now))
 }
 
-fn discard(local: &Local, grace: Duration) -> Option<Step> {
+/// A container that is not to run: it has said nothing unless it was started.
+fn end(local: &Local, grace: Duration) -> Option<Step> {
     let container = local.container.as_ref()?;
     let id = container.id.clone();
-    Some(match container.state.runs() {
-        true => Step::Stop { container: id, grace },
-        false => Step::Remove { container: id },
-    })
+    match container.state {
+        ContainerState::Created => Some(Step::Remove { container: id }),
+        ContainerState::Exited { .. } => None,
+        _ => Some(Step::Stop { container: id, grace }),
+    }
 }
 
 fn shut_down(task: &Task, local: &Local, now: Timestamp) -> Step {

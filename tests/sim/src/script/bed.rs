@@ -235,6 +235,10 @@ impl Bed {
 
     fn tell(&mut self, index: usize) {
         let machine = &mut self.machines[index];
+        let kept = machine.kept();
+        machine
+            .forgotten
+            .extend(control::forgotten(&self.state, machine.id, kept));
         if let Some(view) = node_view(&self.state, machine.id, self.state.applied()) {
             let same = |known: &model::NodeView| known.checksum() == view.checksum();
             if machine.up && !machine.view.as_ref().is_some_and(same) {

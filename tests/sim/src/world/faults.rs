@@ -106,11 +106,12 @@ impl World {
     }
 
     fn container_ends(&mut self, pick: u64, code: i64) {
-        let running = self
+        let all = self
             .machines
             .iter()
-            .flat_map(|machine| machine.engine.keys().map(|task| (machine.id, *task)));
-        let all: Vec<(NodeId, TaskId)> = running.collect();
+            .flat_map(|machine| machine.engine.iter().map(|(task, state)| (machine.id, *task, state)));
+        let running = all.filter(|(_, _, state)| state.runs());
+        let all: Vec<(NodeId, TaskId)> = running.map(|(node, task, _)| (node, task)).collect();
         let Some((node, task)) = all.get(pick as usize % all.len().max(1)).copied() else {
             return;
         };

@@ -91,12 +91,20 @@ impl World {
             node: id,
             known,
             reports,
+            kept: machine.kept(),
         };
         self.carry(End::Node(id), End::Manager(manager), heard);
     }
 
-    pub(super) fn answered(&mut self, id: NodeId, leader: Option<usize>, calling: Option<Calling>) -> Checked {
+    pub(super) fn answered(
+        &mut self,
+        id: NodeId,
+        leader: Option<usize>,
+        calling: Option<Calling>,
+        forgotten: &[TaskId],
+    ) -> Checked {
         let Some(machine) = self.running(id) else { return Ok(()) };
+        machine.forgotten.extend(forgotten);
         if let Some(leader) = leader {
             machine.answered = true;
             machine.home = leader;

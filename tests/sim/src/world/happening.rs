@@ -41,12 +41,15 @@ pub enum Happening {
         node: NodeId,
         known: Option<Known>,
         reports: Vec<StatusReport>,
+        kept: Vec<TaskId>,
     },
-    /// A manager's answer to it: who leads, and from the leader what the node shall be.
+    /// A manager's answer to it: who leads, and from the leader what the node shall be and which of the ended containers
+    /// that it keeps may go.
     Answered {
         node: NodeId,
         leader: Option<usize>,
         calling: Option<Calling>,
+        forgotten: Vec<TaskId>,
     },
     /// A view, or what changed in it, arrives at a node.
     Told { node: NodeId, update: Box<Update> },

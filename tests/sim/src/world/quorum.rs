@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use control::Known;
 use manager::raft::{Effect, ReplicaError};
-use model::{NodeId, RequestId, Role};
+use model::{NodeId, RequestId, Role, TaskId};
 use store::{Command, Entry, Event, Refused, StatusReport, TaskOp, View};
 
 use super::{Happening, World, ms, seats, shifted};
@@ -247,7 +247,7 @@ impl World {
         m: usize,
         node: NodeId,
         known: Option<Known>,
-        reports: Vec<StatusReport>,
+        (reports, kept): (Vec<StatusReport>, Vec<TaskId>),
     ) -> Checked {
         let view = self.managers[m].view();
         let Some(replica) = &self.managers[m].replica else {
@@ -256,7 +256,19 @@ impl World {
         let leader = replica.standing().leader.and_then(|member| self.seat_of_member(member));
         let leads = self.managers[m].leading.is_some();
         let calling = leads.then(|| seats::calling(&view, node)).flatten();
-        self.tell(m, node, Happening::Answered { node, leader, calling });
+        // A session begins when the manager has what its node was told.
+        let reached = known.is_none_or(|known| known.seq <= view.applied());
+        let forgotten = match leads && reached {
+            true => control::forgotten(&view, node, kept),
+            false => Vec::new(),
+        };
+        let answer = Happening::Answered {
+            node,
+            leader,
+            calling,
+            forgotten,
+        };
+        self.tell(m, node, answer);
         let skew = self.managers[m].skew;
         let Some(leading) = &mut self.managers[m].leading else {
             return Ok(());

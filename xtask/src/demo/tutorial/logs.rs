@@ -5,6 +5,7 @@ use crate::demo::cluster::{Cluster, SETTLE};
 use crate::demo::report::Report;
 use crate::demo::traces;
 use crate::lab::images::TOOLS;
+use crate::lab::place::Place;
 use crate::lab::wait;
 use anyhow::{Result, bail};
 
@@ -32,16 +33,54 @@ pub fn run(cluster: &Cluster, report: &mut Report) -> Result<()> {
     report.check("service logs -f goes on", from_all(cluster, followed, "tick"));
     let events = "netctl events --since 10m --until 0s --filter service=chatty --filter event=create";
     report.check("events tell of its tasks", tasks_in(cluster, events));
+    ended(cluster, report)?;
     report.check(
-        "service rm chatty",
-        silent(cluster.typed(at(N1), "netctl service rm chatty")),
+        "service rm chatty broken",
+        silent(cluster.typed(at(N1), "netctl service rm chatty broken")),
     );
-    let ours = "docker ps -aq --filter label=com.docker.swarm.service.name=chatty";
-    for node in cluster.nodes() {
-        let gone = wait::until_ok(SETTLE, || traces::none(cluster, at(node), ours));
-        report.check(&format!("{}: none of its containers is left", node.name()), gone);
+    for service in ["chatty", "broken"] {
+        let ours = format!("docker ps -aq --filter label=com.docker.swarm.service.name={service}");
+        for node in cluster.nodes() {
+            let gone = wait::until_ok(SETTLE, || traces::none(cluster, at(node), &ours));
+            report.check(&format!("{}: no container of {service} is left", node.name()), gone);
+        }
     }
     Ok(())
+}
+
+/// Of tasks that have ended, too.
+fn ended(cluster: &Cluster, report: &mut Report) -> Result<()> {
+    let victim = cluster.container("chatty")?;
+    let kill = format!("docker kill {}", victim.id);
+    report.require(
+        "a task of chatty is killed",
+        silent(cluster.typed(Place::Node(victim.node), &kill)),
+    )?;
+    report.require("it is replaced", wait::until_ok(SETTLE, || four_tasks(cluster)))?;
+    let create =
+        format!("netctl service create -d --name broken {TOOLS} /bin/busybox sh -c 'echo no database; exit 3'");
+    report.require("a service that fails", silent(cluster.typed(at(N1), &create)))?;
+    let told = wait::until_ok(SETTLE, || last_words(cluster));
+    report.check("why broken tells what it printed last", told);
+    Ok(())
+}
+
+/// Three run, one has ended.
+fn four_tasks(cluster: &Cluster) -> Result<String> {
+    let printed = cluster.quiet(at(N1), "netctl service logs chatty 2>/dev/null")?;
+    let hello = |line: &&str| line.ends_with("| hello");
+    match printed.lines().filter(hello).count() {
+        4 => Ok(String::new()),
+        count => bail!("hello of {count} tasks in:\n{printed}"),
+    }
+}
+
+fn last_words(cluster: &Cluster) -> Result<String> {
+    let told = cluster.quiet(at(N1), "netctl why broken || true")?;
+    match told.lines().find(|line| line.trim() == "| no database") {
+        Some(line) => Ok(line.trim().to_owned()),
+        None => bail!("{told}"),
+    }
 }
 
 /// Lines that end in `text`, of each of the three tasks.

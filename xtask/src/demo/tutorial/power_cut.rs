@@ -47,8 +47,8 @@ pub fn run(cluster: &mut Cluster, report: &mut Report) -> Result<()> {
     report.require("n3 comes back: Ready", ready)?;
     std::thread::sleep(WATCH);
     report.check("nothing moves back by itself", all_on(cluster, &[N1, N2]));
-    let stale = wait::until_ok(SETTLE, || nothing_left(cluster));
-    report.check("what n3 ran before is gone", stale);
+    let stale = wait::until_ok(SETTLE, || nothing_runs(cluster));
+    report.check("of what n3 ran before nothing runs", stale);
     report.check(
         "port 80 of n3 answers",
         wait::until_ok(SETTLE, || cluster.port_answers(N3)),
@@ -76,10 +76,10 @@ fn all_on(cluster: &Cluster, nodes: &[Node]) -> Result<String> {
     bail!("{} of {REPLICAS} run there", found.len())
 }
 
-fn nothing_left(cluster: &Cluster) -> Result<String> {
+fn nothing_runs(cluster: &Cluster) -> Result<String> {
     let all = cluster.quiet(
         at(N3),
-        "docker ps -aq --filter label=com.docker.swarm.service.name=myweb",
+        "docker ps -q --filter label=com.docker.swarm.service.name=myweb",
     )?;
     match all.trim() {
         "" => Ok(String::new()),

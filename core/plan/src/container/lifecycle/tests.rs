@@ -96,7 +96,7 @@ fn exit_codes_decide_between_complete_and_failed() {
 }
 
 #[test]
-fn shutdown_stops_reports_and_then_removes() {
+fn shutdown_stops_reports_and_keeps_what_was_printed() {
     let mut task = task(1);
     task.desired = DesiredState::Shutdown;
     std::sync::Arc::make_mut(&mut task.container).stop_grace = Some(Duration::from_secs(3));
@@ -104,7 +104,7 @@ fn shutdown_stops_reports_and_then_removes() {
     let stop = next(&task, &local, NOW);
     assert!(matches!(stop, Some(Step::Stop { grace, .. }) if grace == Duration::from_secs(3)));
     assert_eq!(run(&task, &mut local), [TaskState::Shutdown]);
-    assert_eq!(local.container, None, "ended containers are not kept");
+    assert_eq!(local.container.unwrap().state, exited(143).unwrap());
 }
 
 #[test]
@@ -206,10 +206,31 @@ fn after_a_boot_an_exited_container_is_started_again() {
 #[test]
 fn containers_of_unknown_tasks_wait_for_the_managers_word() {
     let found = local(TaskState::Running, Some(ContainerState::Running));
-    assert_eq!(next_unassigned(&found, false), None);
-    assert!(matches!(next_unassigned(&found, true), Some(Step::Stop { .. })));
+    assert_eq!(next_unassigned(&found, Standing::Unknown), None);
+    assert!(matches!(
+        next_unassigned(&found, Standing::Over),
+        Some(Step::Stop { .. })
+    ));
+    assert!(matches!(
+        next_unassigned(&found, Standing::Forgotten),
+        Some(Step::Stop { .. })
+    ));
+}
+
+#[test]
+fn an_ended_container_is_kept_as_long_as_its_task_is_remembered() {
     let ended = local(TaskState::Running, exited(0));
-    assert!(matches!(next_unassigned(&ended, true), Some(Step::Remove { .. })));
+    assert_eq!(next_unassigned(&ended, Standing::Unknown), None);
+    assert_eq!(next_unassigned(&ended, Standing::Over), None);
+    let removed = next_unassigned(&ended, Standing::Forgotten);
+    assert!(matches!(removed, Some(Step::Remove { .. })));
+    let reported = local(TaskState::Failed, exited(1));
+    assert_eq!(next(&task(1), &reported, NOW), None);
+    let never_started = local(TaskState::Rejected, Some(ContainerState::Created));
+    assert!(matches!(next(&task(1), &never_started, NOW), Some(Step::Remove { .. })));
+    let unwell = Some(ContainerState::Unhealthy { last: String::new() });
+    let ill = local(TaskState::Failed, unwell);
+    assert!(matches!(next(&task(1), &ill, NOW), Some(Step::Stop { .. })));
 }
 
 #[test]
@@ -217,7 +238,7 @@ fn nothing_is_decided_while_an_operation_is_in_flight() {
     let mut busy = local(TaskState::Assigned, None);
     busy.busy = true;
     assert_eq!(next(&task(1), &busy, NOW), None);
-    assert_eq!(next_unassigned(&busy, true), None);
+    assert_eq!(next_unassigned(&busy, Standing::Forgotten), None);
 }
 
 #[test]
