@@ -7,7 +7,7 @@ use abi::*;
 
 use crate::published::{Place, find_frontend, published};
 use crate::tables::{Created, Table, Tables};
-use crate::track::{Side, open, touch};
+use crate::track::{Ports, Side, open, touch};
 use crate::work::{Decision, Fragment, Kind, Verdict, Work};
 
 /// Decides over a packet for an address that is none of the network's.
@@ -77,14 +77,17 @@ fn masquerade<T: Tables>(t: &T, c: &Config, w: &mut Work, vni: u32, source: Addr
     w.flow.via = Be32::from_raw(0);
     w.flow.kind = FLOW_EGRESS;
     w.flow.state = 0;
-    let span = c.snat_port_max.wrapping_sub(c.snat_port_min).wrapping_add(1);
-    let start = mix(w.to.src.low().raw() ^ w.to.sport.raw() as u32 ^ mix(vni)) % span.max(1) as u32;
+    let ports = Ports {
+        first: c.snat_port_min,
+        span: c.snat_port_max.wrapping_sub(c.snat_port_min).wrapping_add(1),
+    };
+    let start = mix(w.to.src.low().raw() ^ w.to.sport.raw() as u32 ^ mix(vni)) % ports.span.max(1) as u32;
     w.partner.tuple = w.flow.to;
     w.partner.tuple.dst = source;
     w.partner.tuple.dport = Be16::new(c.snat_port_min.wrapping_add(start as u16));
     w.partner.scope = 0;
     w.partner.via = Be32::from_raw(0);
-    open(t, w, Table::Snat, c.snat_port_min, span).map_err(|e| match e {
+    open(t, w, Table::Ct, Table::Snat, ports).map_err(|e| match e {
         Created::Full => DropReason::TableFull,
         _ => DropReason::SnatExhausted,
     })

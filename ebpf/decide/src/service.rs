@@ -7,15 +7,11 @@ use abi::*;
 
 use crate::deliver::to_endpoint;
 use crate::tables::{Created, Table, Tables};
-use crate::track::{Known, open, resume};
+use crate::track::{Known, Ports, open, resume};
 use crate::work::{Decision, Fragment, Work};
 
 /// Slots tried when the chosen one names a backend that takes no new flows.
 const SLOT_TRIES: u32 = 4;
-/// Where a remapped source port comes from: first and how many (inside the usual ephemeral range).
-const REMAP_FIRST: u16 = 32768;
-/// See [`REMAP_FIRST`].
-const REMAP_SPAN: u16 = 28000;
 
 /// The packet of an endpoint of `vni` to a virtual address; None when the destination is none.
 #[inline(always)]
@@ -119,7 +115,7 @@ pub(crate) fn admit<T: Tables>(t: &T, w: &mut Work, id: u32, b: &Backend, kind: 
     if hairpin {
         t.count(Event::Hairpin);
     }
-    open(t, w, Table::Rev, REMAP_FIRST, REMAP_SPAN).map_err(|e| match e {
+    open(t, w, Table::Ct, Table::Rev, Ports::EPHEMERAL).map_err(|e| match e {
         Created::Full => DropReason::TableFull,
         _ => DropReason::CollisionExhausted,
     })

@@ -21,6 +21,23 @@ const DATAGRAM_AGE: u32 = 180;
 /// How many source ports are tried before a flow is refused.
 const PORT_TRIES: u32 = 24;
 
+/// Where source ports are taken from.
+#[derive(Clone, Copy)]
+pub(crate) struct Ports {
+    /// The lowest.
+    pub first: u16,
+    /// How many.
+    pub span: u16,
+}
+
+impl Ports {
+    /// Inside the usual ephemeral range.
+    pub(crate) const EPHEMERAL: Self = Self {
+        first: 32768,
+        span: 28000,
+    };
+}
+
 /// Who sent the packet.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
@@ -144,9 +161,15 @@ pub(crate) fn resume<T: Tables>(t: &T, w: &mut Work) -> Known {
 /// `w.partner` (the answer's key with the preferred port). Out: `w.to` is the translated packet.
 ///
 /// The place in the answers' table is taken first and only if it is free: a tuple that is taken gets
-/// another port from `first..first + span`, counted. The forward record follows.
+/// another one of `ports`, counted. The forward record follows.
 #[inline(always)]
-pub(crate) fn open<T: Tables>(t: &T, w: &mut Work, answers: Table, first: u16, span: u16) -> Result<(), Created> {
+pub(crate) fn open<T: Tables>(
+    t: &T,
+    w: &mut Work,
+    forward: Table,
+    answers: Table,
+    ports: Ports,
+) -> Result<(), Created> {
     let now = t.now();
     w.flow.stamp = now;
     let preferred = w.partner.tuple.dport;
@@ -158,7 +181,7 @@ pub(crate) fn open<T: Tables>(t: &T, w: &mut Work, answers: Table, first: u16, s
             return Err(Created::Taken);
         }
         seed = mix(seed.wrapping_add(tries));
-        w.partner.tuple.dport = Be16::new(first.wrapping_add((seed % span.max(1) as u32) as u16));
+        w.partner.tuple.dport = Be16::new(ports.first.wrapping_add((seed % ports.span.max(1) as u32) as u16));
     }
     if answers == Table::Rev && w.partner.tuple.dport.raw() != preferred.raw() {
         t.count(Event::PortRemapped);
@@ -168,7 +191,7 @@ pub(crate) fn open<T: Tables>(t: &T, w: &mut Work, answers: Table, first: u16, s
     w.flow.to = w.to;
     w.flow.scope = w.partner.scope;
     w.flow.via = w.partner.via;
-    if !t.replace(Table::Ct, &w.key, &w.flow) {
+    if !t.replace(forward, &w.key, &w.flow) {
         return Err(Created::Full);
     }
     t.count(Event::NewFlow);
@@ -197,17 +220,29 @@ fn claim<T: Tables>(t: &T, w: &mut Work, answers: Table, now: u32) -> Result<boo
     Ok(false)
 }
 
-/// Before a connection is made directly to an endpoint: forgets the answers' record of an earlier one between the
-/// same ports through a virtual address, which has ended. It would still rewrite the answers.
+/// Before a connection is made directly to an endpoint: the record for the answers of one through a virtual address
+/// between the same ports would rewrite its answers as well. If that one has ended it is forgotten; beside one that
+/// lives, the direct connection gets another port, by two records for answers, one in each direction.
 #[inline(always)]
-pub(crate) fn forget_ended<T: Tables>(t: &T, w: &mut Work, vni: u32) {
+pub(crate) fn keep_apart<T: Tables>(t: &T, w: &mut Work, vni: u32) -> Result<(), Created> {
     if !w.packet.is_syn() {
-        return;
+        return Ok(());
     }
     w.partner.tuple = w.to.reversed();
     w.partner.scope = vni;
     w.partner.via = Be32::from_raw(0);
-    if t.flow(Table::Rev, &w.partner).is_some_and(Flow::is_closed) {
+    let Some(flow) = t.flow(Table::Rev, &w.partner) else {
+        return Ok(());
+    };
+    if flow.is_closed() {
         t.remove(Table::Rev, &w.partner);
+        return Ok(());
     }
+    w.flow = *flow;
+    w.flow.to = w.partner.tuple;
+    w.flow.state = 0;
+    w.key.tuple = w.to;
+    w.key.scope = vni;
+    w.key.via = Be32::from_raw(0);
+    open(t, w, Table::Rev, Table::Rev, Ports::EPHEMERAL)
 }

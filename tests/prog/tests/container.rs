@@ -194,6 +194,25 @@ fn an_ended_connection_through_a_virtual_address_does_not_rewrite_a_direct_one()
 }
 
 #[test]
+fn a_direct_connection_beside_a_live_one_through_a_virtual_address_gets_another_port() {
+    let mut n = node();
+    n.vip_to(B);
+    n.send(from(A), &tcp(A, 4000, VIP, 80, SYN).from_mac(mac(A)));
+    let r = n.send(from(A), &tcp(A, 4000, B, 8080, SYN).from_mac(mac(A)));
+    assert!(r.did(Event::Local) && r.did(Event::PortRemapped), "{r:?}");
+    let port = r.frame().sport();
+    assert_ne!(port, 4000);
+    for flags in [SYN, ACK] {
+        let r = n.send(from(A), &tcp(A, 4000, B, 8080, flags).from_mac(mac(A)));
+        assert_eq!(r.frame().ends(), (format!("{A}:{port}"), format!("{B}:8080")));
+    }
+    let r = n.send(from(B), &tcp(B, 8080, A, port, SYN | ACK).from_mac(mac(B)));
+    assert_eq!(r.frame().ends(), (format!("{B}:8080"), format!("{A}:4000")));
+    let r = n.send(from(B), &tcp(B, 8080, A, 4000, ACK).from_mac(mac(B)));
+    assert_eq!(r.frame().ends(), (format!("{VIP}:80"), format!("{A}:4000")));
+}
+
+#[test]
 fn a_closed_connections_port_can_be_used_again() {
     let mut n = node();
     n.vip_to(B);
