@@ -155,12 +155,14 @@ pub fn spawn(ports: Ports) -> JoinHandle<()> {
     })
 }
 
-/// Those that are known, then those that there may be.
+/// Those that are known, then those that there may be. A manager's node asks its own as well: the list that it was told
+/// may be from before the managers moved, and would lead nowhere for ever.
 fn candidates(ports: &Ports) -> Vec<Manager> {
     let mut all = ports.managers.borrow().clone();
-    for hint in ports.hints.now() {
-        if all.iter().all(|manager| manager.addr != hint) {
-            all.push(Manager::at(hint));
+    let own = (ports.identity.borrow().role == Role::Manager).then(|| ports.addr.to_string());
+    for addr in ports.hints.now().into_iter().chain(own) {
+        if all.iter().all(|manager| manager.addr != addr) {
+            all.push(Manager::at(addr));
         }
     }
     all

@@ -22,13 +22,24 @@ use crate::{
 
 mod bench;
 
-use bench::{Fake, bench, bench_with, manager, status};
+use bench::{Fake, Knows, bench, bench_with, manager, status};
 
 #[tokio::test]
 async fn a_node_whose_managers_have_all_moved_asks_where_an_operator_says() {
-    let gone = manager("127.0.0.1:1", true);
-    let hint = |addr: &str| (vec![gone], Hints::of(&watch::Sender::new(vec![addr.to_owned()])));
+    let hint = |addr: &str| Knows {
+        hints: Hints::of(&watch::Sender::new(vec![addr.to_owned()])),
+        ..Knows::only(manager("127.0.0.1:1", true))
+    };
     bench_with(hint).await.hear_hello().await;
+}
+
+#[tokio::test]
+async fn a_managers_node_asks_its_own_when_all_that_it_was_told_of_have_moved() {
+    let own = |addr: &str| Knows {
+        own: addr.parse().ok(),
+        ..Knows::only(manager("127.0.0.1:1", true))
+    };
+    bench_with(own).await.hear_hello().await;
 }
 
 #[tokio::test]

@@ -169,12 +169,20 @@ struct Keeper {
 impl Keeper {
     async fn run(mut self) {
         for turn in 0usize.. {
-            let addr = self.managers[turn % self.managers.len()];
+            let candidates = self.candidates();
+            let addr = candidates[turn % candidates.len()];
             if let Err(why) = self.session(addr).await {
                 tracing::debug!(%why, "no session");
             }
             sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// As an agent's: what it was told last may be from before the managers moved.
+    fn candidates(&self) -> Vec<SocketAddr> {
+        let hints = self.config.hints.now().into_iter().filter_map(|hint| hint.parse().ok());
+        let own = (self.credentials.role == Role::Manager).then_some(self.config.advertise_addr);
+        self.managers.iter().copied().chain(hints).chain(own).collect()
     }
 
     fn member(&self, manager: SocketAddr) -> Member {

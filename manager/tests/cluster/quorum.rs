@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use manager::Hints;
+use tokio::sync::watch;
 use tonic::Code;
 use wire::pb;
 
@@ -95,5 +97,28 @@ async fn managers_that_come_back_elsewhere_are_found_by_the_one_that_stayed() {
         group.seats.iter().try_for_each(known)
     })
     .await;
+    group.end().await;
+}
+
+#[tokio::test]
+async fn managers_that_all_come_back_elsewhere_find_each_other_by_a_hint() {
+    let mut group = Group::of(3).await;
+    for seat in &mut group.seats {
+        seat.dies().await;
+    }
+    let meeting = free_addr([127, 0, 0, 4]);
+    group.seats[0].returns(meeting, vec![meeting]).await;
+    for seat in &mut group.seats[1..] {
+        seat.hints = Hints::of(&watch::Sender::new(vec![meeting.to_string()]));
+        seat.returns(free_addr([127, 0, 0, 4]), vec![meeting]).await;
+    }
+    for at in 0..3 {
+        let mut control = group.seats[at].control().await;
+        until("a majority", async || {
+            control.create_network(network(&format!("blue{at}"))).await.ok()
+        })
+        .await;
+    }
+    group.voters(0, 3).await;
     group.end().await;
 }

@@ -107,11 +107,29 @@ impl Drop for Bench {
 }
 
 pub(super) async fn bench() -> Bench {
-    bench_with(|addr| (vec![manager(addr, false)], Hints::default())).await
+    bench_with(|addr| Knows::only(manager(addr, false))).await
 }
 
-/// A session that knows these managers, and has these hints, when the fake one is at `addr`.
-pub(super) async fn bench_with(knows: impl FnOnce(&str) -> (Vec<Manager>, Hints)) -> Bench {
+/// Where a node may ask.
+pub(super) struct Knows {
+    pub(super) managers: Vec<Manager>,
+    pub(super) hints: Hints,
+    /// Its own manager, if it has one.
+    pub(super) own: Option<SocketAddr>,
+}
+
+impl Knows {
+    pub(super) fn only(manager: Manager) -> Self {
+        Self {
+            managers: vec![manager],
+            hints: Hints::default(),
+            own: None,
+        }
+    }
+}
+
+/// The session of a node that knows this when the fake manager is at that address.
+pub(super) async fn bench_with(knows: impl FnOnce(&str) -> Knows) -> Bench {
     let authority = Arc::new(Authority::new());
     let (hears, heard) = mpsc::channel(64);
     let lines = Arc::new(Mutex::new(Vec::new()));
@@ -125,17 +143,17 @@ pub(super) async fn bench_with(knows: impl FnOnce(&str) -> (Vec<Manager>, Hints)
     let (statuses, reported) = watch::channel(Statuses::new());
     let (applied, have) = watch::channel(0);
     let (views, seen) = watch::channel(None);
-    let (managers, hints) = knows(&addr);
+    let Knows { managers, hints, own } = knows(&addr);
     let (managers, known) = watch::channel(managers);
     let (state, going) = watch::channel(SessionState::default());
     let (released, free) = watch::channel(BTreeSet::new());
     let (kept, keeps) = watch::channel(BTreeSet::new());
     let (forgotten, gone) = watch::channel(BTreeSet::new());
     let ports = Ports {
-        addr: "192.0.2.1:2377".parse().unwrap(),
+        addr: own.unwrap_or("192.0.2.1:2377".parse().unwrap()),
         hints,
         calling: watch::Sender::default(),
-        identity: watch::channel(authority.identity(1, Role::Worker)).1,
+        identity: watch::channel(authority.identity(1, own.map_or(Role::Worker, |_| Role::Manager))).1,
         engine: Arc::new(FakeRuntime::default()),
         trust: watch::Sender::default(),
         description: described,

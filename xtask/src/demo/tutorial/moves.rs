@@ -43,6 +43,7 @@ pub fn run(cluster: &Cluster, report: &mut Report) -> Result<()> {
         let told = wait::until_ok(SETTLE, || is_at(cluster, N1, node, addr));
         report.require(&format!("the managers know that {} is at {addr}", node.name()), told)?;
     }
+    all_answer(cluster, report, &places.map(|(_, addr)| addr));
     back(cluster, report, places)
 }
 
