@@ -71,6 +71,14 @@ pub enum StartError {
     /// It is about to be the only manager, and has nothing to go on with.
     #[error("this manager was not told anything of the swarm yet: it has no state to go on with")]
     NoState,
+    /// It was about to be the only manager; its log could not be kept beside the new one.
+    #[error("cannot keep the log as it is now in {file}: {why}. Nothing was changed; make room for a copy of it")]
+    Aside {
+        /// Where it was to be.
+        file: String,
+        /// Why not.
+        why: io::Error,
+    },
     /// Certificates could not be made.
     #[error(transparent)]
     Ca(#[from] CaError),

@@ -1,6 +1,8 @@
 //! A manager that goes on without the others: by force, with what it has, or from a backup on another host.
 
-use control::{TAKEOVER_GAP, plan_restored, plan_sole_manager};
+use std::{fs, io, path::Path};
+
+use control::{RAFT_IDS_GAP, TAKEOVER_GAP, plan_restored, plan_sole_manager};
 use model::{Node, NodeId, Role};
 use peer::Subject;
 use seal::UnlockKey;
@@ -18,15 +20,27 @@ use crate::{
     start::{Manager, StartError, own_cluster},
 };
 
-/// Raft ids that are left out after a backup: managers that came after it was made may have had them, and no raft id is
-/// used again.
-const AFTER_BACKUP: u64 = 1_000;
-
 /// `state` after `command`, which comes far behind all that anybody may have been told.
 fn gone_on(mut state: State, command: Command) -> Result<State, StartError> {
     let request = mint::request();
     state.apply(state.applied() + TAKEOVER_GAP, Entry { request, command })?;
     Ok(state)
+}
+
+/// The log as it is before a manager goes on alone stays beside the new one: the operator may have been wrong about the
+/// others, and it is all that this node can say of the time before. Whole on the disk when this returns.
+fn keep_aside(log: &Path, index: u64) -> Result<(), StartError> {
+    let aside = log.with_extension(format!("before-{index}.redb"));
+    let copied = fs::copy(log, &aside)
+        .and_then(|_| fs::File::open(&aside)?.sync_all())
+        .and_then(|()| fs::File::open(log.parent().unwrap_or(log))?.sync_all());
+    copied.map_err(|why: io::Error| {
+        let _ = fs::remove_file(&aside);
+        StartError::Aside {
+            file: aside.display().to_string(),
+            why,
+        }
+    })
 }
 
 /// Key and certificate of a new node, signed by the authority of `view`.
@@ -66,8 +80,12 @@ impl Manager {
         let state = state.ok_or(StartError::NoState)?;
         own_cluster(&config, &state, credentials.cluster)?;
         let command = plan_sole_manager(&state, credentials.node, mint::now())?;
+        let known = state.applied();
         let state = gone_on(state, command)?;
         let alone = Saved::of_sole_member(saved.member(), saved.term() + 1, &state)?;
+        drop(disk);
+        keep_aside(&config.raft_file(), known)?;
+        let mut disk = RedbDisk::open(&config.raft_file(), autolock.keyring())?;
         begin_again(&mut disk, &alone)?;
         Self::run_old(&mut config, listener, disk, autolock, credentials)
     }
@@ -87,7 +105,7 @@ impl Manager {
         Self::fill_port(&mut config, &listener)?;
         let term = backup.header.term;
         let credentials = certify(&backup.state)?;
-        let raft_id = backup.state.highest_raft_id() + AFTER_BACKUP;
+        let raft_id = backup.state.highest_raft_id() + RAFT_IDS_GAP;
         let node: Node = manager_node(&config, &init, mint::now(), (credentials.node, raft_id));
         let command = plan_restored(&backup.state, node, mint::now())?;
         let state = gone_on(backup.state, command)?;

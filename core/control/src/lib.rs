@@ -49,5 +49,5 @@ pub use request::{
     plan_rollback_service, plan_rotate_payload, plan_update_cluster, plan_update_service,
 };
 pub use status::{ServiceStatus, service_status};
-pub use takeover::{TAKEOVER_GAP, plan_restored, plan_sole_manager};
+pub use takeover::{RAFT_IDS_GAP, TAKEOVER_GAP, plan_restored, plan_sole_manager};
 pub use why::{Finding, why_service, why_task};

@@ -10,6 +10,10 @@ use crate::request::planned;
 /// knows, and so may what they told nodes and followers of changes: all of that lies behind the gap, and is told anew.
 pub const TAKEOVER_GAP: u64 = 1 << 32;
 
+/// Raft ids that are left out behind those that one that goes on alone knows: its peers may have taken in members since,
+/// and no raft id is used again. Whoever comes back with one of them hears that it is gone.
+pub const RAFT_IDS_GAP: u64 = 1_000;
+
 /// `own`, a member of raft, is the only manager from now on. The others are workers and no members any more: those of
 /// them that come back find that out, and none votes again with the raft id that it had.
 pub fn plan_sole_manager(view: &View, own: NodeId, at: Timestamp) -> Result<Command, Refused> {
@@ -17,7 +21,8 @@ pub fn plan_sole_manager(view: &View, own: NodeId, at: Timestamp) -> Result<Comm
     if node.raft_id.is_none() {
         return Err(Refused::Invalid(format!("node {} is no manager", node.hostname())));
     }
-    let mut batch = Vec::new();
+    let through = view.highest_raft_id() + RAFT_IDS_GAP;
+    let mut batch = vec![Command::SkipRaftIds { through }];
     if node.spec.role != Role::Manager {
         batch.push(wish(node, Role::Manager, at));
     }
@@ -82,6 +87,7 @@ fn wish(node: &Node, role: Role, at: Timestamp) -> Command {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::is_released;
     use crate::testbed::{Bed, node};
 
     const NOW: Timestamp = Timestamp(9);
@@ -123,7 +129,10 @@ mod tests {
             let command = plan_sole_manager(bed.view(), own, NOW).unwrap();
             bed.apply(command).unwrap();
             assert_eq!(members(&bed), [(survivor, survivor as u64)]);
-            assert_eq!(bed.view().highest_raft_id(), 3);
+            assert_eq!(bed.view().highest_raft_id(), 3 + RAFT_IDS_GAP);
+            for id in [1, 2, 3, 4, 900].into_iter().filter(|id| u128::from(*id) != survivor) {
+                assert!(is_released(bed.view(), id), "also what it had not heard of");
+            }
             assert_eq!(bed.view().nodes().count(), 4, "nobody is forgotten");
         }
     }

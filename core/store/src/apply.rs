@@ -110,6 +110,10 @@ impl State {
             } => self.describe_node(index, id, at, (addr, control), *description, events),
             Command::MoveManager { id, at, addr } => self.move_manager(index, id, at, addr, events),
             Command::Member(change) => self.member_step(index, change, events),
+            Command::SkipRaftIds { through } => {
+                self.skip_raft_ids(through);
+                Ok(())
+            }
             Command::NodeStatus { id, at, state, message } => self.node_status(index, id, at, state, message, events),
             Command::UpdateNodeSpec { id, version, at, spec } => {
                 self.update_node_spec(index, id, version, at, spec, events)

@@ -123,6 +123,11 @@ pub enum Command {
     /// A node's way into or out of raft. Goes into the log as a change of raft's membership, never as a plain entry: raft
     /// makes the change at the same index, and only if this command is not refused.
     Member(MemberChange),
+    /// Raft ids up to this one are given to nobody any more: somebody may have had them of whom this state does not know.
+    SkipRaftIds {
+        /// The last that is left out.
+        through: u64,
+    },
     /// A node is heard from, or not any more.
     NodeStatus {
         /// Which.

@@ -243,16 +243,19 @@ impl Keeper {
             self.credentials.role = role;
         }
         let mut handle = self.handle.lock().await;
-        let running = handle.as_ref().map(ManagerHandle::member);
-        if running == Some(identity.raft_id) || running.is_none() && identity.raft_id == 0 {
+        let seat = model::Seat {
+            member: (identity.raft_id > 0).then_some(identity.raft_id),
+            highest: identity.highest_raft_id,
+        };
+        if seat.step(handle.as_ref().map(ManagerHandle::member), 0).is_none() {
             return Ok(());
         }
         if let Some(old) = handle.take() {
             old.shutdown().await;
             Manager::forget(&self.config).unwrap();
         }
-        if identity.raft_id > 0 {
-            let started = Manager::join(self.config.clone(), self.credentials.clone(), identity.raft_id).await;
+        if let Some(member) = seat.member {
+            let started = Manager::join(self.config.clone(), self.credentials.clone(), member).await;
             *handle = Some(started.unwrap());
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! What is left when the majority is gone for good: a survivor that goes on alone, a backup on another host.
 
-use std::time::Duration;
+use std::{fs, path::PathBuf, time::Duration};
 
 use manager::{Backup, BackupError, InitParams, Manager, ManagerHandle, NodeCredentials, StartError, View};
 use model::{NodeState, Role};
@@ -53,7 +53,7 @@ async fn a_survivor_goes_on_alone_and_those_that_come_back_all_the_same_are_work
         "nothing is lost"
     );
     assert_eq!(managers(&view), [(survivor.id(), Some(raft_id))]);
-    assert_eq!((view.nodes().count(), view.highest_raft_id()), (3, 3));
+    assert_eq!((view.nodes().count(), view.highest_raft_id()), (3, 1003));
     operator(&handle).await.create_network(network("red")).await.unwrap();
     *survivor.handle.lock().await = Some(handle);
     let addr = survivor.addr;
@@ -72,7 +72,67 @@ async fn a_survivor_goes_on_alone_and_those_that_come_back_all_the_same_are_work
     group.voters(2, 2).await;
     let view = group.seats[2].with(ManagerHandle::view).await;
     let back = view.node(group.seats[0].credentials.node).unwrap();
-    assert_eq!(back.raft_id, Some(4), "no raft id is used twice");
+    assert_eq!(back.raft_id, Some(1004), "no raft id is used twice");
+    group.end().await;
+}
+
+/// The files beside a seat's log that are older logs.
+fn kept_logs(seat: &Seat) -> Vec<PathBuf> {
+    let files = fs::read_dir(seat.folder.path().join("raft")).unwrap();
+    let paths = files.map(|file| file.unwrap().path());
+    paths
+        .filter(|path| path.to_string_lossy().contains("raft.before-"))
+        .collect()
+}
+
+#[tokio::test]
+async fn a_majority_that_went_further_than_the_survivor_comes_back_and_steps_down() {
+    let mut group = Group::of(3).await;
+    let late = Seat::joins(&group.seats[0], Role::Worker).await;
+    group.seats.push(late);
+    let id = group.seats[3].credentials.node;
+    until("the survivor knows the worker", async || {
+        group.seats[2]
+            .with(|handle| handle.view().node(id).map(|node| node.id))
+            .await
+    })
+    .await;
+    group.seats[2].dies().await;
+    group.wish(0, 3, pb::Role::Manager).await.unwrap();
+    group.voters(0, 4).await;
+    let member = until("its manager", async || {
+        group.seats[3].handle.lock().await.as_ref().map(ManagerHandle::member)
+    })
+    .await;
+    assert_eq!(member, 4, "of which the survivor never hears");
+    for at in [0, 1, 3] {
+        group.seats[at].dies().await;
+    }
+
+    let survivor = &mut group.seats[2];
+    let handle = Manager::force_new_cluster(survivor.config(), survivor.credentials.clone(), None).await;
+    *survivor.handle.lock().await = Some(handle.unwrap());
+    let addr = survivor.addr;
+    survivor.keeps_session(vec![addr]);
+    let kept = kept_logs(survivor);
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    assert!(fs::metadata(&kept[0]).unwrap().len() > 0);
+
+    for at in [0, 1, 3] {
+        let old = group.seats[at].addr;
+        group.seats[at].returns(old, vec![addr]).await;
+    }
+    for at in [0, 1, 3] {
+        let handle = group.seats[at].handle.clone();
+        until("a former manager to step down", async || {
+            handle.lock().await.is_none().then_some(())
+        })
+        .await;
+    }
+    let view = group.seats[2].with(ManagerHandle::view).await;
+    assert_eq!(managers(&view), [(group.seats[2].id(), Some(3))], "undisturbed");
+    group.wish(2, 3, pb::Role::Manager).await.unwrap();
+    group.voters(2, 2).await;
     group.end().await;
 }
 

@@ -39,6 +39,10 @@ impl State {
         self.change_node(index, id, at, events, |node| node.raft_id = after)
     }
 
+    pub(super) fn skip_raft_ids(&mut self, through: u64) {
+        self.tables.highest_raft_id = self.highest_raft_id().max(through);
+    }
+
     pub(super) fn move_manager(
         &mut self,
         index: u64,
@@ -124,6 +128,9 @@ mod tests {
         wish(&mut state, 2, Role::Manager).unwrap();
         assert!(step(&mut state, 2, 2, MemberStep::Learn).is_err(), "used");
         step(&mut state, 2, 3, MemberStep::Learn).unwrap();
+        apply(&mut state, Command::SkipRaftIds { through: 9 }).unwrap();
+        apply(&mut state, Command::SkipRaftIds { through: 5 }).unwrap();
+        assert_eq!(state.highest_raft_id(), 9, "no way back");
     }
 
     #[test]
