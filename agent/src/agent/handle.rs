@@ -117,6 +117,7 @@ impl AgentHandle {
         if let (Some(description), Some(current)) = (&*description, &*self.views.borrow()) {
             warnings.extend(held_ports(&current.view, description));
         }
+        warnings.extend(Some(self.session.borrow().clock.clone()).filter(|words| !words.is_empty()));
         warnings.extend(repaired(self.session.borrow().repairs));
         AgentStatus {
             session: self.session.borrow().clone(),

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, convert::Infallible, sync::Arc, time::Duration};
 
-use model::{NodeView, Role, Seat, TaskId, ViewDelta};
+use model::{NodeView, Role, Seat, TaskId, Timestamp, ViewDelta};
 use tokio::{
     sync::watch,
     time::{Instant, Interval, MissedTickBehavior, interval_at},
@@ -10,12 +10,13 @@ use tokio::{
 use wire::pb::{self, session_down, session_up::Message};
 
 use super::{
-    Calling, Down, Ended, Manager, Ports, Trust, Up, WELCOME, checked, course::Pulse, follower::Follower, message,
+    Calling, Down, Ended, Manager, Ports, Trust, Up, WELCOME, checked, clock, course::Pulse, follower::Follower,
+    message,
 };
 use crate::{
     logs::Publishers,
     probe,
-    worker::{CurrentView, Statuses},
+    worker::{CurrentView, Statuses, now},
 };
 
 /// Until the manager has said how often to beat.
@@ -123,8 +124,13 @@ impl<'a> Line<'a> {
                 self.welcomed = true;
                 self.beat = every(Duration::from_millis(u64::from(welcome.heartbeat_ms.max(50))));
                 tracing::info!(manager = self.addr, session = welcome.session, "session");
+                let clock = clock::compared(now(), Timestamp(welcome.now));
+                if !clock.is_empty() {
+                    tracing::warn!(manager = self.addr, "{clock}");
+                }
                 self.ports.state.send_modify(|state| {
                     state.manager = Some(self.addr.to_owned());
+                    state.clock = clock;
                     state.error = String::new();
                     state.since = None;
                 });

@@ -4,6 +4,7 @@
 //! backoff; meanwhile the node goes on with the last view, which is also on its disk. A new session goes on from there:
 //! the node says which view it has, and hears what changed (`follower`).
 
+mod clock;
 mod course;
 pub mod describe;
 mod follower;
@@ -91,6 +92,8 @@ pub struct SessionState {
     pub error: String,
     /// Since when there is none; `None` with a manager.
     pub since: Option<Timestamp>,
+    /// How far this host's clock is off the manager's, in words; empty while they agree.
+    pub clock: String,
     /// How often this node's view had drifted from what the managers had told, and was sent anew.
     pub repairs: u64,
 }

@@ -22,7 +22,7 @@ use crate::{
 
 mod bench;
 
-use bench::{Fake, Knows, bench, bench_with, manager, status};
+use bench::{Fake, Knows, bench, bench_behind, bench_with, manager, status};
 
 #[tokio::test]
 async fn a_node_whose_managers_have_all_moved_asks_where_an_operator_says() {
@@ -154,6 +154,20 @@ async fn a_manager_that_answers_no_more_is_given_up() {
 }
 
 #[tokio::test]
+async fn a_clock_that_is_off_by_an_hour_is_told_and_the_session_goes_on() {
+    let mut bench = bench_behind(Duration::from_secs(3600)).await;
+    bench.hear_hello().await;
+    let view = fixture::view(&[1]);
+    bench.say(session_down::Message::View(view.into())).await;
+    bench.views.wait_for(Option::is_some).await.unwrap();
+    let told = bench.state.borrow().clock.clone();
+    assert!(
+        told.starts_with("the clock of this host is 1 h ahead of the manager's"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
 async fn heartbeats_say_what_the_kernel_has() {
     let mut bench = bench().await;
     bench.hear_hello().await;
@@ -174,6 +188,7 @@ async fn a_certificate_that_is_due_is_replaced_on_disk_and_in_use() {
         authority: authority.clone(),
         heard: mpsc::channel(1).0,
         lines: Arc::default(),
+        behind: Duration::ZERO,
     };
     let addr = serve_tls(&authority.identity(2, Role::Manager), DispatcherServer::new(fake)).await;
     let old = authority.aged(7, Role::Worker);

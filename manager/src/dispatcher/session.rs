@@ -274,6 +274,7 @@ impl Session {
             let welcome = pb::Welcome {
                 session: RequestId::from_bits(session).to_string(),
                 heartbeat_ms: now.heartbeat_ms,
+                now: mint::now().0,
             };
             self.send(session_down::Message::Welcome(welcome)).await?;
         }

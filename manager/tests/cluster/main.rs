@@ -4,6 +4,7 @@
 
 mod admission;
 mod autolock;
+mod clock;
 mod group;
 mod kept;
 mod logs;

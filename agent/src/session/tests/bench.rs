@@ -16,6 +16,8 @@ pub(super) struct Fake {
     pub(super) authority: Arc<Authority>,
     pub(super) heard: mpsc::Sender<pb::session_up::Message>,
     pub(super) lines: Arc<Mutex<Vec<DownSender>>>,
+    /// How far its clock is behind the node's.
+    pub(super) behind: Duration,
 }
 
 #[tonic::async_trait]
@@ -40,6 +42,7 @@ impl Dispatcher for Fake {
         let welcome = session_down::Message::Welcome(pb::Welcome {
             session: "s".to_owned(),
             heartbeat_ms: 50,
+            now: now().0 - self.behind.as_nanos() as i64,
         });
         line.send(Ok(down(welcome)))
             .await
@@ -110,6 +113,11 @@ pub(super) async fn bench() -> Bench {
     bench_with(|addr| Knows::only(manager(addr, false))).await
 }
 
+/// A session with a manager whose clock is this much behind.
+pub(super) async fn bench_behind(behind: Duration) -> Bench {
+    begin(behind, |addr| Knows::only(manager(addr, false))).await
+}
+
 /// Where a node may ask.
 pub(super) struct Knows {
     pub(super) managers: Vec<Manager>,
@@ -130,6 +138,10 @@ impl Knows {
 
 /// The session of a node that knows this when the fake manager is at that address.
 pub(super) async fn bench_with(knows: impl FnOnce(&str) -> Knows) -> Bench {
+    begin(Duration::ZERO, knows).await
+}
+
+async fn begin(behind: Duration, knows: impl FnOnce(&str) -> Knows) -> Bench {
     let authority = Arc::new(Authority::new());
     let (hears, heard) = mpsc::channel(64);
     let lines = Arc::new(Mutex::new(Vec::new()));
@@ -137,6 +149,7 @@ pub(super) async fn bench_with(knows: impl FnOnce(&str) -> Knows) -> Bench {
         authority: authority.clone(),
         heard: hears,
         lines: lines.clone(),
+        behind,
     };
     let addr = serve_tls(&authority.identity(2, Role::Manager), DispatcherServer::new(fake)).await;
     let (description, described) = watch::channel(Some(description()));
