@@ -29,6 +29,12 @@ fn what_every_swarm_user_tries_works() -> Result<()> {
 
 #[test]
 #[ignore = "needs root and the lab: cargo xtask test e2e"]
+fn updates_scaling_and_a_drain_lose_no_request() -> Result<()> {
+    e2e::xtask(&["demo", "--updates"])
+}
+
+#[test]
+#[ignore = "needs root and the lab: cargo xtask test e2e"]
 fn failures_of_nodes_are_survived() -> Result<()> {
     e2e::xtask(&["demo", "--failures"])
 }
