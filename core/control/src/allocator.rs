@@ -7,31 +7,22 @@ pub(crate) mod subnet;
 pub(crate) mod vip;
 pub(crate) mod vni;
 
-use model::{Attachment, Name, Network, NetworkId, ServiceId, ServiceSpec, TaskId, TaskState};
+use model::{Attachment, Name, Network, NetworkId, ServiceSpec, TaskId};
 use store::{Refused, TaskOp, View};
 
 use crate::draft::Draft;
 
-/// Gives addresses to those of `tasks`, all of one service, that have none. A task whose network is full keeps waiting
-/// and says why.
-pub(crate) fn allocate(draft: &mut Draft<'_>, service: ServiceId, tasks: &[TaskId]) {
-    let Some(service) = draft.base().service(service) else {
-        return;
-    };
-    let networks = networks_of(draft.base(), &service.spec);
-    for task in tasks.iter().copied() {
-        if draft
-            .state()
-            .task(task)
-            .is_none_or(|task| task.status.state != TaskState::New)
-        {
-            continue;
-        }
-        let at = draft.now;
-        let networks = networks.as_deref().map_err(Refused::clone);
-        match networks.and_then(|networks| attachments(draft.state(), networks)) {
-            Ok(attachments) => draft.decide(TaskOp::Allocate { task, at, attachments }),
-            Err(reason) => explain(draft, task, &reason.to_string()),
+/// The networks of a service, each with the names that it has there, or why it cannot have them.
+pub(crate) type Joined<'a> = Result<Vec<(&'a Network, Vec<Name>)>, Refused>;
+
+/// Addresses for a task in these networks, not taken yet. `None`: a network is full, or there is none; the task says so.
+pub(crate) fn addresses(draft: &mut Draft<'_>, networks: &Joined<'_>, task: TaskId) -> Option<Vec<Attachment>> {
+    let networks = networks.as_deref().map_err(Refused::clone);
+    match networks.and_then(|networks| attachments(draft.state(), networks)) {
+        Ok(attachments) => Some(attachments),
+        Err(reason) => {
+            explain(draft, task, &reason.to_string());
+            None
         }
     }
 }
@@ -46,7 +37,7 @@ pub(crate) fn explain(draft: &mut Draft<'_>, task: TaskId, err: &str) {
 
 /// The networks that tasks of `spec` join, the gateway endpoint's first: that is the first network which has a way to
 /// the outside, or else the first. Without networks: the ingress network.
-pub(crate) fn networks_of<'a>(view: &'a View, spec: &ServiceSpec) -> Result<Vec<(&'a Network, Vec<Name>)>, Refused> {
+pub(crate) fn networks_of<'a>(view: &'a View, spec: &ServiceSpec) -> Joined<'a> {
     if spec.networks.is_empty() {
         let ingress = view.ingress_network();
         let ingress = ingress.ok_or_else(|| Refused::NoIngress(spec.name.to_string()))?;

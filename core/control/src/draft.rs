@@ -4,8 +4,8 @@
 
 use std::collections::BTreeSet;
 
-use model::{Task, TaskId, Timestamp};
-use store::{Command, State, TaskOp, View};
+use model::{Attachment, NodeId, Task, TaskId, Timestamp};
+use store::{Command, Given, State, TaskOp, View};
 
 use crate::moment::Moment;
 
@@ -92,6 +92,29 @@ impl<'a> Draft<'a> {
         } else if self.carry_out(op.clone()) {
             self.ops.push(op);
         }
+    }
+
+    /// Decides the node of a task, and, if it has none yet, its addresses.
+    pub fn place(&mut self, task: TaskId, addresses: Option<Vec<Attachment>>, node: NodeId, given: Given) {
+        let at = self.now;
+        match addresses {
+            // One change in the log anyway: one write is enough here.
+            Some(attachments) if self.is_made.contains(&task) => {
+                let outcome = self.scratch.apply_placed(task, at, attachments, node, given);
+                debug_assert!(outcome.is_ok(), "{task}: {outcome:?}");
+                return;
+            }
+            Some(attachments) => self.decide(TaskOp::Allocate { task, at, attachments }),
+            None => {}
+        }
+        let (generic_resources, host_ports) = given;
+        self.decide(TaskOp::Assign {
+            task,
+            at,
+            node,
+            generic_resources,
+            host_ports,
+        });
     }
 
     /// Decides a change of a service; the base shows it as it was. What is refused is left out, as with tasks.

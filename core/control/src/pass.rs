@@ -1,4 +1,4 @@
-//! One pass of the control loop: orchestrator, allocator, scheduler and reaper over the same working area. Called by
+//! One pass of the control loop: orchestrator, reaper, allocator and scheduler over the same working area. Called by
 //! the leader's loop; a pass over a state in which nothing is to be done returns nothing.
 
 use std::collections::BTreeMap;
@@ -7,7 +7,6 @@ use model::{Service, ServiceId, TaskId, Timestamp};
 use store::{Command, View};
 
 use crate::{
-    allocator,
     dirty::{Dirty, Scope},
     draft::{Draft, Ids},
     moment::Moment,
@@ -29,9 +28,6 @@ pub fn pass(view: &View, dirty: &Dirty, moment: Moment, ids: &mut dyn Ids) -> Ve
         reaper::reap(&mut draft, *service, scope);
     }
     let waiting = waiting(&draft, dirty, &scopes);
-    for (service, tasks) in &waiting {
-        allocator::allocate(&mut draft, *service, tasks);
-    }
     for (service, tasks) in &waiting {
         scheduler::place(&mut draft, *service, tasks);
     }

@@ -18,17 +18,30 @@ const ORPHANED_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 /// Reaps among the tasks of a service, also of a removed one.
 pub(crate) fn reap(draft: &mut Draft<'_>, service: ServiceId, scope: &Scope) {
-    orphan(draft, service, scope);
-    let state = draft.state();
-    let tasks: Vec<&Task> = tasks_of(state, service, scope).collect();
-    let forgotten = tasks
-        .iter()
-        .filter(|task| is_forgotten(state, task))
-        .map(|task| task.id);
-    let gone: Vec<TaskId> = forgotten.chain(beyond_history(state, service, &tasks)).collect();
+    let (lost, mut gone) = look(draft, service, scope);
+    if !lost.is_empty() {
+        let at = draft.now;
+        for task in lost {
+            draft.decide(TaskOp::Orphan { task, at });
+        }
+        (_, gone) = look(draft, service, scope);
+    }
     for task in gone {
         draft.decide(TaskOp::Remove { task });
     }
+}
+
+/// The tasks that count as ended, and those that are to be forgotten.
+fn look(draft: &Draft<'_>, service: ServiceId, scope: &Scope) -> (Vec<TaskId>, Vec<TaskId>) {
+    let state = draft.state();
+    let tasks: Vec<&Task> = tasks_of(state, service, scope).collect();
+    let chosen = |is: &dyn Fn(&Task) -> bool| {
+        let chosen = tasks.iter().filter(|task| is(task));
+        chosen.map(|task| task.id).collect::<Vec<_>>()
+    };
+    let mut gone = chosen(&|task| is_forgotten(state, task));
+    gone.extend(beyond_history(state, service, &tasks));
+    (chosen(&|task| is_lost(draft, task)), gone)
 }
 
 /// Secrets and configs that were rotated and that nobody uses any more, nor can come back to.
@@ -47,20 +60,16 @@ fn is_forgotten(view: &View, task: &Task) -> bool {
     task.desired == DesiredState::Remove && (gone || task.status.state.is_terminal())
 }
 
-fn orphan(draft: &mut Draft<'_>, service: ServiceId, scope: &Scope) {
-    let (state, at) = (draft.state(), draft.now);
+/// Whether a task that is not wanted any more is on a node that has been down for too long.
+fn is_lost(draft: &Draft<'_>, task: &Task) -> bool {
+    if task.desired < DesiredState::Shutdown || task.status.state.is_terminal() {
+        return false;
+    }
+    let at = draft.now;
     #[cfg(feature = "planted")]
     let at = planted::instead(planted::Bug::OrphanedAtOnce, at, || Some(at + ORPHANED_AFTER));
-    let is_lost = |task: &&Task| {
-        let node = task.node.and_then(|id| state.node(id));
-        node.is_some_and(|node| node.status.state == NodeState::Down && at.since(node.updated_at) >= ORPHANED_AFTER)
-    };
-    let unwanted = |task: &&Task| task.desired >= DesiredState::Shutdown && !task.status.state.is_terminal();
-    let lost = tasks_of(state, service, scope).filter(unwanted).filter(is_lost);
-    let lost: Vec<TaskId> = lost.map(|task| task.id).collect();
-    for task in lost {
-        draft.decide(TaskOp::Orphan { task, at });
-    }
+    let node = task.node.and_then(|id| draft.state().node(id));
+    node.is_some_and(|node| node.status.state == NodeState::Down && at.since(node.updated_at) >= ORPHANED_AFTER)
 }
 
 /// Ended ones of `tasks` (by slot) beyond the limit, which counts all tasks of a slot that are not to be forgotten. The

@@ -11,10 +11,13 @@ mod setback;
 mod spread;
 mod tree;
 
-use model::{NodeId, ServiceId, TaskId, TaskState};
+use model::{Attachment, NodeId, ServiceId, TaskId, TaskState};
 use store::TaskOp;
 
-use crate::{allocator::explain, draft::Draft};
+use crate::{
+    allocator::{Joined, addresses, explain, networks_of},
+    draft::Draft,
+};
 use needs::Needs;
 
 pub(crate) use constraint::meets_constraints;
@@ -23,52 +26,71 @@ pub(crate) use place::{NodePlace, places};
 pub(crate) use platform::fits_platform;
 pub(crate) use tree::path;
 
-/// Gives a node to each of `tasks`, all of one service, that has its addresses and none yet, or the reason why there is
-/// none.
+/// A task that has no node.
+struct Waiting {
+    id: TaskId,
+    /// The one node that it is for.
+    pinned: Option<NodeId>,
+    /// It has its addresses.
+    addressed: bool,
+    /// Those that it is going to have.
+    addresses: Option<Vec<Attachment>>,
+}
+
+/// Gives addresses and a node to each of `tasks`, all of one service, that has none yet, or the reason why it gets none.
 pub(crate) fn place(draft: &mut Draft<'_>, service: ServiceId, tasks: &[TaskId]) {
-    let state = draft.state();
-    let is_pending = |id: &&TaskId| {
-        state
-            .task(**id)
-            .is_some_and(|task| task.status.state == TaskState::Pending)
-    };
-    let pending: Vec<TaskId> = tasks.iter().filter(is_pending).copied().collect();
-    let (false, Some(service)) = (pending.is_empty(), draft.base().service(service)) else {
-        return;
-    };
-    let needs = Needs::of(service);
-    let (pinned, free): (Vec<TaskId>, Vec<TaskId>) = pending.into_iter().partition(|id| pin(draft, *id).is_some());
+    let base = draft.base();
+    let Some(service) = base.service(service) else { return };
+    let (pinned, free): (Vec<Waiting>, Vec<Waiting>) = waiting(draft, tasks)
+        .into_iter()
+        .partition(|task| task.pinned.is_some());
+    let (needs, networks) = (Needs::of(service), networks_of(base, &service.spec));
     for task in pinned {
-        place_pinned(draft, &needs, task);
+        place_pinned(draft, &needs, &networks, task);
     }
     if !free.is_empty() {
-        place_anywhere(draft, &needs, &free);
+        place_anywhere(draft, &needs, &networks, free);
     }
 }
 
-fn place_anywhere(draft: &mut Draft<'_>, needs: &Needs<'_>, tasks: &[TaskId]) {
+fn waiting(draft: &Draft<'_>, tasks: &[TaskId]) -> Vec<Waiting> {
+    let tasks = tasks.iter().filter_map(|id| draft.state().task(*id));
+    let waiting = tasks.filter(|task| matches!(task.status.state, TaskState::New | TaskState::Pending));
+    waiting
+        .map(|task| Waiting {
+            id: task.id,
+            pinned: task.pinned,
+            addressed: task.status.state == TaskState::Pending,
+            addresses: None,
+        })
+        .collect()
+}
+
+fn place_anywhere(draft: &mut Draft<'_>, needs: &Needs<'_>, networks: &Joined<'_>, tasks: Vec<Waiting>) {
     let mut choice = spread::Choice::among(draft.state(), needs, tasks.len(), draft.now);
     let mut reason = None;
-    for task in tasks {
+    for mut task in tasks {
+        if !address(draft, networks, &mut task) {
+            continue;
+        }
         match choice.pick(draft.state(), needs) {
-            Some(node) => assign(draft, needs, *task, node),
+            Some(node) => assign(draft, needs, task, node),
             None => {
                 let state = draft.state();
                 let reason = reason.get_or_insert_with(|| filter::explain(state, needs, state.nodes()));
-                explain(draft, *task, reason);
+                wait(draft, task, reason);
             }
         }
     }
 }
 
-fn pin(draft: &Draft<'_>, task: TaskId) -> Option<NodeId> {
-    draft.state().task(task)?.pinned
-}
-
 /// A task that is for one node gets that one, or the reason why it cannot have it.
-fn place_pinned(draft: &mut Draft<'_>, needs: &Needs<'_>, task: TaskId) {
+fn place_pinned(draft: &mut Draft<'_>, needs: &Needs<'_>, networks: &Joined<'_>, mut task: Waiting) {
+    if !address(draft, networks, &mut task) {
+        return;
+    }
     let view = draft.state();
-    let node = pin(draft, task).and_then(|node| view.node(node));
+    let node = task.pinned.and_then(|node| view.node(node));
     match node
         .filter(|node| filter::admits(view, needs, node))
         .map(|node| node.id)
@@ -76,23 +98,35 @@ fn place_pinned(draft: &mut Draft<'_>, needs: &Needs<'_>, task: TaskId) {
         Some(node) => assign(draft, needs, task, node),
         None => {
             let reason = filter::explain(view, needs, node.into_iter());
-            explain(draft, task, &reason);
+            wait(draft, task, &reason);
         }
     }
 }
 
+/// Finds the addresses that a task lacks. False: it cannot have them now.
+fn address(draft: &mut Draft<'_>, networks: &Joined<'_>, task: &mut Waiting) -> bool {
+    if !task.addressed {
+        task.addresses = addresses(draft, networks, task.id);
+    }
+    task.addressed || task.addresses.is_some()
+}
+
+/// The task gets its addresses and waits for a node.
+fn wait(draft: &mut Draft<'_>, waiting: Waiting, reason: &str) {
+    let (task, at) = (waiting.id, draft.now);
+    if let Some(attachments) = waiting.addresses {
+        draft.decide(TaskOp::Allocate { task, at, attachments });
+    }
+    explain(draft, task, reason);
+}
+
 /// `node` admits the task.
-fn assign(draft: &mut Draft<'_>, needs: &Needs<'_>, task: TaskId, node: NodeId) {
-    let (at, view) = (draft.now, draft.state());
+fn assign(draft: &mut Draft<'_>, needs: &Needs<'_>, task: Waiting, node: NodeId) {
+    let view = draft.state();
     let wishes = &needs.reservations.generic;
     let given = view.node(node).and_then(|node| generic::claim(view, wishes, node));
-    draft.decide(TaskOp::Assign {
-        task,
-        at,
-        node,
-        generic_resources: given.unwrap_or_default(),
-        host_ports: needs.host_ports.clone(),
-    });
+    let given = (given.unwrap_or_default(), needs.host_ports.clone());
+    draft.place(task.id, task.addresses, node, given);
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ mod trust;
 
 use crate::{Command, Entry, Event, Refused, State, TaskOp};
 
+pub use task::Given;
+
 impl State {
     /// Carries out the entry at `index` of the log. An entry at or below the last index changes nothing; neither does
     /// one whose request was applied before: it gets the outcome of the first time, without events.

@@ -18,6 +18,7 @@ mod state;
 mod tables;
 mod tokens;
 
+pub use apply::Given;
 pub use change::{Action, Change, Object, TaskFacts, changes};
 pub use codec::{CodecError, ENTRY_FORMAT, SNAPSHOT_FORMAT};
 pub use command::{

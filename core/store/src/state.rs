@@ -394,11 +394,11 @@ impl State {
             what: network.to_string(),
         };
         let found = self.network(network).ok_or_else(missing)?;
-        let (name, subnet) = (found.spec.name.to_string(), found.subnet);
+        let (name, subnet) = (|| found.spec.name.to_string(), found.subnet);
         if !subnet.contains(&addr) || addr == subnet.network() || addr == subnet.broadcast() {
             return Err(Refused::AddressOutside {
                 addr,
-                network: name,
+                network: name(),
                 subnet,
             });
         }
@@ -407,7 +407,10 @@ impl State {
             return Ok(());
         }
         match self.address_owner(network, addr) {
-            Some(other) if other != owner => return Err(Refused::AddressTaken { addr, network: name }),
+            Some(other) if other != owner => {
+                let network = name();
+                return Err(Refused::AddressTaken { addr, network });
+            }
             Some(_) => {}
             None => {
                 self.tables.cursors.insert(network, addr);

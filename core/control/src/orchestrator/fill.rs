@@ -51,10 +51,11 @@ impl<'a> Maker<'a> {
             Next::Now | Next::Wait | Next::Never => None,
         };
         let before = draft.state().tasks_in_slot(task.service, slot);
-        if let Some(last) = before.max_by_key(|before| (before.created_at, before.id)) {
+        let last = before.max_by_key(|before| (before.created_at, before.id));
+        if let Some(last) = last {
             task.setbacks = restart::setbacks_after(last, task.spec_version, task.job_iteration);
         }
-        let blocked = predecessors(draft.state(), &task).next().is_some();
+        let blocked = last.is_some() && predecessors(draft.state(), &task).next().is_some();
         if blocked || task.not_before.is_some() {
             task.desired = DesiredState::Ready;
         }

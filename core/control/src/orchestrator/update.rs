@@ -158,7 +158,8 @@ impl<'a> Round<'a> {
 /// The slots of a service that get a task of its present spec now.
 pub(super) fn replacements(view: &View, service: ServiceId, moment: Moment) -> Vec<Replacement> {
     let paused = |service: &Service| service.update_status.as_ref().is_some_and(|s| s.state.is_paused());
-    let Some(service) = view.service(service).filter(|service| !paused(service)) else {
+    let goes = |service: &&Service| !paused(service) && view.has_outdated_tasks(service);
+    let Some(service) = view.service(service).filter(goes) else {
         return Vec::new();
     };
     let slots = slots_of(view, service.id, &Scope::Whole);

@@ -1,19 +1,36 @@
 //! Tasks: states and wishes only grow; managers set the states up to `Assigned`, the task's own agent those after.
 
-use model::{Task, TaskId, TaskState, Timestamp};
+use model::{Attachment, GenericResource, NodeId, PublishedPort, Task, TaskId, TaskState, Timestamp};
 
 use crate::{AddressOwner, Event, Kind, Refused, State, StatusReport, TaskOp};
+
+/// What a task gets of its node: resources with operators' names, and ports of mode `host`.
+pub type Given = (Vec<GenericResource>, Vec<PublishedPort>);
+
+/// Refuses a task that is not at `from` exactly, the only state that leads to `next`.
+fn expect(task: &Task, from: TaskState, next: TaskState) -> Result<(), Refused> {
+    let (task, state) = (task.id, task.status.state);
+    if state == from {
+        Ok(())
+    } else {
+        Err(Refused::TaskBeyond { task, state, next })
+    }
+}
+
+fn advance(task: &mut Task, at: Timestamp, state: TaskState, message: &str) {
+    task.status.state = state;
+    task.status.at = at;
+    message.clone_into(&mut task.status.message);
+}
 
 impl State {
     pub(super) fn task_op(&mut self, index: u64, op: TaskOp, events: &mut Vec<Event>) -> Result<(), Refused> {
         match op {
             TaskOp::Create(task) => self.create_task(index, *task, events),
             TaskOp::Allocate { task, at, attachments } => {
-                let mut task = self.task_before(task, TaskState::New, TaskState::Pending)?;
-                task.attachments = attachments;
-                self.claim_addresses(&task)?;
-                task.status.err = String::new();
-                self.write_state(index, at, task, TaskState::Pending, "pending task scheduling", events)
+                let task = self.allocated(self.known_task(task)?, at, attachments)?;
+                self.write_changed(index, at, task, events);
+                Ok(())
             }
             TaskOp::Assign {
                 task,
@@ -22,19 +39,10 @@ impl State {
                 generic_resources,
                 host_ports,
             } => {
-                let mut task = self.task_before(task, TaskState::Pending, TaskState::Assigned)?;
-                if self.node(node).is_none() {
-                    return Err(Refused::NotFound {
-                        kind: Kind::Node,
-                        what: node.to_string(),
-                    });
-                }
-                task.node = Some(node);
-                task.generic_resources = generic_resources;
-                task.host_ports = host_ports;
-                task.status.err = String::new();
-                let message = "scheduler assigned task to node";
-                self.write_state(index, at, task, TaskState::Assigned, message, events)
+                let found = self.known_task(task)?;
+                let task = self.assigned(found, at, node, (generic_resources, host_ports))?;
+                self.write_changed(index, at, task, events);
+                Ok(())
             }
             TaskOp::Explain { task, at, err } => {
                 let mut task = self.known_task(task)?;
@@ -50,12 +58,13 @@ impl State {
             }
             TaskOp::Report(report) => self.report(index, *report, events),
             TaskOp::Orphan { task, at } => {
-                let task = self.known_task(task)?;
-                if task.status.state.is_terminal() {
-                    return Ok(());
+                let mut task = self.known_task(task)?;
+                if !task.status.state.is_terminal() {
+                    let message = "node has been down for too long";
+                    advance(&mut task, at, TaskState::Orphaned, message);
+                    self.write_changed(index, at, task, events);
                 }
-                let message = "node has been down for too long";
-                self.write_state(index, at, task, TaskState::Orphaned, message, events)
+                Ok(())
             }
             TaskOp::Remove { task } => {
                 let Some(old) = self.task(task).cloned() else {
@@ -75,6 +84,47 @@ impl State {
                 Ok(())
             }
         }
+    }
+
+    /// As [`TaskOp::Allocate`] and then [`TaskOp::Assign`] on a scratch clone, where nothing has to be told in between.
+    pub fn apply_placed(
+        &mut self,
+        task: TaskId,
+        at: Timestamp,
+        attachments: Vec<Attachment>,
+        node: NodeId,
+        given: Given,
+    ) -> Result<(), Refused> {
+        let task = self.allocated(self.known_task(task)?, at, attachments)?;
+        let task = self.assigned(task, at, node, given)?;
+        self.write_changed(self.tables.applied + 1, at, task, &mut Vec::new());
+        Ok(())
+    }
+
+    /// A new task with addresses, which become its own.
+    fn allocated(&mut self, mut task: Task, at: Timestamp, attachments: Vec<Attachment>) -> Result<Task, Refused> {
+        expect(&task, TaskState::New, TaskState::Pending)?;
+        task.attachments = attachments;
+        self.claim_addresses(&task)?;
+        task.status.err = String::new();
+        advance(&mut task, at, TaskState::Pending, "pending task scheduling");
+        Ok(task)
+    }
+
+    /// A task that has its addresses with a node.
+    fn assigned(&self, mut task: Task, at: Timestamp, node: NodeId, given: Given) -> Result<Task, Refused> {
+        expect(&task, TaskState::Pending, TaskState::Assigned)?;
+        if self.node(node).is_none() {
+            return Err(Refused::NotFound {
+                kind: Kind::Node,
+                what: node.to_string(),
+            });
+        }
+        task.node = Some(node);
+        (task.generic_resources, task.host_ports) = given;
+        task.status.err = String::new();
+        advance(&mut task, at, TaskState::Assigned, "scheduler assigned task to node");
+        Ok(task)
     }
 
     /// It may have its addresses and its node already: one pass makes, addresses and places it.
@@ -108,7 +158,7 @@ impl State {
         self.claim_addresses(&task)?;
         self.share_container(&mut task);
         let at = task.created_at;
-        self.write_task(index, at, task, events);
+        self.write_changed(index, at, task, events);
         Ok(())
     }
 
@@ -149,38 +199,15 @@ impl State {
         self.task(id).cloned().ok_or_else(missing)
     }
 
-    /// The task, if it is at `from` exactly, the only state that leads to `next`.
-    fn task_before(&self, id: TaskId, from: TaskState, next: TaskState) -> Result<Task, Refused> {
-        let task = self.known_task(id)?;
-        let state = task.status.state;
-        if state == from {
-            Ok(task)
-        } else {
-            Err(Refused::TaskBeyond { task: id, state, next })
-        }
-    }
-
-    fn write_state(
-        &mut self,
-        index: u64,
-        at: Timestamp,
-        mut task: Task,
-        state: TaskState,
-        message: &str,
-        events: &mut Vec<Event>,
-    ) -> Result<(), Refused> {
-        task.status.state = state;
-        task.status.at = at;
-        task.status.message = message.to_owned();
-        self.write_task(index, at, task, events);
-        Ok(())
-    }
-
     /// Puts a task if it differs from what is stored.
-    pub(super) fn write_task(&mut self, index: u64, at: Timestamp, mut task: Task, events: &mut Vec<Event>) {
-        if self.task(task.id) == Some(&task) {
-            return;
+    pub(super) fn write_task(&mut self, index: u64, at: Timestamp, task: Task, events: &mut Vec<Event>) {
+        if self.task(task.id) != Some(&task) {
+            self.write_changed(index, at, task, events);
         }
+    }
+
+    /// Puts a task that differs from what is stored.
+    fn write_changed(&mut self, index: u64, at: Timestamp, mut task: Task, events: &mut Vec<Event>) {
         task.version = index;
         task.updated_at = at;
         events.push(Event::Task {

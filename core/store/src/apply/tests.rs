@@ -1,7 +1,7 @@
 //! What `apply` promises: all-or-nothing, deterministic, dedup, states that only grow, nothing taken twice.
 
 use model::{
-    DesiredState, NetworkId, NodeDescription, NodeId, NodeState, PublishMode, RequestId, ServiceId, ServiceSpec,
+    DesiredState, NetworkId, NodeDescription, NodeId, NodeState, PublishMode, RequestId, ServiceId, ServiceSpec, Slot,
     TaskId, TaskState, Timestamp,
 };
 
@@ -239,6 +239,31 @@ fn a_task_runs_since_the_managers_heard_of_it() {
     assert_eq!(heard(TaskState::Running, 60, 3_000), (since, Timestamp(3_000)));
     assert_eq!(heard(TaskState::Running, 70, 4_000), (since, Timestamp(4_000)));
     assert_eq!(heard(TaskState::Failed, 80, 5_000), (since, Timestamp(5_000)));
+}
+
+#[test]
+fn a_draft_gives_addresses_and_a_node_in_one_write_as_in_two() {
+    let mut two = state();
+    let mut new = task(2);
+    new.slot = Slot::new(2).unwrap();
+    apply(&mut two, Command::Tasks(vec![TaskOp::Create(Box::new(new))])).unwrap();
+    let mut one = two.clone();
+    let (Command::Tasks(allocate), Command::Tasks(assign)) = (allocate(2, "10.1.0.4"), assign(2, 1)) else {
+        unreachable!()
+    };
+    let attachments = match &allocate[0] {
+        TaskOp::Allocate { attachments, .. } => attachments.clone(),
+        _ => unreachable!(),
+    };
+    for op in allocate.into_iter().chain(assign) {
+        two.apply_op(op).unwrap();
+    }
+    let (id, node) = (TaskId::from_bits(2), NodeId::from_bits(1));
+    let mut place = |node| one.apply_placed(id, AT, attachments.clone(), node, Default::default());
+    assert!(matches!(place(NodeId::from_bits(9)), Err(Refused::NotFound { .. })));
+    place(node).unwrap();
+    assert!(matches!(place(node), Err(Refused::TaskBeyond { .. })));
+    assert_eq!(one, two);
 }
 
 #[test]
