@@ -53,19 +53,20 @@ impl State {
     }
 
     fn apply_command(&mut self, index: u64, command: Command) -> Result<Vec<Event>, Refused> {
-        let before = self.clone();
         let mut events = Vec::new();
-        match self.step(index, command, &mut events) {
-            Ok(()) => {
-                events.sort_unstable();
-                events.dedup();
-                Ok(events)
-            }
-            Err(refused) => {
-                *self = before;
-                Err(refused)
+        match command {
+            Command::Tasks(ops) => self.apply_tasks(index, ops, &mut events)?,
+            command => {
+                let before = self.clone();
+                if let Err(refused) = self.step(index, command, &mut events) {
+                    *self = before;
+                    return Err(refused);
+                }
             }
         }
+        events.sort_unstable();
+        events.dedup();
+        Ok(events)
     }
 
     fn step(&mut self, index: u64, command: Command, events: &mut Vec<Event>) -> Result<(), Refused> {

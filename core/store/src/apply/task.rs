@@ -24,6 +24,29 @@ fn advance(task: &mut Task, at: Timestamp, state: TaskState, message: &str) {
 }
 
 impl State {
+    /// Carries out all changes or none. The tasks as they were are kept one by one and not as a clone of their table: an
+    /// entry has hundreds all over it, and of each node of the table that is shared all tasks would have to be visited.
+    pub(super) fn apply_tasks(&mut self, index: u64, ops: Vec<TaskOp>, events: &mut Vec<Event>) -> Result<(), Refused> {
+        let old = |op: &TaskOp| (op.task(), self.tables.tasks.get(&op.task()).cloned());
+        let old: Vec<_> = ops.iter().map(old).collect();
+        let tasks = std::mem::take(&mut self.tables.tasks);
+        let others = self.clone();
+        self.tables.tasks = tasks;
+        let outcome = ops.into_iter().try_for_each(|op| self.task_op(index, op, events));
+        if outcome.is_err() {
+            let mut tasks = std::mem::take(&mut self.tables.tasks);
+            for (id, task) in old {
+                match task {
+                    Some(task) => tasks.insert(id, task),
+                    None => tasks.remove(&id),
+                };
+            }
+            *self = others;
+            self.tables.tasks = tasks;
+        }
+        outcome
+    }
+
     pub(super) fn task_op(&mut self, index: u64, op: TaskOp, events: &mut Vec<Event>) -> Result<(), Refused> {
         match op {
             TaskOp::Create(task) => self.create_task(index, *task, events),

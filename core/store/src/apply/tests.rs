@@ -267,6 +267,46 @@ fn a_draft_gives_addresses_and_a_node_in_one_write_as_in_two() {
 }
 
 #[test]
+fn of_the_changes_of_tasks_in_an_entry_all_are_made_or_none() {
+    let mut state = state();
+    let before = state.clone();
+    let mut new = task(2);
+    new.slot = Slot::new(2).unwrap();
+    let stop = TaskOp::SetDesired {
+        task: TaskId::from_bits(1),
+        at: AT,
+        desired: DesiredState::Remove,
+    };
+    let (Command::Tasks(ended), Command::Tasks(allocate)) =
+        (report(1, 1, TaskState::Shutdown, 2_000), allocate(2, "10.1.0.4"))
+    else {
+        unreachable!()
+    };
+    let refused = TaskOp::Remove {
+        task: TaskId::from_bits(1),
+    };
+    let made = [TaskOp::Create(Box::new(new)), stop.clone()]
+        .into_iter()
+        .chain(allocate);
+    let ops = made.chain([refused]).collect();
+    let why = state.apply_draft(Command::Tasks(ops)).unwrap_err();
+    assert!(matches!(why, Refused::TaskNotEnded { .. }), "{why}");
+    assert_eq!(state, before);
+    let remove = TaskOp::Remove {
+        task: TaskId::from_bits(1),
+    };
+    let unknown = TaskOp::Explain {
+        task: TaskId::from_bits(9),
+        at: AT,
+        err: String::new(),
+    };
+    let ops = [stop].into_iter().chain(ended).chain([remove, unknown]).collect();
+    let why = state.apply_draft(Command::Tasks(ops)).unwrap_err();
+    assert!(matches!(why, Refused::NotFound { .. }), "{why}");
+    assert_eq!(state, before, "what was removed is there again");
+}
+
+#[test]
 fn only_the_latest_requests_are_remembered() {
     let mut state = State::default();
     for index in 1..=(crate::REMEMBERED_REQUESTS as u64 + 1) {
