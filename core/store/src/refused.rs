@@ -174,6 +174,8 @@ pub enum Refused {
         "node {0} is a cluster manager and is a member of the raft cluster. It must be demoted to worker before removal"
     )]
     NodeIsManager(String),
+    #[error("task {task} is not given up: its node {node} is not down any more")]
+    NodeBack { node: String, task: TaskId },
     #[error("attempting to demote the last manager of the swarm")]
     LastManager,
     #[error("can't remove member from the raft: this would result in a loss of quorum")]

@@ -1,6 +1,6 @@
 //! Tasks: states and wishes only grow; managers set the states up to `Assigned`, the task's own agent those after.
 
-use model::{Attachment, GenericResource, NodeId, PublishedPort, Task, TaskId, TaskState, Timestamp};
+use model::{Attachment, GenericResource, NodeId, NodeState, PublishedPort, Task, TaskId, TaskState, Timestamp};
 
 use crate::{AddressOwner, Event, Kind, Refused, State, StatusReport, TaskOp};
 
@@ -83,6 +83,7 @@ impl State {
             TaskOp::Orphan { task, at } => {
                 let mut task = self.known_task(task)?;
                 if !task.status.state.is_terminal() {
+                    self.check_lost(&task)?;
                     let message = "node has been down for too long";
                     advance(&mut task, at, TaskState::Orphaned, message);
                     self.write_changed(index, at, task, events);
@@ -148,6 +149,18 @@ impl State {
         task.status.err = String::new();
         advance(&mut task, at, TaskState::Assigned, "scheduler assigned task to node");
         Ok(task)
+    }
+
+    /// Its node may have come back after the leader had decided: then it is the node that says what became of the task.
+    fn check_lost(&self, task: &Task) -> Result<(), Refused> {
+        let node = task.node.and_then(|id| self.node(id));
+        match node.filter(|node| node.status.state != NodeState::Down) {
+            Some(node) => Err(Refused::NodeBack {
+                node: node.hostname(),
+                task: task.id,
+            }),
+            None => Ok(()),
+        }
     }
 
     /// It may have its addresses and its node already: one pass makes, addresses and places it.

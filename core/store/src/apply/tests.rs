@@ -192,6 +192,24 @@ fn removing_a_node_orphans_its_tasks() {
 }
 
 #[test]
+fn a_task_is_not_given_up_when_its_node_has_come_back() {
+    let mut state = state();
+    let task = TaskId::from_bits(1);
+    let give_up = || Command::Tasks(vec![TaskOp::Orphan { task, at: AT }]);
+    let back = apply(&mut state, give_up());
+    assert!(matches!(back, Err(Refused::NodeBack { .. })), "{back:?}");
+    let down = Command::NodeStatus {
+        id: NodeId::from_bits(1),
+        at: AT,
+        state: NodeState::Down,
+        message: String::new(),
+    };
+    apply(&mut state, down).unwrap();
+    apply(&mut state, give_up()).unwrap();
+    assert_eq!(state.task(task).unwrap().status.state, TaskState::Orphaned);
+}
+
+#[test]
 fn updates_compare_versions_and_count_what_needs_new_tasks() {
     let mut state = state();
     let old = state.services().next().unwrap().clone();
