@@ -83,7 +83,11 @@ fn planted_task_that_goes_back() {
 #[test]
 fn planted_backends_of_a_dead_node() {
     // Or first: such a backend's address is somebody else's by then.
-    caught(Bug::DeadBackendsKept, 1..50, &["serves but does not run", "is given to"]);
+    caught(
+        Bug::DeadBackendsKept,
+        1..50,
+        &["serves but does not run", "is given to"],
+    );
 }
 
 #[test]
