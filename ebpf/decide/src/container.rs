@@ -5,8 +5,8 @@ use abi::*;
 use crate::deliver::{home, to_endpoint};
 use crate::egress::to_world;
 use crate::service::{find_virtual, virtual_address};
-use crate::tables::{Created, Table, Tables};
-use crate::track::{Side, keep_apart, touch};
+use crate::tables::{Table, Tables};
+use crate::track::{Side, keep_apart, no_place, touch};
 use crate::work::{Decision, Fragment, Kind, Verdict, Work};
 
 /// Decides over an IPv4 packet that came in through `port`, the row of `ifindex`.
@@ -33,11 +33,8 @@ pub fn from_container<T: Tables>(t: &T, c: &Config, w: &mut Work, port: &Port, i
         if port.flags & PORT_INGRESS_ONLY != 0 {
             return Err(DropReason::IngressIsolated);
         }
-        return match keep_apart(t, w, port.vni) {
-            Ok(()) => decision,
-            Err(Created::Full) => Err(DropReason::TableFull),
-            Err(_) => Err(DropReason::CollisionExhausted),
-        };
+        keep_apart(t, w, port.vni).map_err(no_place)?;
+        return decision;
     }
     to_world(t, c, w, port)
 }

@@ -9,7 +9,7 @@ use abi::*;
 
 use crate::deliver::to_endpoint;
 use crate::second_chance::{
-    Earlier, HOP_BACK, HOP_EARLIER, HOP_FIRST, HOP_LAST, earlier, earlier_here, hand_on, lives_elsewhere, lives_here,
+    Earlier, HOP_BACK, HOP_EARLIER, HOP_FIRST, earlier, earlier_here, end_at, hand_on, lives_elsewhere, lives_here,
     mesh_request, to_earlier, unknown,
 };
 use crate::service::{admit, owner};
@@ -73,9 +73,7 @@ fn came_back<T: Tables>(t: &T, c: &Config, w: &mut Work, f: &Frontend, hash: u32
             _ => admit_here(t, c, w, id, owner),
         };
     }
-    w.out.vtep = owner.vtep;
-    w.out.name(Be32::from_raw(0), 0);
-    mesh_request(c, w, HOP_LAST)
+    end_at(c, w, owner.vtep)
 }
 
 /// The frontend of a published port.
@@ -173,9 +171,7 @@ fn to_owner(c: &Config, w: &mut Work, owner: Addr, before: Earlier) -> Decision 
 #[inline(always)]
 fn not_owner<T: Tables>(t: &T, c: &Config, w: &mut Work, f: &Frontend, hash: u32, owner: &Backend) -> Decision {
     if w.handed_on == HOP_FIRST {
-        w.out.vtep = owner.vtep;
-        w.out.name(Be32::from_raw(0), 0);
-        return mesh_request(c, w, HOP_LAST);
+        return end_at(c, w, owner.vtep);
     }
     match earlier_here(t, c, f, hash) {
         Some((id, b)) => admit_here(t, c, w, id, b),
@@ -192,7 +188,7 @@ fn admit_here<T: Tables>(t: &T, c: &Config, w: &mut Work, id: u32, b: &Backend) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::second_chance::HOP_ASK;
+    use crate::second_chance::{HOP_ASK, HOP_LAST};
     use crate::testing::{Memory, addr, backend, config, segment};
     use crate::work::{Kind, TCP_ACK, TCP_SYN};
 

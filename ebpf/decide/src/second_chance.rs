@@ -96,9 +96,7 @@ pub(crate) fn earlier_here<'t, T: Tables>(t: &'t T, c: &Config, f: &Frontend, ha
 #[inline(always)]
 pub(crate) fn unknown<T: Tables>(t: &T, c: &Config, w: &mut Work) -> Decision {
     if w.handed_on == HOP_ASK {
-        w.out.vtep = Addr::v4(w.previous);
-        w.out.name(Be32::from_raw(0), 0);
-        return mesh_request(c, w, HOP_LAST);
+        return end_at(c, w, Addr::v4(w.previous));
     }
     hand_on(t, c, w)
 }
@@ -128,6 +126,14 @@ pub(crate) fn to_earlier<T: Tables>(t: &T, c: &Config, w: &mut Work, earlier: Ea
     w.previous = earlier.vtep;
     w.place = earlier.place;
     hand_on(t, c, w)
+}
+
+/// To a node that takes the packet whatever it knows of it.
+#[inline(always)]
+pub(crate) fn end_at(c: &Config, w: &mut Work, vtep: Addr) -> Decision {
+    w.out.vtep = vtep;
+    w.out.name(Be32::from_raw(0), 0);
+    mesh_request(c, w, HOP_LAST)
 }
 
 /// Into the tunnel; the ingress node stays the one that the client sent the packet to.

@@ -6,8 +6,8 @@
 use abi::*;
 
 use crate::deliver::to_endpoint;
-use crate::tables::{Created, Table, Tables};
-use crate::track::{Known, Ports, open, resume};
+use crate::tables::{Table, Tables};
+use crate::track::{Known, Ports, no_place, open, resume};
 use crate::work::{Decision, Fragment, Work};
 
 /// Slots tried when the chosen one names a backend that takes no new flows.
@@ -115,10 +115,7 @@ pub(crate) fn admit<T: Tables>(t: &T, w: &mut Work, id: u32, b: &Backend, kind: 
     if hairpin {
         t.count(Event::Hairpin);
     }
-    open(t, w, Table::Ct, Table::Rev, Ports::EPHEMERAL).map_err(|e| match e {
-        Created::Full => DropReason::TableFull,
-        _ => DropReason::CollisionExhausted,
-    })
+    open(t, w, Table::Ct, Table::Rev, Ports::EPHEMERAL).map_err(no_place)
 }
 
 #[cfg(test)]

@@ -220,6 +220,15 @@ fn claim<T: Tables>(t: &T, w: &mut Work, answers: Table, now: u32) -> Result<boo
     Ok(false)
 }
 
+/// Why a flow within a network, or to a published port, got no place.
+#[inline(always)]
+pub(crate) fn no_place(outcome: Created) -> DropReason {
+    match outcome {
+        Created::Full => DropReason::TableFull,
+        _ => DropReason::CollisionExhausted,
+    }
+}
+
 /// Before a connection is made directly to an endpoint: the record for the answers of one through a virtual address
 /// between the same ports would rewrite its answers as well. If that one has ended it is forgotten; beside one that
 /// lives, the direct connection gets another port, by two records for answers, one in each direction.
