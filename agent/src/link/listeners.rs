@@ -1,6 +1,9 @@
 //! Sockets of the host that wait for traffic: a published port that one of them has is reported and not captured.
 
-use std::{collections::BTreeSet, fs, path::PathBuf};
+mod diag;
+mod proc;
+
+use std::{collections::BTreeSet, fs, net::IpAddr, path::PathBuf, sync::Once};
 
 use model::Protocol;
 
@@ -11,55 +14,30 @@ pub struct Listener {
     pub port: u16,
     /// Protocol.
     pub protocol: Protocol,
-    /// Inode of the socket, by which [`holder`] finds the process.
+    /// Inode of the socket, by which [`holder`](Self::holder) finds the process.
     inode: u64,
 }
 
-/// State column of `/proc/net/tcp` for a listening socket.
-const TCP_LISTEN: &str = "0A";
-/// State column of `/proc/net/udp` for a socket that is not connected.
-const UDP_UNCONNECTED: &str = "07";
+/// A waiting socket and what it is bound to.
+#[derive(Debug)]
+struct Row {
+    addr: IpAddr,
+    listener: Listener,
+}
 
 /// All listeners of the calling thread's namespace, whatever address they are bound to: the socket hooks capture
-/// loopback too. What cannot be read counts as empty.
+/// loopback too. The agent's own resolver is none: it answers only at its own address, so it holds no port of the host.
 pub fn listeners() -> Vec<Listener> {
-    let tables = [
-        ("tcp", Protocol::Tcp, TCP_LISTEN),
-        ("tcp6", Protocol::Tcp, TCP_LISTEN),
-        ("udp", Protocol::Udp, UDP_UNCONNECTED),
-        ("udp6", Protocol::Udp, UDP_UNCONNECTED),
-    ];
-    let found: BTreeSet<Listener> = tables
-        .into_iter()
-        .flat_map(|(file, protocol, state)| {
-            let text = fs::read_to_string(format!("/proc/thread-self/net/{file}")).unwrap_or_default();
-            parse(&text, protocol, state)
-        })
-        .collect();
+    let rows = diag::read().unwrap_or_else(|error| {
+        static SAID: Once = Once::new();
+        SAID.call_once(|| tracing::info!(%error, "no sock_diag (CONFIG_INET_DIAG): listeners are read from /proc/net"));
+        proc::read()
+    });
+    let holds = |row: &Row| row.listener.port != 0 && row.addr != IpAddr::V4(abi::DNS_ADDR);
+    let found: BTreeSet<Listener> = rows.into_iter().filter(holds).map(|row| row.listener).collect();
     let mut listeners: Vec<Listener> = found.into_iter().collect();
     listeners.dedup_by_key(|listener| (listener.port, listener.protocol));
     listeners
-}
-
-/// The agent's resolver as these tables write an address: it answers only there, so it holds no port of the host.
-fn own_resolver() -> String {
-    format!("{:08X}", u32::from_ne_bytes(abi::DNS_ADDR.octets()))
-}
-
-fn parse(table: &str, protocol: Protocol, state: &str) -> Vec<Listener> {
-    let rows = table.lines().skip(1);
-    rows.filter_map(|row| {
-        let columns: Vec<&str> = row.split_whitespace().collect();
-        let (addr, port) = columns.get(1)?.rsplit_once(':')?;
-        (*columns.get(3)? == state && addr != own_resolver()).then_some(())?;
-        Some(Listener {
-            port: u16::from_str_radix(port, 16).ok()?,
-            protocol,
-            inode: columns.get(9)?.parse().ok()?,
-        })
-    })
-    .filter(|listener| listener.port != 0)
-    .collect()
 }
 
 impl Listener {
@@ -83,25 +61,13 @@ impl Listener {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, TcpStream, UdpSocket};
+
     use super::*;
-
-    const TABLE: &str =
-        "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
-   0: 00000000:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 0 100 0 0 10 0
-   2: 353FFEA9:0035 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4713 1 0 100 0 0 10 0
-   1: 0100007F:0050 0100007F:9C40 01 00000000:00000000 00:00000000 00000000     0        0 4712 1 0 100 0 0 10 0
-";
-
-    #[test]
-    fn listening_sockets_are_found_and_neither_connections_nor_our_resolver() {
-        let found = parse(TABLE, Protocol::Tcp, TCP_LISTEN);
-        assert_eq!(found.len(), 1);
-        assert_eq!((found[0].port, found[0].inode), (8080, 4711));
-    }
 
     #[test]
     fn a_listener_of_this_process_is_named() {
-        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = socket.local_addr().unwrap().port();
         let listener = listeners().into_iter().find(|l| l.port == port).unwrap();
         assert!(
@@ -109,5 +75,27 @@ mod tests {
             "{}",
             listener.holder()
         );
+    }
+
+    /// Other tests of this process open sockets meanwhile, so only our own are compared.
+    #[test]
+    fn both_ways_to_ask_the_kernel_find_the_same_waiting_sockets_and_no_connected_ones() {
+        let v4 = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let v6 = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).unwrap();
+        let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let connected = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        connected.connect(udp.local_addr().unwrap()).unwrap();
+        let stream = TcpStream::connect(v4.local_addr().unwrap()).unwrap();
+        let waiting = [v4.local_addr(), v6.local_addr(), udp.local_addr()].map(Result::unwrap);
+        let others = [stream.local_addr(), connected.local_addr()].map(Result::unwrap);
+        for rows in [diag::read().unwrap(), proc::read()] {
+            let count = |addr: &std::net::SocketAddr| {
+                rows.iter()
+                    .filter(|row| (row.addr, row.listener.port) == (addr.ip(), addr.port()))
+                    .count()
+            };
+            assert_eq!(waiting.each_ref().map(count), [1; 3]);
+            assert_eq!(others.each_ref().map(count), [0; 2]);
+        }
     }
 }
