@@ -17,6 +17,7 @@ use super::{
     attach::{Hooks, Mode, with_cause},
     cgroup, environment,
     flows::FlowMaps,
+    heap,
     maps::AgentMaps,
     stats::Stats,
 };
@@ -78,6 +79,7 @@ impl KernelDatapath {
             Some(cgroup) => cgroup::attach(&mut object, &cgroup, &dirs.links)?,
             None => tracing::warn!("no cgroup2 tree: published ports do not answer on localhost of this node"),
         }
+        heap::trim();
         Ok(Self {
             object,
             maps,
@@ -91,9 +93,13 @@ impl KernelDatapath {
 
 /// Loads object and programs into the kernel; maps that are pinned are used again.
 fn load(pins: &Path) -> Result<Ebpf, DatapathError> {
-    let refused = |what: &str, error: &dyn std::error::Error| DatapathError::Load {
-        what: what.to_owned(),
-        reason: with_cause(error),
+    let refused = |what: &str, error: &dyn std::error::Error| {
+        let words = with_cause(error);
+        tracing::error!(%words, "the kernel refuses {what}");
+        DatapathError::Load {
+            what: what.to_owned(),
+            reason: shortened(&words),
+        }
     };
     let mut loader = EbpfLoader::new();
     let mut object = loader
@@ -109,6 +115,25 @@ fn load(pins: &Path) -> Result<Ebpf, DatapathError> {
         result.map_err(|error| refused(&format!("program {name}"), &error))?;
     }
     Ok(object)
+}
+
+/// Begin and end of a text, in characters, that say what it is about and what it came to.
+const TELLING: (usize, usize) = (200, 600);
+
+/// The verifier says all that it has looked at, in megabytes, and its verdict at the end. Whoever asked for the datapath
+/// gets the verdict; the log has all.
+fn shortened(words: &str) -> String {
+    let count = words.chars().count();
+    let (begin, end) = TELLING;
+    if count <= begin + end {
+        return words.to_owned();
+    }
+    let head: String = words.chars().take(begin).collect();
+    let tail: String = words.chars().skip(count - end).collect();
+    format!(
+        "{head} [{} characters are in the daemon's log] {tail}",
+        count - begin - end
+    )
 }
 
 /// Removes a directory and the pins in it; gone already is as good.
@@ -191,5 +216,25 @@ impl Datapath for KernelDatapath {
         // The node's own directory goes too unless somebody else uses it or has mounted it.
         let _ = self.dirs.root.parent().map(fs::remove_dir);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shortened;
+
+    #[test]
+    fn the_verifiers_verdict_is_told_and_its_way_there_is_not() {
+        assert_eq!(shortened("Permission denied"), "Permission denied");
+        let log = format!(
+            "BPF_PROG_LOAD failed: {} R1 invalid mem access",
+            "0: r1 = r2\n".repeat(100_000)
+        );
+        let told = shortened(&log);
+        assert!(
+            told.starts_with("BPF_PROG_LOAD failed") && told.ends_with("R1 invalid mem access"),
+            "{told}"
+        );
+        assert!(told.len() < 1000, "{}", told.len());
     }
 }

@@ -98,7 +98,7 @@ impl AgentMaps {
         let dns_clients: Array<MapData, DnsClient> =
             Array::try_from(take(object, map::DNS_CLIENT)?).map_err(|error| failed(map::DNS_CLIENT, error))?;
         let ring = match take(object, map::RING)? {
-            Map::Array(data) => Ring::map(data)?,
+            Map::Array(data) => Ring::open(data)?,
             _ => {
                 return Err(DatapathError::Map {
                     map: map::RING,

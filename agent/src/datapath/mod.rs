@@ -9,6 +9,7 @@ mod cgroup;
 mod environment;
 mod fake;
 mod flows;
+mod heap;
 mod kernel;
 mod maps;
 mod netns;
