@@ -8,6 +8,10 @@
 use crate::process::{command, run};
 use crate::repo;
 use anyhow::{Context, Result, bail};
+use object::{
+    build::elf::{Builder, SectionData},
+    elf::SHT_STRTAB,
+};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -48,8 +52,27 @@ fn build_object(package: &str, sources: &[&str], object: &Path) -> Result<()> {
     let built = compile(package)?;
     let folder = object.parent().context("the object has a folder")?;
     std::fs::create_dir_all(folder)?;
-    std::fs::copy(&built, object).with_context(|| format!("copying {}", built.display()))?;
-    Ok(())
+    let bytes = std::fs::read(&built).with_context(|| format!("reading {}", built.display()))?;
+    let bytes = without_dwarf(&bytes).with_context(|| format!("taking DWARF out of {}", built.display()))?;
+    std::fs::write(object, bytes).with_context(|| format!("writing {}", object.display()))
+}
+
+/// The object without DWARF, three quarters of it. The kernel reads BTF, which the compiler makes only beside DWARF.
+fn without_dwarf(object: &[u8]) -> Result<Vec<u8>> {
+    let mut elf = Builder::read(object)?;
+    for section in &mut elf.sections {
+        let name = section.name.to_string();
+        section.delete = name.trim_start_matches(".rel").starts_with(".debug_");
+    }
+    elf.delete_orphans();
+    // LLVM keeps names of sections among those of symbols; the writer wants them apart.
+    let names = elf.sections.add();
+    names.name = ".shstrtab".into();
+    names.sh_type = SHT_STRTAB;
+    names.data = SectionData::SectionString;
+    let mut bytes = Vec::new();
+    elf.write(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Runs Debian's cargo; returns the path of the linked object.
