@@ -1,6 +1,10 @@
 //! `cargo xtask bench services`: how fast services come up and get over a kill, beside the engine's own floor in the same
 //! run, and what an idle daemon costs. Labs of one and of three nodes.
 //!
+//! Engines run with their defaults, and the floor is what a user of docker would type: `docker run -d IMAGE`, which gives
+//! a container a place in the engine's own bridge network. Beside it stand the same in a bridge network with a name, for
+//! which, as for ours, the engine starts a resolver with rules of iptables in each container; and with none at all.
+//!
 //! Prints `name value unit` lines and writes them to `target/bench/services.json`. Ratios are what counts: both sides are
 //! measured in turn on the same machine.
 
@@ -33,7 +37,7 @@ pub fn run(rounds: usize) -> Result<()> {
     let mut figures = Vec::new();
     for nodes in [1, 3] {
         let cluster = Cluster {
-            record: lab::up(nodes, Flavour::Bare)?,
+            record: lab::up(nodes, Flavour::HostLike)?,
         };
         let measured = measure(&cluster, nodes, rounds);
         lab::down()?;
@@ -48,44 +52,60 @@ pub fn run(rounds: usize) -> Result<()> {
     Ok(std::fs::write(folder.join("services.json"), text)?)
 }
 
+/// Floors of the engine: suffix of the figure's name, and options of `docker run`.
+const FLOORS: [(&str, &str); 3] = [
+    ("engine_floor", ""),
+    ("named_network_floor", "--network named"),
+    ("networkless_floor", "--network none"),
+];
+
 fn measure(cluster: &Cluster, nodes: u8, rounds: usize) -> Result<Vec<Figure>> {
     join::form(cluster)?;
     cluster.quiet(N1, "netctl network create bench")?;
+    cluster.quiet(N1, "docker network create named >/dev/null")?;
     let mut figures = idle(nodes)?;
     // The first container of an engine is slower than all others.
-    floor(cluster, 1)?;
+    floor(cluster, 1, "")?;
     for replicas in [1, 30] {
-        let (mut own, mut engine) = (Vec::new(), Vec::new());
-        for _ in 0..rounds {
-            engine.push(floor(cluster, replicas)?);
-            own.push(create(cluster, replicas)?);
-        }
         let name = format!("nodes_{nodes}_create_{replicas}");
-        figures.extend(beside(&name, own, engine));
+        figures.extend(beside(cluster, &name, rounds, replicas, create)?);
     }
-    let (mut own, mut engine) = (Vec::new(), Vec::new());
-    for _ in 0..rounds {
-        engine.push(floor(cluster, 1)?);
-        own.push(kill(cluster)?);
-    }
-    figures.extend(beside(&format!("nodes_{nodes}_kill_to_running"), own, engine));
+    let name = format!("nodes_{nodes}_kill_to_running");
+    figures.extend(beside(cluster, &name, rounds, 1, |cluster, _| kill(cluster))?);
     Ok(figures)
 }
 
-/// Medians of both, their ratio and their difference.
-fn beside(name: &str, own: Vec<f64>, engine: Vec<f64>) -> Vec<Figure> {
-    let (own, engine) = (median(own), median(engine));
+/// Measures ours and the floors in turn: medians, and for each floor the ratio and the difference.
+fn beside(
+    cluster: &Cluster,
+    name: &str,
+    rounds: usize,
+    count: usize,
+    ours: fn(&Cluster, usize) -> Result<f64>,
+) -> Result<Vec<Figure>> {
+    let (mut own, mut floors) = (Vec::new(), FLOORS.map(|_| Vec::new()));
+    for _ in 0..rounds {
+        for (floors, (_, options)) in floors.iter_mut().zip(FLOORS) {
+            floors.push(floor(cluster, count, options)?);
+        }
+        own.push(ours(cluster, count)?);
+    }
+    let own = median(own);
     let figure = |suffix: &str, value, unit: &str| Figure {
         name: format!("{name}{suffix}"),
         value,
         unit: unit.to_owned(),
     };
-    vec![
-        figure("", own, "s"),
-        figure("_engine_floor", engine, "s"),
-        figure("_ratio", own / engine, "ratio"),
-        figure("_over_floor", own - engine, "s"),
-    ]
+    let mut figures = vec![figure("", own, "s")];
+    for (values, (floor, _)) in floors.into_iter().zip(FLOORS) {
+        let value = median(values);
+        figures.extend([
+            figure(&format!("_{floor}"), value, "s"),
+            figure(&format!("_to_{floor}"), own / value, "ratio"),
+            figure(&format!("_over_{floor}"), own - value, "s"),
+        ]);
+    }
+    Ok(figures)
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -94,9 +114,9 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 /// Seconds that so many parallel `docker run -d` take on the first node's engine.
-fn floor(cluster: &Cluster, count: usize) -> Result<f64> {
+fn floor(cluster: &Cluster, count: usize, options: &str) -> Result<f64> {
     let line = format!(
-        "for i in $(seq {count}); do docker run -d --network none --label floor {TOOLS} sleep 3600 >/dev/null & done; wait"
+        "for i in $(seq {count}); do docker run -d {options} --label floor {TOOLS} sleep 3600 >/dev/null & done; wait"
     );
     let start = Instant::now();
     cluster.quiet(N1, &line)?;
@@ -107,39 +127,46 @@ fn floor(cluster: &Cluster, count: usize) -> Result<f64> {
 
 /// Seconds from `service create` to all tasks running, on an overlay with a virtual IP.
 fn create(cluster: &Cluster, replicas: usize) -> Result<f64> {
-    let line =
-        format!("netctl service create -d --name bench --network bench --replicas {replicas} {TOOLS} sleep 3600");
-    let start = Instant::now();
-    cluster.quiet(N1, &line)?;
-    wait::until_ok(SETTLE, || all_run(cluster, replicas))?;
-    let took = start.elapsed().as_secs_f64();
+    let line = format!(
+        "netctl service create -d --name bench --network bench --replicas {replicas} {TOOLS} sleep 3600 >/dev/null"
+    );
+    let took = until_running(cluster, &line, replicas)?;
     remove(cluster)?;
     Ok(took)
 }
 
 /// Seconds from the kill of a task to its replacement running, without a restart delay.
 fn kill(cluster: &Cluster) -> Result<f64> {
-    let line = format!("netctl service create -d --name bench --network bench --restart-delay 0s {TOOLS} sleep 3600");
-    cluster.quiet(N1, &line)?;
-    wait::until_ok(SETTLE, || all_run(cluster, 1))?;
+    let line = format!(
+        "netctl service create -d --name bench --network bench --restart-delay 0s --constraint node.hostname==n1 \
+         {TOOLS} sleep 3600 >/dev/null"
+    );
+    until_running(cluster, &line, 1)?;
     let old = cluster.container("bench")?;
-    let start = Instant::now();
-    cluster.quiet(Place::Node(old.node), &format!("docker kill {}", old.id))?;
-    wait::until_ok(SETTLE, || match cluster.container("bench")? {
-        same if same == old => bail!("it still runs"),
-        _ => all_run(cluster, 1),
-    })?;
-    let took = start.elapsed().as_secs_f64();
+    let took = until_running(cluster, &format!("docker kill {} >/dev/null", old.id), 1)?;
     remove(cluster)?;
     Ok(took)
 }
 
-fn all_run(cluster: &Cluster, replicas: usize) -> Result<()> {
-    let shown = cluster.quiet(N1, "netctl service ls --format '{{.Replicas}}' -f name=bench")?;
-    match shown.trim() == format!("{replicas}/{replicas}") {
-        true => Ok(()),
-        false => bail!("{shown}"),
-    }
+/// Seconds from the begin of `action` until so many tasks have come to run since. Events tell it: asking again and again
+/// would take the processor from what is measured.
+fn until_running(cluster: &Cluster, action: &str, tasks: usize) -> Result<f64> {
+    let seconds = SETTLE.as_secs();
+    let line = format!(
+        r#"bash <<'END'
+exec 3< <(exec netctl events -f type=task -f event=update --format '{{{{.Actor.Attributes.state}}}}')
+events=$!; trap 'kill $events' EXIT; sleep 0.5
+begin=$(date +%s%N); {action}
+left={tasks}
+while [ $left -gt 0 ]; do
+  read -r -t {seconds} state <&3 || {{ echo "$left of {tasks} tasks do not run" >&2; exit 1; }}
+  [ "$state" = running ] && left=$((left - 1))
+done
+echo $(($(date +%s%N) - begin))
+END"#
+    );
+    let nanos: f64 = cluster.quiet(N1, &line)?.trim().parse()?;
+    Ok(nanos / 1e9)
 }
 
 fn remove(cluster: &Cluster) -> Result<()> {
