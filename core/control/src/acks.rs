@@ -15,11 +15,13 @@ use crate::Touched;
 /// See the module. Sequence numbers of views are log indexes.
 #[derive(Clone, Debug, Default)]
 pub struct Acks {
-    /// Up to here changes are known.
+    /// Up to here changes are known; 0: nothing is.
     seq: u64,
-    /// Nodes that count.
-    up: BTreeSet<NodeId>,
     seats: BTreeMap<NodeId, Seat>,
+    /// Nodes that count, with their bounds.
+    up: BTreeMap<NodeId, u64>,
+    /// The same by bound: every message of every node asks for the least.
+    bounds: BTreeSet<(u64, NodeId)>,
 }
 
 /// The session of one node.
@@ -47,18 +49,45 @@ impl Seat {
 }
 
 impl Acks {
-    /// Changes up to `view` are on the board; those who are `touched` have to be told something.
+    /// Changes up to `view` are on the board; those who are `touched` have to be told something, as a node is that has
+    /// come, gone or changed its state.
     pub fn advance(&mut self, view: &View, touched: &Touched) {
+        let everyone = touched.everyone || self.seq == 0;
         self.seq = self.seq.max(view.applied());
-        let ready = view.nodes().filter(|node| node.status.state == NodeState::Ready);
-        self.up = ready.map(|node| node.id).collect();
-        let seq = self.seq;
-        for (node, seat) in &mut self.seats {
-            if touched.everyone || touched.nodes.contains(node) {
-                let first = seat.owed.map_or(seq, |(first, _)| first);
-                seat.owed = Some((first, seq));
+        let known = || view.nodes().map(|node| node.id).chain(self.up.keys().copied());
+        let nodes: BTreeSet<NodeId> = if everyone {
+            known().collect()
+        } else {
+            touched.nodes.clone()
+        };
+        for node in nodes {
+            if let Some(seat) = self.seats.get_mut(&node) {
+                let first = seat.owed.map_or(self.seq, |(first, _)| first);
+                seat.owed = Some((first, self.seq));
             }
+            let ready = view
+                .node(node)
+                .is_some_and(|node| node.status.state == NodeState::Ready);
+            self.count(node, ready);
         }
+    }
+
+    /// A node counts, with the bound that it has now, or does not.
+    fn count(&mut self, node: NodeId, counts: bool) {
+        let bound = counts.then(|| self.seats.get(&node).map_or(0, Seat::bound));
+        let before = match bound {
+            Some(bound) => self.up.insert(node, bound),
+            None => self.up.remove(&node),
+        };
+        if before != bound {
+            before.map(|bound| self.bounds.remove(&(bound, node)));
+            bound.map(|bound| self.bounds.insert((bound, node)));
+        }
+    }
+
+    /// A seat is not what it was.
+    fn recount(&mut self, node: NodeId) {
+        self.count(node, self.up.contains_key(&node));
     }
 
     /// A session begins; it replaces the node's last one.
@@ -70,12 +99,14 @@ impl Acks {
             owed: None,
         };
         self.seats.insert(node, seat);
+        self.recount(node);
     }
 
     /// A session is over.
     pub fn close(&mut self, node: NodeId, session: u128) {
         if self.seat(node, session).is_some() {
             self.seats.remove(&node);
+            self.recount(node);
         }
     }
 
@@ -87,6 +118,7 @@ impl Acks {
                 .owed
                 .filter(|(_, last)| *last > read)
                 .map(|(_, last)| (read + 1, last));
+            self.recount(node);
         }
     }
 
@@ -94,13 +126,13 @@ impl Acks {
     pub fn applied(&mut self, node: NodeId, session: u128, index: u64) {
         if let Some(seat) = self.seat(node, session) {
             seat.applied = seat.applied.max(index);
+            self.recount(node);
         }
     }
 
     /// The kernels of all nodes that are up have all changes up to here.
     pub fn level(&self) -> u64 {
-        let bound = |node: &NodeId| self.seats.get(node).map_or(0, Seat::bound);
-        self.up.iter().map(bound).min().unwrap_or(u64::MAX).min(self.seq)
+        self.bounds.first().map_or(u64::MAX, |(bound, _)| *bound).min(self.seq)
     }
 
     fn seat(&mut self, node: NodeId, session: u128) -> Option<&mut Seat> {

@@ -25,6 +25,11 @@ use crate::{
     raft::{Changed, News, Published},
 };
 
+/// Updates of one node are at least this far apart; what changes meanwhile goes into one. The more nodes there are the
+/// longer, so that telling them all takes a bounded share of the leader's time; more than the last nobody waits.
+const PAUSE: Duration = Duration::from_millis(20);
+const PAUSE_PER_SESSION: Duration = Duration::from_micros(150);
+const LONGEST_PAUSE: Duration = Duration::from_millis(150);
 /// How long a session waits for a board that is behind what its node has already seen.
 const CATCH_UP: Duration = Duration::from_millis(500);
 
@@ -120,6 +125,12 @@ impl SharedBoard {
             seq: board.seq(),
             let_go: let_go(board.view(), node),
         }
+    }
+
+    /// How long a session waits after an update before it looks for the next one.
+    pub fn pause(&self) -> Duration {
+        let sessions = u32::try_from(self.bells().len()).unwrap_or(u32::MAX);
+        PAUSE_PER_SESSION.saturating_mul(sessions).clamp(PAUSE, LONGEST_PAUSE)
     }
 
     /// A bell for a session; it rings once at first.

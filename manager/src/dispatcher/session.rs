@@ -40,8 +40,6 @@ use crate::{
 const FORMAT: u32 = 2;
 /// The one before: whole views only, and heartbeats are not answered.
 const WHOLE_VIEWS: u32 = 1;
-/// Updates of one node are at least this far apart; what changes meanwhile goes into one.
-const COALESCE: Duration = Duration::from_millis(20);
 /// Time for a node's first message.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a node that reads nothing may take to hear why its session ends.
@@ -210,7 +208,7 @@ impl Session {
                 return Err(Status::permission_denied(words));
             }
             if Instant::now() >= next && self.update(&mut teller, place).await? {
-                next = Instant::now() + COALESCE;
+                next = Instant::now() + self.board.pause();
             }
             self.tell_besides(&mut teller, &mut trust).await?;
             let rung = async {

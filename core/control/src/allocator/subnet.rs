@@ -1,10 +1,13 @@
 //! Subnets of networks: the first free one of the pools, or the one that was asked for if nothing else has it. What the
 //! nodes' hosts route, have or resolve names at is never taken: it would become unreachable from containers.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    fmt::{self, Display, Formatter},
+    net::{IpAddr, Ipv4Addr},
+};
 
 use ipnet::{IpNet, Ipv4Net};
-use model::NetworkSpec;
+use model::{Network, NetworkSpec, Node};
 use store::{Refused, View};
 
 /// Prefix of the ingress network, which carries all published services that name no network.
@@ -22,16 +25,47 @@ const RESERVED: [(Ipv4Addr, u8, &str); 4] = [
     (Ipv4Addr::new(224, 0, 0, 0), 3, "the multicast and reserved ranges"),
 ];
 
-/// A range that is taken, and by whom, in words for a refusal.
-struct Taken {
+/// A range that is taken, and by whom.
+struct Taken<'a> {
     range: Ipv4Net,
-    by: String,
+    by: By<'a>,
+}
+
+/// Who has a range; shown in words for a refusal.
+enum By<'a> {
+    Network(&'a Network),
+    Removed(&'a Network),
+    Route(IpNet, &'a Node),
+    Address(IpAddr, &'a Node),
+    Nobody(&'static str),
+}
+
+impl Display for By<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Network(network) => write!(f, "network {} ({})", network.spec.name, network.subnet),
+            Self::Removed(network) => write!(
+                f,
+                "removed network {} ({}), which tasks on a node that is down may use until that is removed",
+                network.spec.name, network.subnet
+            ),
+            Self::Route(prefix, node) => {
+                write!(
+                    f,
+                    "{prefix}, which node {} routes or has an address in",
+                    node.hostname()
+                )
+            }
+            Self::Address(addr, node) => write!(f, "{addr}, the address of node {}", node.hostname()),
+            Self::Nobody(words) => f.write_str(words),
+        }
+    }
 }
 
 /// Everything that a new subnet may not overlap, or, if it can be `chosen`, should not. A default route takes nothing.
-fn taken(view: &View, chosen: bool) -> Vec<Taken> {
+fn taken(view: &View, chosen: bool) -> Vec<Taken<'_>> {
     let mut all = Vec::new();
-    let mut take = |range: IpNet, by: String| {
+    let mut take = |range: IpNet, by| {
         if let IpNet::V4(range) = range
             && range.prefix_len() > 0
         {
@@ -39,39 +73,24 @@ fn taken(view: &View, chosen: bool) -> Vec<Taken> {
         }
     };
     for network in view.networks() {
-        take(
-            network.subnet,
-            format!("network {} ({})", network.spec.name, network.subnet),
-        );
+        take(network.subnet, By::Network(network));
     }
     for network in view.resting_networks() {
         if chosen || view.has_unreachable_tasks(network.id) {
-            let (name, subnet) = (&network.spec.name, network.subnet);
-            take(
-                subnet,
-                format!(
-                    "removed network {name} ({subnet}), which tasks on a node that is down may use until that is removed"
-                ),
-            );
+            take(network.subnet, By::Removed(network));
         }
     }
     for node in view.nodes() {
         let Some(description) = &node.description else { continue };
         for prefix in &description.taken_prefixes {
-            take(
-                *prefix,
-                format!("{prefix}, which node {} routes or has an address in", node.hostname()),
-            );
+            take(*prefix, By::Route(*prefix, node));
         }
         for addr in [description.vtep, node.status.addr] {
-            take(
-                IpNet::from(addr),
-                format!("{addr}, the address of node {}", node.hostname()),
-            );
+            take(IpNet::from(addr), By::Address(addr, node));
         }
     }
-    for (addr, prefix, by) in RESERVED {
-        take(IpNet::V4(Ipv4Net::new_assert(addr, prefix)), by.to_owned());
+    for (addr, prefix, words) in RESERVED {
+        take(IpNet::V4(Ipv4Net::new_assert(addr, prefix)), By::Nobody(words));
     }
     all
 }
@@ -100,53 +119,50 @@ pub(crate) fn choose(view: &View, spec: &NetworkSpec) -> Result<IpNet, Refused> 
     match taken.into_iter().find(|taken| overlap(taken.range, subnet)) {
         Some(taken) => Err(Refused::SubnetTaken {
             subnet: wished,
-            with: taken.by,
+            with: taken.by.to_string(),
         }),
         None => Ok(wished),
     }
 }
 
-fn from_pools(pools: &[IpNet], prefix: u8, taken: &[Taken]) -> Result<IpNet, Refused> {
+fn from_pools(pools: &[IpNet], prefix: u8, taken: &[Taken<'_>]) -> Result<IpNet, Refused> {
     let v4 = |pool: &IpNet| match pool {
         IpNet::V4(pool) => Some(*pool),
         IpNet::V6(_) => None,
     };
+    let mut ranges: Vec<Ipv4Net> = taken.iter().map(|taken| taken.range).collect();
+    ranges.sort_unstable_by_key(Ipv4Net::network);
     let found = pools
         .iter()
         .filter_map(v4)
-        .find_map(|pool| first_free(pool, prefix, taken));
+        .find_map(|pool| first_free(pool, prefix, &ranges));
     found.map(IpNet::V4).ok_or_else(|| Refused::NoSubnet {
         prefix,
         pools: pools.iter().map(IpNet::to_string).collect::<Vec<_>>().join(", "),
     })
 }
 
-/// The first free subnet of a pool: a candidate that something overlaps is left behind together with all that overlap
-/// the same thing.
-fn first_free(pool: Ipv4Net, prefix: u8, taken: &[Taken]) -> Option<Ipv4Net> {
+/// The first free subnet of a pool, beside the `taken` ranges in the order of their addresses: the candidate goes past
+/// each range that reaches into it, until one begins only after it.
+fn first_free(pool: Ipv4Net, prefix: u8, taken: &[Ipv4Net]) -> Option<Ipv4Net> {
     if prefix < pool.prefix_len() || prefix > 30 {
         return None;
     }
-    let (size, end) = (1u64 << (32 - prefix), u64::from(u32::from(pool.broadcast())));
-    let mut start = u64::from(u32::from(pool.network()));
-    while start < end {
-        let addr = Ipv4Addr::from(u32::try_from(start).ok()?);
-        let candidate = Ipv4Net::new(addr, prefix).ok()?;
-        match taken
-            .iter()
-            .filter(|t| overlap(t.range, candidate))
-            .map(|t| t.range.broadcast())
-            .max()
-        {
-            None => return Some(candidate),
-            Some(last) => {
-                start = (u64::from(u32::from(last)) + 1)
-                    .next_multiple_of(size)
-                    .max(start + size)
-            }
+    let number = |addr: Ipv4Addr| u64::from(u32::from(addr));
+    let size = 1u64 << (32 - prefix);
+    let mut start = number(pool.network());
+    for range in taken {
+        if number(range.network()) >= start + size {
+            break;
+        }
+        if number(range.broadcast()) >= start {
+            start = (number(range.broadcast()) + 1).next_multiple_of(size);
         }
     }
-    None
+    if start > number(pool.broadcast()) {
+        return None;
+    }
+    Ipv4Net::new(Ipv4Addr::from(u32::try_from(start).ok()?), prefix).ok()
 }
 
 /// Whether the network's own gateway is fit; the first host address if none is asked for.
@@ -159,12 +175,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn taken_by(ranges: &[&str]) -> Vec<Taken> {
-        let one = |text: &&str| Taken {
-            range: text.parse().unwrap(),
-            by: (*text).to_owned(),
-        };
-        ranges.iter().map(one).collect()
+    fn sorted(ranges: &[&str]) -> Vec<Ipv4Net> {
+        let mut ranges: Vec<Ipv4Net> = ranges.iter().map(|text| text.parse().unwrap()).collect();
+        ranges.sort_unstable_by_key(Ipv4Net::network);
+        ranges
     }
 
     #[test]
@@ -183,7 +197,7 @@ mod tests {
             (24, vec!["10.0.0.0/8"], None),
             (24, vec!["0.0.0.0/1"], None),
         ] {
-            let got = first_free("10.0.0.0/8".parse().unwrap(), prefix, &taken_by(&ranges));
+            let got = first_free("10.0.0.0/8".parse().unwrap(), prefix, &sorted(&ranges));
             assert_eq!(
                 got.map(|net| net.to_string()).as_deref(),
                 want,
@@ -196,7 +210,7 @@ mod tests {
     fn a_pool_ends_at_the_end_of_the_address_space() {
         let pool = "255.255.255.0/24".parse().unwrap();
         assert_eq!(
-            first_free(pool, 25, &taken_by(&["255.255.255.0/25", "255.255.255.128/25"])),
+            first_free(pool, 25, &sorted(&["255.255.255.0/25", "255.255.255.128/25"])),
             None
         );
         assert_eq!(first_free(pool, 16, &[]), None, "larger than the pool");
@@ -204,17 +218,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_found_overlaps_nothing_and_lies_in_the_pool(seeds in prop::collection::vec((any::<u16>(), 12u8..=30), 0..40), prefix in 16u8..=29) {
+        fn what_is_found_is_the_first_that_overlaps_nothing(seeds in prop::collection::vec((any::<u16>(), 12u8..=30), 0..40), prefix in 16u8..=26) {
             let pool: Ipv4Net = "10.0.0.0/12".parse().unwrap();
             let range = |(bits, prefix): (u16, u8)| {
                 let addr = Ipv4Addr::from(u32::from(pool.network()) + (u32::from(bits) << 4));
-                Taken { range: Ipv4Net::new(addr, prefix).unwrap().trunc(), by: String::new() }
+                Ipv4Net::new(addr, prefix).unwrap().trunc()
             };
-            let taken: Vec<Taken> = seeds.into_iter().map(range).collect();
-            if let Some(found) = first_free(pool, prefix, &taken) {
-                prop_assert!(pool.contains(&found));
-                prop_assert!(taken.iter().all(|t| !overlap(t.range, found)));
-            }
+            let mut taken: Vec<Ipv4Net> = seeds.into_iter().map(range).collect();
+            taken.sort_unstable_by_key(Ipv4Net::network);
+            let free = |candidate: &Ipv4Net| !taken.iter().any(|range| overlap(*range, *candidate));
+            prop_assert_eq!(first_free(pool, prefix, &taken), pool.subnets(prefix).unwrap().find(free));
         }
     }
 }
