@@ -1,10 +1,12 @@
 //! Members over disks in memory: one alone, and three whose messages are carried by hand.
 
 mod full;
+mod snapshot;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::{Name, NetworkId, NetworkSpec, RequestId, Timestamp};
+use raft::eraftpb::MessageType;
 use store::{Command, Entry, NewNetwork, Refused};
 
 use super::{
@@ -209,6 +211,8 @@ fn a_refusal_is_an_answer_and_a_read_comes_after_what_was_acknowledged() {
 struct Group {
     members: BTreeMap<u64, Replica<MemoryDisk>>,
     cut_off: BTreeSet<u64>,
+    /// A member that takes in what it gets, but its receipts are lost.
+    unheard: Option<u64>,
     readable: Vec<u128>,
 }
 
@@ -226,6 +230,7 @@ impl Group {
         Self {
             members: members.collect(),
             cut_off: BTreeSet::new(),
+            unheard: None,
             readable: Vec::new(),
         }
     }
@@ -247,7 +252,10 @@ impl Group {
                 return;
             }
             for (from, to, message) in wire {
-                if !self.cut_off.contains(&from) && !self.cut_off.contains(&to) {
+                let Incoming(read) = Incoming::parse(&message).unwrap();
+                let receipt = read.get_msg_type() == MessageType::MsgAppendResponse && !read.reject;
+                let lost = receipt && self.unheard == Some(from);
+                if !lost && !self.cut_off.contains(&from) && !self.cut_off.contains(&to) {
                     self.members.get_mut(&to).unwrap().step(&message);
                 }
             }

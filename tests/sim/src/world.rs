@@ -7,6 +7,7 @@ mod happening;
 mod made;
 mod quorum;
 mod seats;
+mod transport;
 mod user;
 
 use std::{
@@ -17,6 +18,7 @@ use std::{
 use model::{NetworkId, Node, Role, Timestamp};
 use store::Entry;
 
+use self::transport::Transfers;
 use crate::{
     agenda::Agenda,
     check::{self, Checked, Membership, Quarantine},
@@ -70,6 +72,7 @@ pub struct World {
     dice: Dice,
     net: Net,
     managers: Vec<Manager>,
+    transfers: Transfers,
     machines: Vec<Machine>,
     /// What the user will ask for.
     wishes: VecDeque<What>,
@@ -124,6 +127,7 @@ impl World {
             dice: Dice::of(seed),
             net: Net::default(),
             managers: Vec::new(),
+            transfers: Transfers::default(),
             machines: Vec::new(),
             wishes: VecDeque::new(),
             pending: None,
@@ -192,7 +196,17 @@ impl World {
         }
         match happening {
             Happening::Tick { manager, run } => return self.tick(manager, run),
-            Happening::Raft { manager, from, message } => return self.deliver(manager, from, &message),
+            Happening::Raft {
+                manager,
+                from,
+                message,
+                transfer,
+            } => return self.deliver(manager, from, &message, transfer),
+            Happening::SnapshotEnded {
+                manager,
+                transfer,
+                arrived,
+            } => return self.snapshot_ended(manager, transfer, arrived),
             Happening::Unreachable { manager, member } => return self.unreachable(manager, member),
             Happening::Loop(manager) => return self.lead(manager),
             Happening::Heard {

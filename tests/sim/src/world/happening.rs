@@ -28,9 +28,17 @@ pub enum Happening {
         manager: usize,
         from: usize,
         message: Vec<u8>,
+        /// It is a snapshot, in this call.
+        transfer: Option<u64>,
     },
     /// A manager learns that a message to another member (raft id) was lost.
     Unreachable { manager: usize, member: u64 },
+    /// A manager learns how a call with a snapshot has ended.
+    SnapshotEnded {
+        manager: usize,
+        transfer: u64,
+        arrived: bool,
+    },
     /// The leader's loop looks.
     Loop(usize),
     /// An agent's heartbeat is due.
@@ -93,6 +101,7 @@ impl Happening {
             Self::Tick { manager, .. }
             | Self::Raft { manager, .. }
             | Self::Unreachable { manager, .. }
+            | Self::SnapshotEnded { manager, .. }
             | Self::Released(manager)
             | Self::Loop(manager)
             | Self::Heard { manager, .. } => Some(*manager),
@@ -108,6 +117,7 @@ impl Happening {
             Self::Tick { manager, .. } => ("tick", *manager as u64),
             Self::Raft { manager, .. } => ("raft message", *manager as u64),
             Self::Unreachable { manager, .. } => ("unreachable", *manager as u64),
+            Self::SnapshotEnded { manager, .. } => ("snapshot's end", *manager as u64),
             Self::Loop(manager) => ("leader's loop", *manager as u64),
             Self::Beat { node, .. } => ("heartbeat due", of(node)),
             Self::Heard { node, .. } => ("heartbeat heard", of(node)),

@@ -8,10 +8,7 @@ use model::{NodeId, RequestId, Role, TaskId};
 use store::{Command, Entry, Event, Refused, StatusReport, TaskOp, View};
 
 use super::{Happening, World, ms, seats, shifted};
-use crate::{
-    check::{self, Checked},
-    net::End,
-};
+use crate::check::{self, Checked};
 
 impl World {
     /// The manager that leads, by the highest term, if any does.
@@ -37,46 +34,6 @@ impl World {
         self.change_members(m)
     }
 
-    pub(super) fn deliver(&mut self, m: usize, from: usize, message: &[u8]) -> Checked {
-        if self.managers[m].replica.is_some() && self.judge(m, from) {
-            let (member, now) = (self.managers[from].member, self.agenda.now);
-            self.managers[m].take(member, message, now);
-            return self.advance(m);
-        }
-        Ok(())
-    }
-
-    /// Carries a raft message. Of a loss the sender is told, as by the transport, which waits for an answer: also when
-    /// only that is lost.
-    fn send_raft(&mut self, from: usize, member: u64, message: Vec<u8>) {
-        let Some(manager) = self.peer(from, member) else {
-            let told = Happening::Unreachable { manager: from, member };
-            self.agenda.after(ms(50), told);
-            return;
-        };
-        let (here, there, now) = (End::Manager(from), End::Manager(manager), self.agenda.now);
-        let copies = self.net.copies(here, there, now, &mut self.dice);
-        let down = self.managers[manager].replica.is_none();
-        if copies.is_empty() || down || !self.net.reaches(there, here, now) {
-            let told = Happening::Unreachable { manager: from, member };
-            self.agenda.after(ms(50), told);
-        }
-        for delay in copies {
-            let message = message.clone();
-            let arrives = Happening::Raft { manager, from, message };
-            self.agenda.after(delay, arrives);
-        }
-    }
-
-    pub(super) fn unreachable(&mut self, m: usize, member: u64) -> Checked {
-        if let Some(replica) = &mut self.managers[m].replica {
-            replica.unreachable(member);
-            // It may have been a snapshot.
-            replica.snapshot_ended(member, false);
-        }
-        self.advance(m)
-    }
-
     /// Lets a manager persist, send and apply what it has to, and checks what came of it.
     pub(super) fn advance(&mut self, m: usize) -> Checked {
         let before = self.managers[m].view();
@@ -100,7 +57,7 @@ impl World {
         let (mut events, mut installed) = (Vec::new(), false);
         for effect in effects {
             match effect {
-                Effect::Send { to, message, .. } => self.send_raft(m, to, message),
+                Effect::Send { to, message, snapshot } => self.send_raft(m, to, message, snapshot),
                 Effect::Applied {
                     index,
                     request,
