@@ -44,9 +44,18 @@ impl Members {
         if planted::is(planted::Bug::QuorumNotKept) {
             return true;
         }
-        let remaining: Vec<_> = self.voters.difference(gone).collect();
-        let reachable = remaining.iter().filter(|id| self.reachable.contains(id)).count();
-        reachable > remaining.len() / 2
+        self.reach_most(&self.voters - gone)
+    }
+
+    /// Whether `new` can vote: it is there and has the log, and a majority of those that vote then is there. A leader that
+    /// hears a learner only, say after it was stopped for a while, may have been replaced.
+    fn can_vote(&self, new: u64) -> bool {
+        let ready = self.reachable.contains(&new) && self.caught_up.contains(&new);
+        ready && self.reach_most(&self.voters | &BTreeSet::from([new]))
+    }
+
+    fn reach_most(&self, voters: BTreeSet<u64>) -> bool {
+        2 * self.reachable.intersection(&voters).count() > voters.len()
     }
 
     /// A voter that can lead at once, other than this one and `gone`.
@@ -67,7 +76,7 @@ pub fn next_member_move(view: &View, members: &Members, now: Timestamp) -> Optio
             step,
         })
     };
-    let ready = |id: &u64| members.reachable.contains(id) && members.caught_up.contains(id);
+    let ready = |id: &u64| members.can_vote(*id);
     #[cfg(feature = "planted")]
     let ready = |id: &u64| ready(id) || planted::is(planted::Bug::VoteTooEarly);
     for node in view.managers().filter(wished) {

@@ -61,6 +61,17 @@ fn a_promoted_node_learns_first_and_votes_when_it_has_caught_up() {
 }
 
 #[test]
+fn a_leader_that_hears_a_learner_only_gives_no_votes() {
+    let (mut bed, mut members) = group(4, 4);
+    wish(&mut bed, 4, Role::Manager);
+    (members.voters, members.learners) = (set(&[1, 2, 3]), set(&[4]));
+    members.reachable = set(&[1, 4]);
+    assert_eq!(next(bed.view(), &members), None, "two of four would be no majority");
+    members.reachable.insert(2);
+    assert_eq!(next(bed.view(), &members), Some((4, 4, MemberStep::Vote)));
+}
+
+#[test]
 fn a_node_whose_address_is_not_known_waits_and_holds_up_nobody() {
     let (mut bed, members) = group(3, 1);
     for id in [2, 3] {
