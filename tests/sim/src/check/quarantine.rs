@@ -8,7 +8,7 @@ use std::{
 };
 
 use ipnet::IpNet;
-use model::{NetworkView, NodeState, PublishMode, TaskId, TaskState, Timestamp};
+use model::{NetworkView, NodeId, NodeState, PublishMode, TaskId, TaskState, Timestamp};
 use plan::container::ContainerState;
 use store::{AddressOwner, Event, State};
 
@@ -22,7 +22,7 @@ const NEARLY_A_DAY: Duration = Duration::from_secs(24 * 3600 - 120);
 #[derive(Debug, Default)]
 pub struct Quarantine {
     /// Since when each node is down.
-    down: BTreeMap<model::NodeId, Timestamp>,
+    down: BTreeMap<NodeId, Timestamp>,
     /// Tasks that were given up after their node had been down for a day.
     given_up: BTreeSet<TaskId>,
 }
@@ -39,11 +39,24 @@ impl Quarantine {
                     }
                     _ => drop(self.down.remove(id)),
                 },
+                Event::Task { task, node, .. } if state.task(*task).is_none() => self.forgotten(*task, *node, now),
                 Event::Task { task, .. } => self.ended(state, *task, now)?,
                 _ => {}
             }
         }
         Ok(())
+    }
+
+    fn down_for_a_day(&self, node: NodeId, now: Timestamp) -> bool {
+        let since = self.down.get(&node);
+        since.is_some_and(|since| now.since(*since) >= NEARLY_A_DAY)
+    }
+
+    /// A task may be given up and forgotten in one step.
+    fn forgotten(&mut self, task: TaskId, node: Option<NodeId>, now: Timestamp) {
+        if node.is_some_and(|node| self.down_for_a_day(node, now)) {
+            self.given_up.insert(task);
+        }
     }
 
     fn ended(&mut self, state: &State, id: TaskId, now: Timestamp) -> Checked {
@@ -52,11 +65,11 @@ impl Quarantine {
         let Some(node) = node.filter(|_| !self.given_up.contains(&id)) else {
             return Ok(());
         };
-        let since = self.down.get(&node.id);
         ensure!(
-            since.is_some_and(|since| now.since(*since) >= NEARLY_A_DAY),
-            "task {id} is given up, but its node {} is down since {since:?} only",
-            node.hostname()
+            self.down_for_a_day(node.id, now),
+            "task {id} is given up, but its node {} is down since {:?} only",
+            node.hostname(),
+            self.down.get(&node.id)
         );
         self.given_up.insert(id);
         Ok(())
@@ -152,4 +165,38 @@ pub fn one_task_per_host_port(state: &State) -> Checked {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{Role, ServiceId, Slot};
+    use store::{Command, Entry};
+
+    use super::*;
+    use crate::world::node;
+
+    #[test]
+    fn a_task_that_is_given_up_and_forgotten_at_once_after_a_day_counts_as_given_up() {
+        let (id, task) = (NodeId::from_bits(1), TaskId::from_bits(2));
+        let mut lost = node(id, 1, Role::Worker, Timestamp(0));
+        lost.status.state = NodeState::Down;
+        let mut state = State::default();
+        let command = Command::UpsertNode(Box::new(lost));
+        let request = model::RequestId::from_bits(1);
+        state.apply(1, Entry { request, command }).unwrap();
+        let gone = Event::Task {
+            task,
+            service: ServiceId::from_bits(3),
+            slot: Slot::MIN,
+            node: Some(id),
+            ended: true,
+        };
+        for (hours, given_up) in [(23, false), (24, true)] {
+            let mut quarantine = Quarantine::default();
+            quarantine.applied(&state, &[Event::Node(id)], Timestamp(0)).unwrap();
+            let now = Timestamp(0) + Duration::from_secs(3600 * hours);
+            quarantine.applied(&state, std::slice::from_ref(&gone), now).unwrap();
+            assert_eq!(quarantine.given_up.contains(&task), given_up, "after {hours} hours");
+        }
+    }
 }
