@@ -11,7 +11,7 @@ use crate::{
     identity::{self, Identity},
     network::Network,
     runtime::Runtime,
-    session::{self, Calling, Manager, SessionState, Trust, describe, saved},
+    session::{self, Calling, Manager, SessionState, Trust, describe, ends, saved},
     vault::Vault,
     worker::{self, CurrentView},
 };
@@ -26,6 +26,8 @@ pub struct Wires {
     pub effective: watch::Sender<Option<Arc<NodeView>>>,
     pub applied: watch::Sender<u64>,
     pub statuses: watch::Sender<worker::Statuses>,
+    /// The same, once they may be told.
+    pub told: watch::Sender<worker::Statuses>,
     pub managers: watch::Sender<Vec<Manager>>,
     pub session: watch::Sender<SessionState>,
     pub released: watch::Sender<BTreeSet<TaskId>>,
@@ -57,6 +59,7 @@ impl Wires {
             effective: watch::Sender::new(None),
             applied: watch::Sender::new(0),
             statuses: watch::Sender::default(),
+            told: watch::Sender::default(),
             managers: watch::Sender::new(known),
             session: watch::Sender::new(SessionState {
                 since: Some(worker::now()),
@@ -97,7 +100,7 @@ impl Wires {
             engine: runtime.clone(),
             trust: self.trust.clone(),
             description: self.description.subscribe(),
-            statuses: self.statuses.subscribe(),
+            statuses: self.told.subscribe(),
             applied: self.applied.subscribe(),
             views: self.views.clone(),
             released: self.released.clone(),
@@ -110,11 +113,16 @@ impl Wires {
             vtep: config.vtep,
             generic_resources: config.generic_resources.clone(),
         };
-        let path = saved::path(&config.data_root);
+        let (path, ends) = (saved::path(&config.data_root), ends::path(&config.data_root));
+        let past = worker::Past {
+            rebooted,
+            ends: ends::load(&ends),
+        };
         let resolver = Resolver::new(self.effective.subscribe(), network.dns_clients());
         vec![
             tokio::spawn(feed(network.clone(), self.effective.subscribe(), self.applied.clone())),
-            worker::spawn(runtime.clone(), worker, rebooted),
+            worker::spawn(runtime.clone(), worker, past),
+            ends::pass_on(ends, self.statuses.subscribe(), self.told.clone()),
             describe::spawn(runtime.clone(), told, self.description.clone()),
             saved::keep(path, self.views.subscribe(), self.managers.subscribe()),
             session::spawn(session),

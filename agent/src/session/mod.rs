@@ -7,6 +7,7 @@
 mod clock;
 mod course;
 pub mod describe;
+pub mod ends;
 mod follower;
 mod line;
 pub mod saved;
@@ -114,7 +115,7 @@ pub struct Ports {
     pub trust: watch::Sender<Option<Trust>>,
     /// What it is; changes are sent.
     pub description: watch::Receiver<Option<NodeDescription>>,
-    /// Statuses of its tasks.
+    /// Statuses of its tasks, as they may be told.
     pub statuses: watch::Receiver<Statuses>,
     /// Sequence number of the last view that the kernel has.
     pub applied: watch::Receiver<u64>,

@@ -11,7 +11,7 @@ use model::{NetworkId, RestartPolicy, Task, TaskId, TaskState, TaskStatus, Times
 use plan::container::{Answers, Asked, Container, ContainerState, Ended, Local, has_ended, run_again};
 
 use self::kept::has_exited;
-use super::{Statuses, engine::Outcome};
+use super::{Past, Statuses, engine::Outcome};
 use crate::runtime::Listed;
 
 struct Entry {
@@ -38,14 +38,18 @@ pub struct Known {
 }
 
 impl Known {
-    pub fn new(rebooted: bool) -> Self {
-        Self {
+    pub fn new(Past { rebooted, ends }: Past) -> Self {
+        let mut known = Self {
             entries: BTreeMap::new(),
             epoch: 0,
             listed: false,
             rebooted,
             leaving: None,
+        };
+        for (task, status) in ends {
+            known.entry(task).local.status = status;
         }
+        known
     }
 
     /// Number of the last change.

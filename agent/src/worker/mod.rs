@@ -92,8 +92,17 @@ pub struct Ports {
     pub forgotten: watch::Receiver<BTreeSet<TaskId>>,
 }
 
-/// Starts the worker. `rebooted`: the machine has booted since the view was saved. It ends when the handle is aborted.
-pub fn spawn(runtime: Arc<dyn Runtime>, ports: Ports, rebooted: bool) -> JoinHandle<()> {
+/// What the disk knows from before the worker started.
+#[derive(Clone, Debug, Default)]
+pub struct Past {
+    /// The machine has booted since the view was saved.
+    pub rebooted: bool,
+    /// Tasks that have ended; the managers may have heard of it, although the saved view does not say so.
+    pub ends: Statuses,
+}
+
+/// Starts the worker. It ends when the handle is aborted.
+pub fn spawn(runtime: Arc<dyn Runtime>, ports: Ports, past: Past) -> JoinHandle<()> {
     let events = runtime.events();
     let (sender, news) = mpsc::channel(64);
     let worker = Worker {
@@ -109,7 +118,7 @@ pub fn spawn(runtime: Arc<dyn Runtime>, ports: Ports, rebooted: bool) -> JoinHan
         forgotten: ports.forgotten,
         surplus: BTreeSet::new(),
         leaving: Leaving::new(),
-        known: Known::new(rebooted),
+        known: Known::new(past),
         held: Vec::new(),
         current: None,
         hold: Instant::now() + HOLD,

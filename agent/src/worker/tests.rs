@@ -32,6 +32,11 @@ impl Drop for Bench {
 
 /// A worker over `runtime`.
 fn bench(runtime: FakeRuntime, first: Option<CurrentView>, rebooted: bool) -> Bench {
+    let ends = Statuses::new();
+    bench_with_past(runtime, first, Past { rebooted, ends })
+}
+
+fn bench_with_past(runtime: FakeRuntime, first: Option<CurrentView>, past: Past) -> Bench {
     let runtime = Arc::new(runtime);
     let folder = tempfile::tempdir().unwrap();
     let (views, seen) = watch::channel(first);
@@ -52,7 +57,7 @@ fn bench(runtime: FakeRuntime, first: Option<CurrentView>, rebooted: bool) -> Be
         forgotten: forgotten_seen,
     };
     Bench {
-        worker: spawn(runtime.clone(), ports, rebooted),
+        worker: spawn(runtime.clone(), ports, past),
         runtime,
         views,
         effective: effective_seen,
@@ -243,6 +248,27 @@ async fn after_a_boot_without_managers_containers_run_again() {
         })
         .await;
     assert_eq!(bench.runtime.calls(), ["start c1"]);
+}
+
+/// The managers were told and gave the address of the first and second task to others; the view is from before that.
+#[tokio::test(start_paused = true)]
+async fn tasks_whose_ends_were_told_do_not_run_again_without_managers() {
+    for rebooted in [false, true] {
+        let runtime = engine();
+        let (code, error) = (127, String::new());
+        runtime.place(id(1), ContainerState::Exited { code, error });
+        let mut view = fixture::view(&[1, 2, 3]);
+        view.tasks[0].status.state = TaskState::Running;
+        let mut ends: Statuses = view.tasks[..2].iter().map(|t| (t.id, t.status.clone())).collect();
+        ends.values_mut().for_each(|status| status.state = TaskState::Failed);
+        let mut bench = bench_with_past(runtime, Some(current(view, false)), Past { rebooted, ends });
+        bench.session.send_modify(|session| session.since = Some(now()));
+        bench.until(3, TaskState::Running).await;
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert!(bench.is_ended(1));
+        let tasks: Vec<_> = bench.runtime.containers().iter().map(|c| c.task).collect();
+        assert_eq!(tasks, [id(1), id(3)]);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -73,6 +73,8 @@ pub struct Machine {
     /// What each of them was made from: the task, with the network segments and virtual IPs as of then.
     pub made: BTreeMap<TaskId, Made>,
     locals: BTreeMap<TaskId, Local>,
+    /// The ends of tasks on the node's disk: there before they are told.
+    ends: BTreeMap<TaskId, TaskStatus>,
     /// Links and map rows; they outlive the agent.
     pub kernel: Kernel,
     /// The kernel is going to be brought in line.
@@ -99,6 +101,7 @@ impl Machine {
             engine: BTreeMap::new(),
             made: BTreeMap::new(),
             locals: BTreeMap::new(),
+            ends: BTreeMap::new(),
             kernel: Kernel::default(),
             programming: false,
             confirmed: false,
@@ -133,7 +136,8 @@ impl Machine {
     fn adopt(&mut self, revive: bool) {
         let mut known: BTreeMap<TaskId, TaskStatus> = BTreeMap::new();
         for task in self.view.iter().flat_map(|view| &view.tasks) {
-            known.insert(task.id, task.status.clone());
+            let status = self.ends.get(&task.id).unwrap_or(&task.status);
+            known.insert(task.id, status.clone());
         }
         for id in self.engine.keys() {
             known.entry(*id).or_insert_with(|| unknown(TaskState::Shutdown));
@@ -153,6 +157,7 @@ impl Machine {
         let assigned = |id: &TaskId| view.iter().flat_map(|v| &v.tasks).any(|task| task.id == *id);
         self.locals
             .retain(|id, local| local.busy || engine.contains_key(id) || assigned(id));
+        self.ends.retain(|id, _| assigned(id));
     }
 
     /// The agent dies and is started again; what it knew it reads from disk and engine.
@@ -185,6 +190,7 @@ impl Machine {
         self.engine.clear();
         self.made.clear();
         self.locals.clear();
+        self.ends.clear();
         self.view = None;
         self.left = true;
     }
@@ -239,6 +245,9 @@ impl Machine {
                 let Some(local) = self.locals.get_mut(&id) else { break };
                 let operation = match step {
                     Step::Report(status) => {
+                        if status.state.is_terminal() {
+                            self.ends.insert(id, status.clone());
+                        }
                         local.status = status;
                         continue;
                     }
@@ -305,6 +314,9 @@ impl Machine {
                 } else {
                     "No such image".to_owned()
                 };
+                if !well {
+                    self.ends.insert(id, local.status.clone());
+                }
             }
         }
         self.adopt(false);
