@@ -4,7 +4,7 @@ use ciborium::{de, ser};
 use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
-use crate::{Entry, State, index::Indexes, tables::Tables};
+use crate::{Entry, State, index::Indexes, shared::Shared, tables::Tables};
 
 /// Format of the entries that this version writes.
 pub const ENTRY_FORMAT: u8 = 1;
@@ -84,7 +84,7 @@ impl Entry {
 impl State {
     /// The whole state, for restarts and for followers that lag behind the log.
     pub fn encode(&self) -> Result<Vec<u8>, CodecError> {
-        encode("snapshot", SNAPSHOT_FORMAT, &self.tables)
+        encode("snapshot", SNAPSHOT_FORMAT, &*self.tables)
     }
 
     /// The inverse of [`State::encode`]; the indexes are built anew.
@@ -94,7 +94,10 @@ impl State {
         #[cfg(feature = "planted")]
         planted::is(planted::Bug::SnapshotForgets).then(|| tables.cursors = Default::default());
         let indexes = Indexes::of(&tables);
-        Ok(Self { tables, indexes })
+        Ok(Self {
+            tables: Shared::new(tables),
+            indexes: Shared::new(indexes),
+        })
     }
 
     /// FNV-1a (64 bits) of the encoded state: equal on all managers at an equal index.

@@ -2,7 +2,7 @@
 //!
 //! Pure: the same entries give the same state on every manager. A `Command` carries every time, id and allocated value;
 //! `apply` checks them again, because the view that they were decided on may be old by then, and refuses as a whole what
-//! does not hold any more. Cloning a [`State`] is O(1) (persistent tables), so a clone is the read snapshot: [`View`].
+//! does not hold any more. Cloning a [`State`] copies two pointers, and its first change then a few per table: a clone is the read snapshot, [`View`].
 
 mod apply;
 mod change;
@@ -14,6 +14,7 @@ mod fixture;
 mod index;
 mod refused;
 mod rest;
+mod shared;
 mod state;
 mod tables;
 mod tokens;

@@ -15,17 +15,18 @@ use model::{
 use crate::{
     AddressOwner, Kind, Refused, Reserved,
     index::Indexes,
+    shared::Shared,
     tables::{Outcome, Tables},
 };
 
 /// How many of the latest requests are remembered, so that a retry changes nothing.
 pub const REMEMBERED_REQUESTS: usize = 4096;
 
-/// Everything that the managers agree on. Cloning is O(1).
+/// Everything that the managers agree on. Cloning copies two pointers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
-    pub(crate) tables: Tables,
-    pub(crate) indexes: Indexes,
+    pub(crate) tables: Shared<Tables>,
+    pub(crate) indexes: Shared<Indexes>,
 }
 
 /// A read snapshot: a clone of the state as it was at one index.
