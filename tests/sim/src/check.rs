@@ -1,11 +1,14 @@
 //! What must hold after every applied entry, in every view that is sent, and in the end.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use control::{Dirty, Moment, next_deadline, node_view, pass};
 use model::{
-    DesiredState, NodeId, NodeState, NodeView, PublishMode, RestartCondition, Service, Task, TaskId, TaskState,
-    Timestamp,
+    DesiredState, Network, NodeId, NodeState, NodeView, PublishMode, RestartCondition, Service, Task, TaskId,
+    TaskState, Timestamp,
 };
 use plan::container::ContainerState;
 use store::{Event, State};
@@ -65,24 +68,36 @@ fn grows(old: &Task, new: &Task) -> Checked {
     Ok(())
 }
 
+/// Who has an address; put into words only when that is wrong.
+#[derive(Clone, Copy)]
+enum Owner<'a> {
+    Gateway(&'a Network),
+    Vip(&'a Service),
+    Task(&'a Task),
+}
+
+impl fmt::Display for Owner<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gateway(network) => write!(f, "gateway of {}", network.spec.name),
+            Self::Vip(service) => write!(f, "VIP of {}", service.spec.name),
+            Self::Task(task) => write!(f, "task {}", task.id),
+        }
+    }
+}
+
 fn unique_addresses(state: &State) -> Checked {
     let mut taken = BTreeMap::new();
-    let gateways = state
-        .networks()
-        .map(|n| (n.id, n.gateway, format!("gateway of {}", n.spec.name)));
-    let vips = state.services().flat_map(|s| {
-        let one = |vip: &model::VirtualIp| (vip.network, vip.addr, format!("VIP of {}", s.spec.name));
-        s.vips.iter().map(one).collect::<Vec<_>>()
-    });
+    let gateways = state.networks().map(|n| (n.id, n.gateway, Owner::Gateway(n)));
+    let vips = state
+        .services()
+        .flat_map(|s| s.vips.iter().map(move |vip| (vip.network, vip.addr, Owner::Vip(s))));
     let tasks = state
         .tasks()
         .filter(|task| !task.status.state.is_terminal())
-        .flat_map(|t| {
-            let one = |a: &model::Attachment| (a.network, a.addr, format!("task {}", t.id));
-            t.attachments.iter().map(one).collect::<Vec<_>>()
-        });
+        .flat_map(|t| t.attachments.iter().map(move |a| (a.network, a.addr, Owner::Task(t))));
     for (network, addr, owner) in gateways.chain(vips).chain(tasks) {
-        if let Some(other) = taken.insert((network, addr), owner.clone()) {
+        if let Some(other) = taken.insert((network, addr), owner) {
             return Err(format!("{addr} is held by {owner} and {other}"));
         }
     }

@@ -1,4 +1,4 @@
-//! Many short histories. `cargo test -p sim` runs some hundred; `SIM_SEEDS=N SIM_FROM=S` other ones, `SIM_SECONDS=T` as
+//! Many short histories. `cargo test -p sim` runs a thousand; `SIM_SEEDS=N SIM_FROM=S` other ones, `SIM_SECONDS=T` as
 //! many as fit. A seed that breaks something prints itself and its shortest schedule; `SIM_SEED=N cargo test -p sim
 //! one_seed` runs it alone.
 
@@ -19,7 +19,7 @@ fn from_env<T: FromStr>(name: &str) -> Option<T> {
 fn clusters_converge_for_many_seeds() {
     let first = from_env("SIM_FROM").unwrap_or(1_u64);
     let seconds = from_env("SIM_SECONDS").map(Duration::from_secs);
-    let count = from_env("SIM_SEEDS").unwrap_or(if seconds.is_some() { u64::MAX - first } else { 350 });
+    let count = from_env("SIM_SEEDS").unwrap_or(if seconds.is_some() { u64::MAX - first } else { 1_000 });
     let tally = many(first..first + count, seconds.map(|span| Instant::now() + span));
     // Not by `println!`, which the test harness keeps to itself.
     let _ = writeln!(std::io::stdout(), "{tally}");
