@@ -22,8 +22,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// Runs until the driver ends.
 pub(crate) async fn run(proposer: Proposer) {
     let mut published = proposer.published();
-    let mut events = proposer.events();
     while published.wait_for(|p| p.standing.leads).await.is_ok() {
+        // Events wait for whoever has asked for them, with the states that they belong to: not while another leads.
+        let mut events = proposer.events();
         let now = published.borrow_and_update().clone();
         if !step(&proposer, &now).await && !changed(&mut published, &mut events, &now).await {
             return;
