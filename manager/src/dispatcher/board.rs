@@ -28,8 +28,8 @@ use crate::{
 /// Updates of one node are at least this far apart; what changes meanwhile goes into one. The more nodes there are the
 /// longer, so that telling them all takes a bounded share of the leader's time; more than the last nobody waits.
 const PAUSE: Duration = Duration::from_millis(20);
-const PAUSE_PER_SESSION: Duration = Duration::from_micros(150);
-const LONGEST_PAUSE: Duration = Duration::from_millis(150);
+const PAUSE_PER_SESSION: Duration = Duration::from_micros(300);
+const LONGEST_PAUSE: Duration = Duration::from_millis(300);
 /// How long a session waits for a board that is behind what its node has already seen.
 const CATCH_UP: Duration = Duration::from_millis(500);
 
@@ -61,8 +61,8 @@ pub(super) struct Reading {
     pub update: Option<Update>,
     /// Up to where it was read.
     pub seq: u64,
-    /// The node's tasks that are let go, see [`control::let_go`].
-    pub let_go: BTreeMap<TaskId, u64>,
+    /// The node's tasks that are let go, see [`control::let_go`], if they may be others than before.
+    pub let_go: Option<BTreeMap<TaskId, u64>>,
 }
 
 type Bells = BTreeMap<(NodeId, u128), Arc<Notify>>;
@@ -113,6 +113,7 @@ impl SharedBoard {
     /// What the feed of `node` has to tell. `whole`: never a part of it.
     pub fn next(&self, node: NodeId, feed: &mut Feed, whole: bool) -> Reading {
         let board = self.board.read().unwrap_or_else(PoisonError::into_inner);
+        let begins = feed.begins();
         let update = match feed.next(&board) {
             Some(Update::Delta(_)) if whole => {
                 feed.restart();
@@ -120,10 +121,15 @@ impl SharedBoard {
             }
             update => update,
         };
+        let own = begins
+            || update.as_ref().is_some_and(|update| match update {
+                Update::Whole(_) => true,
+                Update::Delta(delta) => !delta.tasks.is_empty(),
+            });
         Reading {
             update,
             seq: board.seq(),
-            let_go: let_go(board.view(), node),
+            let_go: own.then(|| let_go(board.view(), node)),
         }
     }
 

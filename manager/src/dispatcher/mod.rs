@@ -1,9 +1,10 @@
-//! Sessions of nodes. `session` tells one node what it should have and takes its reports; `board` is what they read it
-//! from; `presence` knows which nodes have a session and which are heard from, and proposes what follows from it. Only the
-//! leader holds sessions.
+//! Sessions of nodes. `session` tells one node what it should have and takes its reports, which `intake` proposes; `board`
+//! is what they read it from; `presence` knows which nodes have a session and which are heard from, and proposes what
+//! follows from it. Only the leader holds sessions.
 
 mod board;
 mod heard;
+mod intake;
 mod kept;
 mod level;
 mod presence;
@@ -25,6 +26,7 @@ use wire::pb;
 
 use crate::{logs::Desk, proposer::Proposer};
 use board::SharedBoard;
+use intake::Intake;
 use presence::Presence;
 use probe::Probes;
 
@@ -35,6 +37,7 @@ const DOWN_QUEUE: usize = 4;
 #[derive(Clone)]
 pub(crate) struct Dispatcher {
     proposer: Proposer,
+    intake: Intake,
     presence: Presence,
     board: SharedBoard,
     probes: Probes,
@@ -46,6 +49,7 @@ impl Dispatcher {
     /// Starts the task that watches over presence. Everything ends when `stopping` becomes true.
     pub(crate) fn start(proposer: Proposer, desk: Desk, stopping: watch::Receiver<bool>) -> Self {
         Self {
+            intake: Intake::start(proposer.clone()),
             presence: Presence::start(proposer.clone(), stopping.clone()),
             board: SharedBoard::start(&proposer),
             probes: Probes::new(),
@@ -72,6 +76,7 @@ impl Dispatcher {
             node,
             from,
             proposer: self.proposer.clone(),
+            intake: self.intake.clone(),
             presence: self.presence.clone(),
             board: self.board.clone(),
             probes: self.probes.clone(),

@@ -1,19 +1,11 @@
-//! Status reports of one node's tasks into the log. Reports that pile up while one batch is being proposed make the next.
+//! What nodes say and are told, between the wire's words and the model's.
 
-use model::{NodeId, TaskId, TaskState, TaskStatus};
-use store::{Command, StatusReport, TaskOp, View};
-use tokio::sync::mpsc;
+use model::{NodeId, TaskId, TaskStatus};
+use store::{StatusReport, View};
 use tonic::Status;
 use wire::pb;
 
-use crate::{
-    mint,
-    proposer::Proposer,
-    raft::{ProposeError, Published},
-};
-
-/// Reports per log entry.
-const PER_ENTRY: usize = 500;
+use crate::{mint, raft::Published};
 
 /// A report as it comes from a node. One that makes no sense ends the session.
 pub(super) fn parse(node: NodeId, report: pb::TaskReport) -> Result<StatusReport, Status> {
@@ -29,51 +21,6 @@ pub(super) fn parse(node: NodeId, report: pb::TaskReport) -> Result<StatusReport
         status,
         heard: Some(mint::now()),
     })
-}
-
-/// Whether the state would change by it. Left out are reports of tasks that are no more, or another node's, and those
-/// that say what is known.
-fn is_news(view: &View, report: &StatusReport) -> bool {
-    let decided_by_agents = (TaskState::Accepted..TaskState::Remove).contains(&report.status.state);
-    decided_by_agents
-        && view.task(report.task).is_some_and(|task| {
-            task.node == Some(report.node) && task.status.state <= report.status.state && task.status != report.status
-        })
-}
-
-/// Proposes what comes, until the sender is dropped or managers cannot agree (the error says why).
-pub(super) async fn carry(proposer: Proposer, mut inbox: mpsc::Receiver<StatusReport>) -> Result<(), ProposeError> {
-    let mut batch = Vec::new();
-    while inbox.recv_many(&mut batch, PER_ENTRY).await > 0 {
-        let view = proposer.published().borrow().view.clone();
-        let news: Vec<StatusReport> = batch.drain(..).filter(|report| is_news(&view, report)).collect();
-        if news.is_empty() {
-            continue;
-        }
-        match proposer.propose(command(news.clone())).await {
-            Ok(_) => {}
-            Err(ProposeError::Refused(_)) => one_by_one(&proposer, news).await?,
-            Err(why) => return Err(why),
-        }
-    }
-    Ok(())
-}
-
-fn command(reports: Vec<StatusReport>) -> Command {
-    let ops = reports.into_iter().map(|report| TaskOp::Report(Box::new(report)));
-    Command::Tasks(ops.collect())
-}
-
-/// One that is refused takes no others with it.
-async fn one_by_one(proposer: &Proposer, reports: Vec<StatusReport>) -> Result<(), ProposeError> {
-    for report in reports {
-        match proposer.propose(command(vec![report])).await {
-            Ok(_) => {}
-            Err(ProposeError::Refused(why)) => tracing::warn!(%why, "report refused"),
-            Err(why) => return Err(why),
-        }
-    }
-    Ok(())
 }
 
 /// The managers of the cluster, as nodes are told.

@@ -23,6 +23,7 @@ use wire::pb::{self, session_down, session_up};
 use super::{
     board::{Bearings, SharedBoard},
     heard::{Heard, Listener},
+    intake::Intake,
     kept::{Clearance, Kept},
     level::Place,
     presence::Presence,
@@ -54,6 +55,7 @@ pub(super) struct Session {
     pub(super) node: NodeId,
     pub(super) from: IpAddr,
     pub(super) proposer: Proposer,
+    pub(super) intake: Intake,
     pub(super) presence: Presence,
     pub(super) board: SharedBoard,
     pub(super) probes: Probes,
@@ -107,7 +109,7 @@ impl Session {
 
         let (reports, inbox) = mpsc::channel(REPORT_QUEUE);
         let reading = self.read(up, reports, (says, kept), &place);
-        let proposing = report::carry(self.proposer.clone(), inbox);
+        let proposing = self.intake.carry(inbox);
         let mut stopping = self.stopping.clone();
         let telling = self.tell(session, teller, &place);
         tokio::select! {
@@ -230,7 +232,9 @@ impl Session {
     /// Tells the node what changed for it. Whether something did.
     async fn update(&self, teller: &mut Teller, place: &Place) -> Result<bool, Status> {
         let reading = self.board.next(self.node, &mut teller.feed, teller.whole);
-        teller.release.take(reading.let_go);
+        if let Some(let_go) = reading.let_go {
+            teller.release.take(let_go);
+        }
         place.told(reading.seq, reading.update.as_ref().map(seq));
         let Some(update) = reading.update else {
             return Ok(false);

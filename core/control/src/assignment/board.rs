@@ -83,7 +83,7 @@ pub struct Board {
     pub(super) tasks: BTreeMap<NodeId, Topic<(ServiceId, TaskId)>>,
     /// Where each of those is.
     places: BTreeMap<TaskId, Place>,
-    /// Networks with one of those, per node.
+    /// Networks with one of those, per node. A network does not change while it is there.
     pub(super) local: BTreeMap<NodeId, Topic<NetworkId>>,
     /// How many of them are in a network on a node.
     crowd: BTreeMap<(NetworkId, NodeId), u32>,
@@ -98,10 +98,10 @@ pub struct Board {
     pub(super) published_sums: BTreeMap<NetworkId, u64>,
     /// Networks with a service that publishes.
     pub(super) published_networks: Topic<NetworkId>,
-    publishers: BTreeMap<ServiceId, NetworkId>,
+    pub(super) publishers: BTreeMap<ServiceId, NetworkId>,
     /// Services, by version.
     pub(super) services: Topic<ServiceId>,
-    attached: BTreeMap<ServiceId, Vec<NetworkId>>,
+    pub(super) attached: BTreeMap<ServiceId, Vec<NetworkId>>,
     pub(super) services_in: BTreeMap<NetworkId, BTreeSet<ServiceId>>,
 }
 

@@ -69,6 +69,11 @@ impl Feed {
         self.told = None;
     }
 
+    /// Nothing was told yet.
+    pub fn begins(&self) -> bool {
+        self.told.is_none()
+    }
+
     /// What the node has to be told now; `None`: nothing, or it is not part of the cluster.
     pub fn next(&mut self, board: &Board) -> Option<Update> {
         let update = match self.told.take() {

@@ -10,9 +10,7 @@ use model::{
     ServiceView, Task, TaskId, ViewDelta,
 };
 
-use super::{
-    board::Board, endpoint, network_view, node_view, payload_view, peer, publishes, service_view, topic::Topic,
-};
+use super::{board::Board, endpoint, network_view, node_view, payload_view, peer, service_view, topic::Topic};
 
 /// All keys of one network or service.
 fn of<A: Copy>(first: A) -> ((A, TaskId), (A, TaskId)) {
@@ -166,17 +164,22 @@ impl Board {
         changes(candidates, |id| self.service(node, id))
     }
 
-    /// The service as `node` is told it, if it is.
+    /// The service as `node` is told it, if it is. Most that change are not its own: the state is asked last.
     fn service(&self, node: NodeId, id: ServiceId) -> Option<ServiceView> {
-        let service = self.view.service(id)?;
         let local = |network| self.is_local(node, network);
-        let attached = service.spec.networks.iter().any(|a| local(a.network));
+        let attached = || {
+            self.attached
+                .get(&id)
+                .is_some_and(|networks| networks.iter().copied().any(local))
+        };
         let (first, last) = of(id);
-        let own = self
-            .tasks
-            .get(&node)
-            .is_some_and(|topic| topic.range(first, last).next().is_some());
-        (publishes(service) || attached || own).then(|| service_view(service, local))
+        let own = || {
+            let own = self.tasks.get(&node);
+            own.is_some_and(|topic| topic.range(first, last).next().is_some())
+        };
+        let told = self.publishers.contains_key(&id) || attached() || own();
+        let service = self.view.service(id).filter(|_| told)?;
+        Some(service_view(service, local))
     }
 
     /// All services that `node` is told.
@@ -195,17 +198,14 @@ impl Board {
             self.published_networks.sum(),
         ];
         let sum = shared.into_iter().fold(head, u64::wrapping_add);
-        self.local(node).fold(sum, |sum, network| {
+        let local = self.local.get(&node).into_iter().flat_map(Topic::rows);
+        local.fold(sum, |sum, (network, digest)| {
             let endpoints = self.endpoints.get(&network).map_or(0, Topic::sum);
             let published = self.published_sums.get(&network).copied().unwrap_or(0);
-            let unpublished = self
-                .view
-                .network(network)
-                .filter(|_| self.published_networks.get(network).is_none());
-            let network = unpublished.map_or(0, |network| network_view(network).digest());
+            let told_anyway = self.published_networks.get(network).is_some();
             sum.wrapping_add(endpoints)
                 .wrapping_sub(published)
-                .wrapping_add(network)
+                .wrapping_add(if told_anyway { 0 } else { digest })
         })
     }
 }

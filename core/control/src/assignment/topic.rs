@@ -94,6 +94,11 @@ impl<K: Ord + Copy> Topic<K> {
         self.rows.keys().copied()
     }
 
+    /// All rows' keys and digests, in order.
+    pub fn rows(&self) -> impl Iterator<Item = (K, u64)> {
+        self.rows.iter().map(|(key, (_, digest))| (*key, *digest))
+    }
+
     /// Keys from `first` to `last`.
     pub fn range(&self, first: K, last: K) -> impl Iterator<Item = K> {
         self.rows.range(first..=last).map(|(key, _)| *key)

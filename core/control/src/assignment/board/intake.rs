@@ -81,10 +81,12 @@ impl Board {
         if self.view.node(node).is_none() {
             return;
         }
-        let here = self.crowd.contains_key(&(network, node)) && self.view.network(network).is_some();
+        let here = self.crowd.contains_key(&(network, node));
+        let row = self.view.network(network).filter(|_| here);
+        let row = row.map(|network| network_view(network).digest());
         let (at, floor) = (self.seq, self.floor);
         let topic = self.local.entry(node).or_insert_with(|| Topic::starting(floor));
-        if topic.set(at, network, here.then_some(0)) {
+        if topic.set(at, network, row) {
             touched.nodes.insert(node);
         }
     }
