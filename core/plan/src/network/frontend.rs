@@ -9,7 +9,7 @@ use model::{
 };
 
 use super::LocalFacts;
-use crate::maglev::{self, Candidate};
+use crate::maglev::{self, Candidate, Group};
 
 /// Slots of a published port's ring. The same on every node and for the frontend's whole life, since the slot of an
 /// open connection is found by its hash modulo this number. Prime.
@@ -129,16 +129,17 @@ impl Services {
         for member in members {
             self.backends.insert(member.backend, !member.serving);
         }
-        let candidates: Vec<Candidate> = members
-            .iter()
-            .map(|member| Candidate {
-                key: member.key,
-                weight: u32::from(member.serving),
-            })
-            .collect();
+        let candidates = members.iter().map(|member| Candidate {
+            key: member.key,
+            weight: u32::from(member.serving),
+        });
+        let all = Group {
+            weight: 1,
+            candidates: candidates.enumerate().collect(),
+        };
         let frontend = DesiredFrontend {
             backends: members.iter().map(|member| member.backend).collect(),
-            slots: maglev::ring(&candidates, slots),
+            slots: maglev::ring(&[all], slots),
             service: service.id.bits() as u32,
             flags,
         };
