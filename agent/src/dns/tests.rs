@@ -20,6 +20,7 @@ fn resolver() -> Resolver {
         }],
         aliases: vec![],
         restart: None,
+        canary: None,
         ports: vec![],
     }];
     let clients = [(7, (TaskId::from_bits(1), NetworkId::from_bits(1)))];

@@ -54,6 +54,7 @@ fn endpoint() -> EndpointView {
         node: NODE,
         gateway: true,
         serving: true,
+        spec_version: 1,
     }
 }
 

@@ -60,6 +60,7 @@ pub fn view(tasks: &[u32]) -> NodeView {
         node: NodeId::from_bits(1),
         gateway: true,
         serving: true,
+        spec_version: task.spec_version,
     });
     NodeView {
         seq: 1,

@@ -299,6 +299,7 @@ fn ports_that_the_engine_publishes_for_others_are_not_captured() {
         vips: vec![],
         aliases: vec![],
         restart: None,
+        canary: None,
         ports: vec![port],
     }];
     let view = Arc::new(view);

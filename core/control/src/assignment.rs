@@ -182,6 +182,7 @@ fn service_view(service: &Service, local: impl Fn(NetworkId) -> bool) -> Service
         aliases: aliases.collect(),
         ports: service.ports.clone(),
         restart: Some(service.spec.restart_policy()),
+        canary: service.canary,
     }
 }
 
@@ -206,6 +207,7 @@ fn endpoint(view: &View, task: &Task, network: NetworkId) -> Option<EndpointView
         node,
         gateway: index == 0,
         serving: wanted && reachable,
+        spec_version: task.spec_version,
     })
 }
 

@@ -118,7 +118,7 @@ impl Dirty {
     }
 }
 
-/// Jobs, slots that have to be counted, a service under update or being evened out, and one of which most slots are to be
+/// Jobs, slots that have to be counted, a service under update, with a canary or being evened out, and one of which most slots are to be
 /// looked at anyway: the whole of it.
 fn scope_of(view: &View, id: ServiceId, slots: BTreeSet<Slot>) -> Scope {
     let whole = view.service(id).is_some_and(|service| {
@@ -128,6 +128,7 @@ fn scope_of(view: &View, id: ServiceId, slots: BTreeSet<Slot>) -> Scope {
             .is_some_and(|replicas| slots.len() > replicas as usize / 2);
         most || service.spec.mode.is_job()
             || service.rebalance.is_some()
+            || service.canary.is_some()
             || view.has_outdated_tasks(service)
             || slots.iter().any(|slot| is_vacant(view, id, *slot))
     });

@@ -45,8 +45,9 @@ pub use moment::Moment;
 pub use pass::{next_deadline, pass};
 pub use rebalance::plan_rebalance_service;
 pub use request::{
-    plan_create_network, plan_create_payload, plan_create_service, plan_init, plan_label_payload, plan_remove_payload,
-    plan_rollback_service, plan_rotate_payload, plan_update_cluster, plan_update_service,
+    plan_abort_canary, plan_create_network, plan_create_payload, plan_create_service, plan_init, plan_label_payload,
+    plan_promote_canary, plan_remove_payload, plan_rollback_service, plan_rotate_payload, plan_update_cluster,
+    plan_update_service,
 };
 pub use status::{ServiceStatus, service_status};
 pub use takeover::{RAFT_IDS_GAP, TAKEOVER_GAP, plan_restored, plan_sole_manager};

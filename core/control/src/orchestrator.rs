@@ -1,5 +1,6 @@
 //! From services to tasks: which slots there are, which task fills each, when one is replaced. One file for each mode.
 
+mod canary;
 mod even;
 mod fill;
 mod global;
@@ -11,7 +12,7 @@ mod schedule;
 mod slot;
 mod update;
 
-use model::{DesiredState, Mode, ServiceId, Task, TaskId, Timestamp};
+use model::{DesiredState, Mode, Service, ServiceId, Task, TaskId, Timestamp};
 use store::{TaskOp, View};
 
 use crate::{dirty::Scope, draft::Draft};
@@ -24,19 +25,31 @@ pub(crate) use update::{deadline as update_deadline, witness};
 /// Brings the tasks of one service in line with its spec, as far as `scope` goes. The tasks of a removed service are
 /// doomed by its removal.
 pub(crate) fn reconcile(draft: &mut Draft<'_>, id: ServiceId, scope: &Scope) {
-    if let Some(service) = draft.base().service(id) {
-        if schedule::begin(draft, service) || (*scope == Scope::Whole && update::conclude(draft, service)) {
-            return;
+    let Some(service) = draft.base().service(id) else {
+        return;
+    };
+    if schedule::begin(draft, service) || (*scope == Scope::Whole && update::conclude(draft, service)) {
+        return;
+    }
+    match (service.without_canary(), service.canary) {
+        (Some(others), Some(canary)) => {
+            reconcile_all(draft, &others, scope);
+            canary::reconcile(draft, service, canary);
         }
-        match service.spec.mode {
-            Mode::Replicated { replicas } => replicated::reconcile(draft, service, replicas, scope),
-            Mode::Global => global::reconcile(draft, service, scope),
-            Mode::ReplicatedJob {
-                max_concurrent,
-                total_completions,
-            } => job::replicated(draft, service, max_concurrent, total_completions),
-            Mode::GlobalJob => job::global(draft, service),
-        }
+        _ => reconcile_all(draft, service, scope),
+    }
+}
+
+/// All tasks of one service that are no canaries.
+fn reconcile_all(draft: &mut Draft<'_>, service: &Service, scope: &Scope) {
+    match service.spec.mode {
+        Mode::Replicated { replicas } => replicated::reconcile(draft, service, replicas, scope),
+        Mode::Global => global::reconcile(draft, service, scope),
+        Mode::ReplicatedJob {
+            max_concurrent,
+            total_completions,
+        } => job::replicated(draft, service, max_concurrent, total_completions),
+        Mode::GlobalJob => job::global(draft, service),
     }
 }
 

@@ -3,7 +3,9 @@
 
 mod payload;
 
-use model::{Cluster, ClusterSettings, NetworkId, NetworkSpec, Node, Service, ServiceId, ServiceSpec, Timestamp};
+use model::{
+    Cluster, ClusterSettings, NetworkId, NetworkSpec, Node, Ratio, Service, ServiceId, ServiceSpec, Timestamp,
+};
 use store::{Command, Kind, NewNetwork, NewService, Refused, Rollback, RollbackCause, ServiceChange, State, View};
 
 use crate::allocator::{networks_of, port, subnet, vip, vni};
@@ -83,13 +85,15 @@ pub fn plan_create_service(view: &View, id: ServiceId, at: Timestamp, spec: Serv
     )
 }
 
-/// A service's new spec. `version` is that of the service as the user read it.
+/// A service's new spec, of all its tasks or of a canary with this share. `version` is that of the service as the user read
+/// it.
 pub fn plan_update_service(
     view: &View,
     id: ServiceId,
     version: u64,
     at: Timestamp,
     spec: ServiceSpec,
+    canary: Option<Ratio>,
 ) -> Result<Command, Refused> {
     let before = known(view, id)?;
     check(view, &spec)?;
@@ -102,6 +106,7 @@ pub fn plan_update_service(
         spec,
         vips,
         ports,
+        canary,
     };
     planned(view, Command::UpdateService(Box::new(change)))
 }
@@ -129,6 +134,21 @@ pub fn plan_rollback_service(
         ports: port::choose(view, spec, Some(before))?,
     };
     planned(view, Command::RollbackService(Box::new(rollback)))
+}
+
+/// All tasks of a service become what its canaries are. `version` is that of the service as the user read it.
+pub fn plan_promote_canary(view: &View, id: ServiceId, version: u64, at: Timestamp) -> Result<Command, Refused> {
+    known(view, id)?;
+    planned(view, Command::PromoteCanary { id, version, at })
+}
+
+/// A service's canaries end, and its spec is again that of its other tasks. `version` is that of the service as it was read.
+pub fn plan_abort_canary(view: &View, id: ServiceId, version: u64, at: Timestamp) -> Result<Command, Refused> {
+    let before = known(view, id)?;
+    if before.canary.is_none() {
+        return Err(Refused::NoCanary(before.spec.name.to_string()));
+    }
+    plan_rollback_service(view, id, version, at, RollbackCause::Asked)
 }
 
 fn known(view: &View, id: ServiceId) -> Result<&Service, Refused> {

@@ -11,7 +11,7 @@ mod setback;
 mod spread;
 mod tree;
 
-use model::{Attachment, NodeId, ServiceId, TaskId, TaskState};
+use model::{Attachment, NodeId, Service, ServiceId, TaskId, TaskState};
 use store::TaskOp;
 
 use crate::{
@@ -39,8 +39,24 @@ struct Waiting {
 
 /// Gives addresses and a node to each of `tasks`, all of one service, that has none yet, or the reason why it gets none.
 pub(crate) fn place(draft: &mut Draft<'_>, service: ServiceId, tasks: &[TaskId]) {
+    let Some(service) = draft.base().service(service) else {
+        return;
+    };
+    let Some(others) = service.without_canary() else {
+        return place_alike(draft, service, tasks);
+    };
+    let is_canary = |id: &TaskId| {
+        let task = draft.state().task(*id);
+        task.is_some_and(|task| service.is_canary(task.spec_version))
+    };
+    let (canaries, rest): (Vec<TaskId>, Vec<TaskId>) = tasks.iter().copied().partition(is_canary);
+    place_alike(draft, &others, &rest);
+    place_alike(draft, service, &canaries);
+}
+
+/// The same for tasks that were all made from the spec of `service`.
+fn place_alike(draft: &mut Draft<'_>, service: &Service, tasks: &[TaskId]) {
     let base = draft.base();
-    let Some(service) = base.service(service) else { return };
     let (pinned, free): (Vec<Waiting>, Vec<Waiting>) = waiting(draft, tasks)
         .into_iter()
         .partition(|task| task.pinned.is_some());

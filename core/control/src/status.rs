@@ -8,7 +8,7 @@ use store::View;
 pub struct ServiceStatus {
     /// Tasks that run.
     pub running: u32,
-    /// Tasks that are to run at the same time: of a replicated service its replicas, of a replicated job as many as may,
+    /// Tasks that are to run at the same time: of a replicated service its replicas and canaries, of a replicated job as many as may,
     /// else those that are wanted and, of a job, have not ended well.
     pub desired: u32,
     /// Tasks of a job's present run that have ended well.
@@ -31,7 +31,10 @@ pub fn service_status(view: &View, service: &Service) -> ServiceStatus {
         wanted += u32::from(!done && counts(task));
     }
     status.desired = match service.spec.mode {
-        Mode::Replicated { replicas } => replicas,
+        Mode::Replicated { replicas } => {
+            let canaries = service.canary.map_or(0, |canary| canary.tasks(replicas as usize));
+            replicas.saturating_add(u32::try_from(canaries).unwrap_or(u32::MAX))
+        }
         Mode::ReplicatedJob {
             max_concurrent: 0,
             total_completions,

@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use model::{
     Availability, Cluster, ClusterId, ClusterSecrets, ClusterSettings, ContainerSpec, DesiredState, NetworkId,
-    NetworkSpec, Node, NodeDescription, NodeId, NodeSpec, NodeState, NodeStatus, RequestId, Role, Service, ServiceId,
-    ServiceSpec, Slot, Task, TaskId, TaskState, TaskStatus, Timestamp,
+    NetworkSpec, Node, NodeDescription, NodeId, NodeSpec, NodeState, NodeStatus, Ratio, RequestId, Role, Service,
+    ServiceId, ServiceSpec, Slot, Task, TaskId, TaskState, TaskStatus, Timestamp,
 };
 use store::{Command, Entry, Event, Refused, RollbackCause, State, StatusReport, TaskOp, View};
 
@@ -181,11 +181,37 @@ impl Bed {
 
     /// Changes a service's spec.
     pub fn update(&mut self, id: ServiceId, change: impl FnOnce(&mut ServiceSpec)) {
+        self.change(id, None, change).unwrap();
+    }
+
+    /// Changes the spec of a share of a service's tasks, in per cent.
+    pub fn canary(&mut self, id: ServiceId, share: u32, change: impl FnOnce(&mut ServiceSpec)) -> Result<(), Refused> {
+        self.change(id, Ratio::new(share * 10_000).ok(), change)
+    }
+
+    fn change(
+        &mut self,
+        id: ServiceId,
+        canary: Option<Ratio>,
+        change: impl FnOnce(&mut ServiceSpec),
+    ) -> Result<(), Refused> {
         let old: Service = self.state.service(id).unwrap().clone();
         let mut spec = old.spec;
         change(&mut spec);
-        let command = crate::plan_update_service(&self.state, id, old.version, self.now, spec).unwrap();
-        self.apply(command).unwrap();
+        let command = crate::plan_update_service(&self.state, id, old.version, self.now, spec, canary)?;
+        self.apply(command)
+    }
+
+    /// Promotes a service's canary, or aborts it.
+    pub fn decide_canary(&mut self, id: ServiceId, promote: bool) -> Result<(), Refused> {
+        let version = self.state.service(id).unwrap().version;
+        let plan = if promote {
+            crate::plan_promote_canary
+        } else {
+            crate::plan_abort_canary
+        };
+        let command = plan(&self.state, id, version, self.now)?;
+        self.apply(command)
     }
 
     /// Brings a service's spec before the last change back.

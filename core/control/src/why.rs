@@ -9,8 +9,8 @@ mod tests;
 use std::collections::BTreeMap;
 
 use model::{
-    Availability, DesiredState, Mode, Node, NodeState, PublishMode, Service, Slot, Task, TaskId, TaskState, Timestamp,
-    UpdateState,
+    Availability, Canary, DesiredState, Mode, Node, NodeState, PublishMode, Service, Slot, Task, TaskId, TaskState,
+    Timestamp, UpdateState, UpdateStatus,
 };
 use store::View;
 
@@ -50,16 +50,20 @@ pub fn why_service(view: &View, service: &Service, now: Timestamp) -> Vec<Findin
     findings.extend(wish(service));
     findings.extend(update(service));
     findings.extend(held_ports(view, service));
-    let mut seats: BTreeMap<Slot, Vec<&Task>> = BTreeMap::new();
+    let mut seats: BTreeMap<(Slot, bool), Vec<&Task>> = BTreeMap::new();
     for task in view
         .tasks_of_service(service.id)
         .filter(|task| task.desired < DesiredState::Remove)
     {
-        seats.entry(task.slot).or_default().push(task);
+        let canary = service.is_canary(task.spec_version);
+        seats.entry((task.slot, canary)).or_default().push(task);
     }
-    for tasks in seats.values_mut() {
+    for ((_, canary), tasks) in &mut seats {
         tasks.sort_by_key(|task| (task.created_at, task.id));
-        findings.extend(seat(view, service, tasks, now));
+        // A slot may have had a canary before, and needs none.
+        if !*canary || tasks.iter().any(|task| task.is_live()) {
+            findings.extend(seat(view, service, tasks, now));
+        }
     }
     if seats.is_empty() && service.spec.mode.is_global() {
         findings.push(Finding::new(
@@ -109,6 +113,9 @@ fn wish(service: &Service) -> Option<Finding> {
 fn update(service: &Service) -> Option<Finding> {
     let status = service.update_status.as_ref()?;
     let name = service.spec.name.as_str();
+    if let Some(canary) = service.canary {
+        return Some(held_back(name, canary, status));
+    }
     let cause = match status.state {
         UpdateState::Paused => format!("its update is paused: {}", status.message),
         UpdateState::RollbackPaused => format!("its rollback is paused: {}", status.message),
@@ -116,6 +123,19 @@ fn update(service: &Service) -> Option<Finding> {
     };
     let way = format!("repair the cause and update it again, or go back with \"netctl service rollback {name}\"");
     Some(Finding::new(name, cause, way))
+}
+
+/// A canary: all other tasks wait for what is decided about it.
+fn held_back(name: &str, canary: Canary, status: &UpdateStatus) -> Finding {
+    let share = canary.share;
+    let cause = match status.state.is_paused() {
+        true => format!("its canary is paused: {}", status.message),
+        false => format!("a canary gets {share} of the new flows, all other tasks are of the spec before"),
+    };
+    let way = format!(
+        "promote it with \"netctl service update --promote {name}\", or end it with \"netctl service update --abort {name}\""
+    );
+    Finding::new(name, cause, way)
 }
 
 /// Published ports that somebody else has on some node: there they are not captured.

@@ -41,6 +41,8 @@ pub enum Invalid {
     DnsrrPublish,
     #[error("{0} parts of a million are no share: a ratio is between 0 and 1")]
     Ratio(u32),
+    #[error("invalid canary share {0}: must be between 1% and 99%; to update all tasks leave --canary out")]
+    CanaryShare(String),
     #[error("invalid placement preference \"{0}\": use spread=node.labels.NAME or spread=engine.labels.NAME")]
     Spread(String),
     #[error("invalid generic resource \"{0}\": use KIND=AMOUNT with an amount of at least 1")]

@@ -28,7 +28,7 @@ pub use network::{Attachment, MESH_REPLY_VNI, MESH_REQUEST_VNI, Mac, Network, Ne
 pub use node::{Availability, HeldPort, Node, NodeDescription, NodeSpec, NodeState, NodeStatus, Role, Seat, SeatStep};
 pub use payload::{Payload, PayloadBytes, PayloadKind, PayloadRef, PayloadSpec};
 pub use service::{
-    Constraint, ConstraintKey, ContainerSpec, DYNAMIC_PORT_FIRST, DYNAMIC_PORT_LAST, Device, DnsConfig, Driver,
+    Canary, Constraint, ConstraintKey, ContainerSpec, DYNAMIC_PORT_FIRST, DYNAMIC_PORT_LAST, Device, DnsConfig, Driver,
     EndpointMode, FailureAction, GenericResource, HealthCheck, HealthTest, JobRun, JobStatus, Limits, Mode, Mount,
     MountKind, NetworkAttachment, Overlap, Placement, Platform, PortSpec, PreviousSpec, Probe, ProbeTarget,
     Propagation, Protocol, PublishMode, PublishedPort, PullPolicy, Ratio, Rebalance, Reservations, Resources,

@@ -16,8 +16,8 @@ pub use delta::{Changes, Unfit, ViewDelta};
 pub use row::Row;
 
 use crate::{
-    ClusterId, Name, NetworkId, NodeId, PayloadBytes, PayloadId, PayloadKind, PublishedPort, RestartPolicy, ServiceId,
-    Slot, Task, TaskId, VirtualIp, Vni,
+    Canary, ClusterId, Name, NetworkId, NodeId, PayloadBytes, PayloadId, PayloadKind, PublishedPort, RestartPolicy,
+    ServiceId, Slot, Task, TaskId, VirtualIp, Vni,
 };
 
 /// Everything that a node should have. Lists are in the order of their keys ([`Row::key`]).
@@ -97,6 +97,9 @@ pub struct EndpointView {
     pub gateway: bool,
     /// Takes new flows: its task runs, is healthy and is wanted.
     pub serving: bool,
+    /// The spec version that its task was made from.
+    #[serde(default)]
+    pub spec_version: u64,
 }
 
 /// A service as a node needs it.
@@ -115,6 +118,9 @@ pub struct ServiceView {
     /// When its tasks are run again: a node applies it itself while no manager is in reach.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart: Option<RestartPolicy>,
+    /// While endpoints of some spec versions take a share of the new flows together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<Canary>,
 }
 
 /// A secret or config as a node needs it. It never changes.

@@ -3,6 +3,7 @@
 //! Total (a refusal is a value), deterministic (ordered tables; no clock, no dice) and all-or-nothing per entry: the
 //! state before is a clone away. Also called by `control` on a scratch clone, so that deciders see their own commands.
 
+mod canary;
 mod cluster;
 mod job;
 mod member;
@@ -89,6 +90,7 @@ impl State {
             Command::RemoveNetwork { id } => self.remove_network(id, events),
             Command::CreateService(new) => self.create_service(index, *new, events),
             Command::UpdateService(change) => self.update_service(index, *change, events),
+            Command::PromoteCanary { id, version, at } => self.promote_canary(index, id, version, at, events),
             Command::RollbackService(back) => self.rollback_service(index, *back, events),
             Command::SetUpdateStatus { id, version, status } => self.set_update_status(id, version, *status, events),
             Command::RemoveService { id, at } => self.remove_service(index, id, at, events),

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use model::{
     Attachment, Availability, Cluster, ClusterSettings, DesiredState, GenericResource, NetworkId, NetworkSpec, Node,
     NodeDescription, NodeId, NodeSpec, NodeState, NodeTrust, PayloadBytes, PayloadId, PayloadKind, PayloadSpec,
-    PublishedPort, Rebalance, RequestId, RootRotation, RunOutcome, ServiceId, ServiceSpec, Task, TaskId, TaskStatus,
-    Timestamp, UpdateStatus, VirtualIp, Vni,
+    PublishedPort, Ratio, Rebalance, RequestId, RootRotation, RunOutcome, ServiceId, ServiceSpec, Task, TaskId,
+    TaskStatus, Timestamp, UpdateStatus, VirtualIp, Vni,
 };
 
 use crate::TokenStep;
@@ -159,7 +159,16 @@ pub enum Command {
         /// Also if it is not down.
         force: bool,
     },
-    /// The spec before the last change comes back; compare-and-set.
+    /// A service's canary becomes what all its tasks are; compare-and-set.
+    PromoteCanary {
+        /// Which.
+        id: ServiceId,
+        /// Version that was read.
+        version: u64,
+        /// When.
+        at: Timestamp,
+    },
+    /// The spec before the last change comes back, and a canary ends; compare-and-set.
     RollbackService(Box<Rollback>),
     /// How far an update is, as the leader sees it. Refused unless one is under way and the service is at this version.
     SetUpdateStatus {
@@ -328,6 +337,9 @@ pub struct ServiceChange {
     pub vips: Vec<VirtualIp>,
     /// The published ports with their numbers; those of unchanged ports stay.
     pub ports: Vec<PublishedPort>,
+    /// This share of new flows is for tasks of the new spec, and only so many are made for now; `None`: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<Ratio>,
 }
 
 /// A service's way back to the spec before its last change.

@@ -123,6 +123,24 @@ pub enum Refused {
     NoPrevious(String),
     #[error("no update of service {0} is under way")]
     NoUpdate(String),
+    #[error(
+        "service {0} has no canary to promote or abort: begin one with \"netctl service update --canary 10% ... {0}\""
+    )]
+    NoCanary(String),
+    #[error("service {name} is a {mode}: jobs have no canaries, update it without --canary")]
+    CanaryOfJob { name: String, mode: String },
+    #[error(
+        "a canary of service {0} runs something else and is reached as the service is: change networks, ports and endpoint mode by an update without --canary"
+    )]
+    CanaryReach(String),
+    #[error(
+        "a canary of service {0} would be what its other tasks are: give what is to be different, for instance --image, or --force"
+    )]
+    CanaryUnchanged(String),
+    #[error(
+        "service {0} is being updated, and not all of its tasks are alike: wait until that is over, or go back with \"netctl service rollback {0}\", then begin a canary"
+    )]
+    CanaryWhileUpdating(String),
     #[error("port '{port}' is already in use by service '{name}' ({id}) as {}", used_as(*mode))]
     PortTaken {
         port: u16,

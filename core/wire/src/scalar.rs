@@ -121,7 +121,7 @@ choices! {
     RestartCondition { None, OnFailure, Any }
     FailureAction { Pause, Continue, Rollback }
     UpdateOrder { StopFirst, StartFirst }
-    UpdateState { Updating, Paused, Completed, RollbackStarted, RollbackPaused, RollbackCompleted }
+    UpdateState { Updating, Paused, Completed, RollbackStarted, RollbackPaused, RollbackCompleted, Canary }
     Overlap { Skip, Queue, Replace }
     RunOutcome { Completed, Failed, Replaced }
     PullPolicy { Missing, Always, Never }

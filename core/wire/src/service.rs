@@ -244,6 +244,7 @@ impl From<Service> for pb::Service {
             update_status: service.update_status.map(Into::into),
             job_status: service.job_status.map(Into::into),
             rebalance: service.rebalance.map(Into::into),
+            canary: service.canary.map(Into::into),
         }
     }
 }
@@ -265,6 +266,7 @@ impl TryFrom<pb::Service> for Service {
             update_status: optional("update_status", service.update_status)?,
             job_status: optional("job_status", service.job_status)?,
             rebalance: optional("rebalance", service.rebalance)?,
+            canary: optional("canary", service.canary)?,
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::{PreviousSpec, Ratio, Rebalance, Timestamp, UpdatePolicy, UpdateStatus};
+use model::{Canary, PreviousSpec, Ratio, Rebalance, Timestamp, UpdatePolicy, UpdateStatus};
 
 use crate::{
     WireError, pb,
@@ -89,5 +89,20 @@ impl TryFrom<pb::Rebalance> for Rebalance {
     type Error = WireError;
     fn try_from(pb::Rebalance { budget, left, extra }: pb::Rebalance) -> Result<Self, WireError> {
         Ok(Self { budget, left, extra })
+    }
+}
+
+impl From<Canary> for pb::Canary {
+    fn from(Canary { share, first }: Canary) -> Self {
+        let share = share.parts_per_million();
+        Self { share, first }
+    }
+}
+
+impl TryFrom<pb::Canary> for Canary {
+    type Error = WireError;
+    fn try_from(pb::Canary { share, first }: pb::Canary) -> Result<Self, WireError> {
+        let canary = Ratio::new(share).and_then(|share| Self::new(share, first));
+        canary.map_err(|reason| WireError::new("share", reason))
     }
 }

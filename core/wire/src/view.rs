@@ -4,7 +4,7 @@ use model::{EndpointView, NameKind, NetworkView, NodeView, PeerView, ServiceView
 
 use crate::{
     WireError, pb,
-    scalar::{list, name, narrow, parse, port, to_list},
+    scalar::{list, name, narrow, optional, parse, port, to_list},
 };
 
 impl From<PeerView> for pb::PeerView {
@@ -68,6 +68,7 @@ impl From<EndpointView> for pb::EndpointView {
             node: endpoint.node.to_string(),
             gateway: endpoint.gateway,
             serving: endpoint.serving,
+            spec_version: endpoint.spec_version,
         }
     }
 }
@@ -84,6 +85,7 @@ impl TryFrom<pb::EndpointView> for EndpointView {
             node: parse("node", &endpoint.node)?,
             gateway: endpoint.gateway,
             serving: endpoint.serving,
+            spec_version: endpoint.spec_version,
         })
     }
 }
@@ -101,6 +103,7 @@ impl From<ServiceView> for pb::ServiceView {
             aliases: aliases.collect(),
             ports: to_list(service.ports),
             restart: service.restart.map(Into::into),
+            canary: service.canary.map(Into::into),
         }
     }
 }
@@ -121,6 +124,7 @@ impl TryFrom<pb::ServiceView> for ServiceView {
             aliases: service.aliases.iter().map(alias).collect::<Result<_, _>>()?,
             ports: list("ports", service.ports)?,
             restart: service.restart.map(TryInto::try_into).transpose()?,
+            canary: optional("canary", service.canary)?,
         })
     }
 }

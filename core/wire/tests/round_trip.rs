@@ -215,6 +215,7 @@ fn service() -> Service {
             left: 2,
             extra: 3,
         }),
+        canary: Some(Canary::new(Ratio::new(990_000).unwrap(), 4).unwrap()),
     }
 }
 
@@ -341,6 +342,7 @@ fn view() -> NodeView {
             node: NodeId::from_bits(3),
             gateway: true,
             serving: true,
+            spec_version: 4,
         }],
         services: vec![ServiceView {
             id: ServiceId::from_bits(2),
@@ -349,6 +351,7 @@ fn view() -> NodeView {
             aliases: vec![(NetworkId::from_bits(1), name("www"))],
             restart: Some(RestartPolicy::default()),
             ports: vec![published()],
+            canary: Some(Canary::new(Ratio::new(100_000).unwrap(), 4).unwrap()),
         }],
         payloads: vec![PayloadView {
             id: PayloadId::from_bits(5),

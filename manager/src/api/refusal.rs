@@ -22,6 +22,9 @@ pub(super) fn refused(why: &Refused) -> Status {
         | Refused::Ambiguous { .. }
         | Refused::PortReserved { .. }
         | Refused::IngressNamed(_)
+        | Refused::CanaryOfJob { .. }
+        | Refused::CanaryReach(_)
+        | Refused::CanaryUnchanged(_)
         | Refused::ModeChanged { .. }
         | Refused::Renamed { .. } => Status::invalid_argument(text),
         Refused::NoAddress { .. } | Refused::NoPort { .. } | Refused::NoSubnet { .. } | Refused::NoVni(_) => {

@@ -1,10 +1,10 @@
 //! Services, as users ask for them. Networks come by name, short id or id; the state has ids.
 
 use control::{
-    ServiceStatus, find_network, find_payload, find_service, plan_create_service, plan_rebalance_service,
-    plan_rollback_service, plan_update_service, service_status,
+    ServiceStatus, find_network, find_payload, find_service, plan_abort_canary, plan_create_service,
+    plan_promote_canary, plan_rebalance_service, plan_rollback_service, plan_update_service, service_status,
 };
-use model::{PayloadKind, Service, ServiceId, ServiceSpec};
+use model::{PayloadKind, Ratio, Service, ServiceId, ServiceSpec};
 use store::{Command, RollbackCause, View};
 use tonic::Status;
 use wire::pb;
@@ -34,6 +34,22 @@ fn resolve_files(view: &View, kind: PayloadKind, files: &mut [pb::PayloadRef]) -
         file.name = payload.spec.name.to_string();
     }
     Ok(())
+}
+
+/// A request says one thing that is to become of the service.
+fn one_way(request: &pb::UpdateServiceRequest) -> Result<(), Status> {
+    let ways = [
+        request.canary.is_some(),
+        request.promote,
+        request.abort,
+        request.rollback,
+    ];
+    match ways.into_iter().filter(|given| *given).count() {
+        0 | 1 => Ok(()),
+        _ => Err(Status::invalid_argument(
+            "one update has at most one of canary, promote, abort and rollback",
+        )),
+    }
 }
 
 fn found(view: &View, id: ServiceId) -> Result<pb::Service, Status> {
@@ -66,18 +82,28 @@ impl Api {
 
     pub(super) async fn update_service(&self, request: pb::UpdateServiceRequest) -> Result<pb::Service, Status> {
         let id = request_id(&request.request)?;
+        one_way(&request)?;
         let view = self.read().await?;
         let service = find_service(&view, &request.r#ref)
             .map_err(|why| refusal::refused(&why))?
             .id;
         let (version, at) = (request.version, mint::now());
-        let view = if request.rollback {
+        let view = if request.promote || request.abort {
+            let plan = match request.promote {
+                true => plan_promote_canary,
+                false => plan_abort_canary,
+            };
+            let plan = move |view: &View| plan(view, service, version, at);
+            self.queue.change(id, plan).await?
+        } else if request.rollback {
             let cause = RollbackCause::Asked;
             let plan = move |view: &View| plan_rollback_service(view, service, version, at, cause);
             self.queue.change(id, plan).await?
         } else {
             let spec = resolve(&view, request.spec.unwrap_or_default())?;
-            let plan = move |view: &View| plan_update_service(view, service, version, at, spec.clone());
+            let canary = request.canary.map(Ratio::new).transpose();
+            let canary = canary.map_err(|why| refusal::invalid(&why))?;
+            let plan = move |view: &View| plan_update_service(view, service, version, at, spec.clone(), canary);
             self.queue.change(id, plan).await?
         };
         found(&view, service)

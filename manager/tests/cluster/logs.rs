@@ -243,7 +243,7 @@ async fn new_tasks_of_the_service_join_and_what_does_not_come_is_named() {
         r#ref: web.id,
         version: web.version,
         spec: Some(spec),
-        rollback: false,
+        ..Default::default()
     };
     control.update_service(update).await.unwrap();
     // The third task is on the manager's own node, or one of these: whichever it is, is told.

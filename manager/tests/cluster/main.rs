@@ -4,6 +4,7 @@
 
 mod admission;
 mod autolock;
+mod canary;
 mod clock;
 mod group;
 mod kept;

@@ -164,8 +164,8 @@ pub async fn rollback(client: &mut Client, name: &str, wait: WaitArgs) -> Result
         request: request_id(),
         r#ref: id.clone(),
         version: service.version,
-        spec: None,
         rollback: true,
+        ..Default::default()
     };
     client.control.update_service(request).await?;
     say(name);
@@ -205,7 +205,7 @@ async fn change(
             r#ref: service.id.to_string(),
             version: service.version,
             spec: Some(edit(service.spec)?),
-            rollback: false,
+            ..Default::default()
         };
         match client.control.update_service(request).await {
             Ok(_) => return Ok(service.id.to_string()),

@@ -51,6 +51,7 @@ pub fn service() -> Service {
         update_status: None,
         job_status: None,
         rebalance: None,
+        canary: None,
     }
 }
 

@@ -3,7 +3,7 @@
 use control::{
     find_network, find_node, find_service, find_task, plan_create_network, plan_create_service, plan_update_service,
 };
-use model::{NetworkId, NetworkSpec, NodeSpec, ServiceId, ServiceSpec};
+use model::{NetworkId, NetworkSpec, NodeSpec, Ratio, ServiceId, ServiceSpec};
 use prost::Message;
 use store::{Command, Entry, Refused, State};
 use wire::pb;
@@ -44,7 +44,11 @@ fn update_service(state: &State, bytes: &[u8]) {
     let Some(spec) = request.spec.and_then(service_spec) else {
         return;
     };
-    planned(state, plan_update_service(state, WEB, request.version, AT, spec));
+    let canary = request.canary.and_then(|share| Ratio::new(share).ok());
+    planned(
+        state,
+        plan_update_service(state, WEB, request.version, AT, spec, canary),
+    );
 }
 
 fn create_network(state: &State, bytes: &[u8]) {

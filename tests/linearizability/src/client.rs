@@ -143,7 +143,7 @@ impl Client {
             r#ref: registers::name(key),
             version: expected,
             spec: Some(spec),
-            rollback: false,
+            ..Default::default()
         };
         let Ok(answer) = tokio::time::timeout(TIMEOUT, control.update_service(request)).await else {
             return unknown;

@@ -129,6 +129,7 @@ impl Cluster {
                 .collect(),
             aliases: Vec::new(),
             restart: None,
+            canary: None,
             ports: self
                 .ports
                 .get(name)
@@ -155,6 +156,7 @@ impl Cluster {
             node: node_id(task.node),
             gateway: true,
             serving: task.serving,
+            spec_version: 1,
         });
         Arc::new(NodeView {
             seq: self.seq,

@@ -117,12 +117,18 @@ fn unique_ports(state: &State) -> Checked {
     Ok(())
 }
 
+/// But for a canary beside another task, and one that is about to take a task's place.
 fn one_wanted_per_slot(state: &State) -> Checked {
     let mut slots = BTreeSet::new();
     for task in state.tasks().filter(|task| task.is_live()) {
+        let service = state.service(task.service);
+        let is_new = service.is_some_and(|service| match service.canary {
+            Some(canary) => canary.covers(task.spec_version),
+            None => task.spec_version == service.spec_version,
+        });
         ensure!(
-            slots.insert((task.service, task.slot)),
-            "two live tasks fill {}",
+            slots.insert((task.service, task.slot, is_new)),
+            "two live tasks of a kind fill {}",
             task.name()
         );
     }
@@ -217,7 +223,7 @@ pub fn converged(state: &State, machines: &[Machine], now: Timestamp) -> Checked
     for service in state.services() {
         let live: Vec<&Task> = state
             .tasks_of_service(service.id)
-            .filter(|task| task.is_live())
+            .filter(|task| task.is_live() && !service.is_canary(task.spec_version))
             .collect();
         let running = live
             .iter()

@@ -16,6 +16,8 @@
 //! secret db TEXT | rotate db TEXT    `secret create`, `secret update`
 //! service web KEY=VALUE...           `service create`; the keys are those of script/spec.rs
 //! update web KEY=VALUE...            `service update` with other values for these keys
+//! canary web 10 KEY=VALUE...         `service update --canary 10%`; other values may be left out for another share
+//! canary web promote|abort           `service update --promote`, `--abort`
 //! rollback web                       `service rollback`
 //! rebalance web 2                    `service rebalance`, so many tasks at a time
 //! remove web                         `service rm`

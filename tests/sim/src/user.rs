@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use control::{plan_create_network, plan_create_service, plan_update_service};
+use control::{plan_abort_canary, plan_create_network, plan_create_service, plan_promote_canary, plan_update_service};
 use model::{
-    Availability, Mode, NetworkAttachment, NetworkId, NetworkSpec, NodeState, PortSpec, RequestId, RestartCondition,
-    RestartPolicy, Service, ServiceId, ServiceSpec, Timestamp,
+    Availability, Mode, NetworkAttachment, NetworkId, NetworkSpec, NodeState, PortSpec, Ratio, RequestId,
+    RestartCondition, RestartPolicy, Service, ServiceId, ServiceSpec, Timestamp,
 };
 use store::{Command, Entry, Refused, View};
 
@@ -19,9 +19,10 @@ pub fn request(view: &View, now: Timestamp, dice: &mut Dice) -> Option<Entry> {
         0..=29 => create_service(view, now, dice),
         30..=39 => create_network(view, now, dice),
         40..=54 => update(view, now, dice, |_, spec, dice| spec.mode = replicas(dice)),
-        55..=69 => update(view, now, dice, |_, spec, dice| {
+        55..=65 => update(view, now, dice, |_, spec, dice| {
             spec.container.image = format!("image:{}", dice.between(1, 9))
         }),
+        66..=69 => canary(view, now, dice),
         70..=72 => update(view, now, dice, |_, spec, dice| spec.ports = ports(dice)),
         73..=74 => update(view, now, dice, |view, spec, dice| spec.networks = networks(view, dice)),
         75..=86 => service(view, dice).map(|service| {
@@ -138,7 +139,25 @@ fn update(view: &View, now: Timestamp, dice: &mut Dice, change: fn(&View, &mut S
     let service = service(view, dice)?;
     let mut spec = service.spec.clone();
     change(view, &mut spec, dice);
-    Some(plan_update_service(view, service.id, service.version, now, spec))
+    let (id, version) = (service.id, service.version);
+    Some(plan_update_service(view, id, version, now, spec, None))
+}
+
+/// A canary begins, gets another share, is promoted or aborted.
+fn canary(view: &View, now: Timestamp, dice: &mut Dice) -> Planned {
+    let service = service(view, dice)?;
+    let (id, version) = (service.id, service.version);
+    let share = Ratio::new(dice.between(1, 99) as u32 * 10_000).ok();
+    let begin = |image: u64| {
+        let mut spec = service.spec.clone();
+        spec.container.image = format!("image:{image}");
+        plan_update_service(view, id, version, now, spec, share)
+    };
+    Some(match dice.between(0, 3) {
+        0 if service.canary.is_some() => plan_promote_canary(view, id, version, now),
+        1 if service.canary.is_some() => plan_abort_canary(view, id, version, now),
+        _ => begin(dice.between(1, 9)),
+    })
 }
 
 fn change_node(view: &View, now: Timestamp, dice: &mut Dice) -> Planned {

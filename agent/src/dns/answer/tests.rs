@@ -18,6 +18,7 @@ fn view() -> NodeView {
         }],
         aliases: vec![(blue, "www".parse().unwrap())],
         restart: None,
+        canary: None,
         ports: vec![],
     }];
     view

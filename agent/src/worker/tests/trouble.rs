@@ -14,6 +14,7 @@ fn without_delay(mut view: NodeView) -> NodeView {
             ..model::RestartPolicy::default()
         }),
         ports: vec![],
+        canary: None,
     }];
     view
 }

@@ -138,7 +138,7 @@ fn replace_outdated(draft: &mut Draft<'_>, maker: &Maker<'_>) {
 pub(super) fn tend(draft: &mut Draft<'_>, maker: &Maker<'_>, slot: &SlotTasks<'_>) -> Tended {
     let (view, service) = (draft.base(), maker.service);
     let stays = |task: &&Task| !is_misplaced(view, service, task);
-    let current = slot.furthest(stays);
+    let current = slot.furthest(service.spec_version, stays);
     let successor = update::successor(service, slot, current).filter(stays);
     let kept = [current, successor].map(|task| task.map(|task| task.id));
     for task in slot.live().filter(|task| !kept.contains(&Some(task.id))) {
@@ -147,7 +147,7 @@ pub(super) fn tend(draft: &mut Draft<'_>, maker: &Maker<'_>, slot: &SlotTasks<'_
     if current.is_some() {
         return Tended::Stays;
     }
-    let Some(last) = slot.newest() else {
+    let Some(last) = slot.last() else {
         return Tended::Ended;
     };
     let policy = &service.spec.restart_policy();

@@ -10,7 +10,7 @@ use super::{
     SlotTasks,
     fill::{self, Maker},
     restart::Next,
-    slot::slots_of,
+    slot::slots_without_canaries,
     want,
 };
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
 
 pub(super) fn reconcile(draft: &mut Draft<'_>, service: &Service, scope: &Scope) {
     let maker = Maker::of(service);
-    let mut slots = slots_of(draft.base(), service.id, scope);
+    let mut slots = slots_without_canaries(draft.base(), service, scope);
     if *scope == Scope::Whole {
         join(draft, &maker, &slots);
     }
@@ -71,7 +71,7 @@ pub(crate) fn takes(view: &View, service: &Service, node: NodeId) -> bool {
 }
 
 /// Whether a node's task of a service may go on, and be replaced when it has ended.
-fn keeps(view: &View, service: &Service, node: NodeId) -> bool {
+pub(super) fn keeps(view: &View, service: &Service, node: NodeId) -> bool {
     view.node(node).is_some_and(|node| {
         node.status.state != NodeState::Down
             && node.spec.availability != Availability::Drain

@@ -7,13 +7,13 @@ use super::{
     fill::{self, Maker},
     restart::Next,
     scale,
-    slot::slots_of,
+    slot::slots_without_canaries,
     want,
 };
 use crate::{dirty::Scope, draft::Draft, scheduler::path};
 
 pub(super) fn reconcile(draft: &mut Draft<'_>, service: &Service, replicas: u32, scope: &Scope) {
-    let mut slots = slots_of(draft.base(), service.id, scope);
+    let mut slots = slots_without_canaries(draft.base(), service, scope);
     let maker = Maker::of(service);
     if *scope == Scope::Whole {
         let even::Step { extra, move_away } = even::step(draft, service, replicas, &slots);

@@ -44,6 +44,16 @@ pub(crate) fn slots_of<'a>(view: &'a View, service: ServiceId, scope: &'a Scope)
     slots
 }
 
+/// As [`slots_of`], without the service's canaries.
+pub(crate) fn slots_without_canaries<'a>(view: &'a View, service: &Service, scope: &'a Scope) -> Vec<SlotTasks<'a>> {
+    let mut slots = slots_of(view, service.id, scope);
+    for slot in &mut slots {
+        slot.tasks.retain(|task| !service.is_canary(task.spec_version));
+    }
+    slots.retain(|slot| !slot.tasks.is_empty());
+    slots
+}
+
 impl<'a> SlotTasks<'a> {
     /// The wanted tasks that have not ended. One, or two while one is about to take the other's place.
     pub fn live(&self) -> impl Iterator<Item = &'a Task> {
@@ -52,18 +62,32 @@ impl<'a> SlotTasks<'a> {
 
     /// The task that fills the slot: the furthest live one.
     pub fn current(&self) -> Option<&'a Task> {
-        self.furthest(|_| true)
+        self.live()
+            .max_by_key(|task| (task.status.state, task.created_at, task.id))
     }
 
-    /// The furthest live task that fulfils `condition`.
-    pub fn furthest(&self, condition: impl Fn(&&'a Task) -> bool) -> Option<&'a Task> {
-        let tasks = self.live().filter(condition);
-        tasks.max_by_key(|task| (task.status.state, task.created_at, task.id))
+    /// The furthest live task that fulfils `condition`; of two that are equally far the one of this spec version.
+    pub fn furthest(&self, version: u64, condition: impl Fn(&&'a Task) -> bool) -> Option<&'a Task> {
+        let rank = |task: &&Task| {
+            (
+                task.status.state,
+                task.spec_version == version,
+                task.created_at,
+                task.id,
+            )
+        };
+        self.live().filter(condition).max_by_key(rank)
     }
 
     /// The one node that its tasks are for, of a global service or job.
     pub fn pinned(&self) -> Option<NodeId> {
         self.newest()?.pinned
+    }
+
+    /// The task that ended last without anything being decided about it, else the one made last: after it comes the next.
+    pub fn last(&self) -> Option<&'a Task> {
+        let unattended = self.tasks.iter().rfind(|task| task.desired < DesiredState::Shutdown);
+        unattended.copied().or(self.newest())
     }
 
     /// The task made last.

@@ -76,7 +76,8 @@ impl<'a> Round<'a> {
         let (monitor, moment) = (self.policy.monitor, self.moment);
         let failures = self.ways.iter().filter_map(|way| way.failure(monitor, moment));
         let failed: Vec<&Task> = failures.collect();
-        let slots = self.ways.iter().filter(|way| way.takes_part()).count();
+        let takes_part = |way: &&Way<'_>| way.takes_part(self.service.canary.is_some());
+        let slots = self.ways.iter().filter(takes_part).count();
         let too_many = self
             .policy
             .max_failure_ratio
@@ -89,9 +90,13 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// When the update is complete if nothing fails until then; `None`: there is still something to replace. Not before
-    /// the leader has heard what may have failed before its time.
+    /// When the update is complete if nothing fails until then; `None`: there is still something to replace, or it is a
+    /// canary, which lasts until somebody decides about it. Not before the leader has heard what may have failed before
+    /// its time.
     fn completion(&self) -> Option<Timestamp> {
+        if self.service.canary.is_some() {
+            return None;
+        }
         let given_up = |way: &Way<'_>| self.retry(way) == Some(Next::Never);
         let settled = |way: &Way<'_>| !way.is_under_way() && !way.is_vacant();
         let done = |way: &Way<'_>| settled(way) && (way.old.is_none() || given_up(way));
@@ -107,7 +112,7 @@ impl<'a> Round<'a> {
     fn retry(&self, way: &Way<'_>) -> Option<Next> {
         way.settled()?;
         let policy = self.service.spec.restart_policy();
-        let last = way.slot.newest()?;
+        let last = way.newest()?;
         Some(restart::after(
             &policy,
             self.service.spec_version,
@@ -148,7 +153,9 @@ impl<'a> Round<'a> {
                 None => Next::Wait,
             };
             if !matches!(next, Next::Wait | Next::Never) {
-                chosen.push(way.replaced(self.policy.order, next));
+                // Beside an old task that has outlived one of them, whatever the order: it was a canary.
+                let beside = way.settled().map(|_| UpdateOrder::StartFirst);
+                chosen.push(way.replaced(beside.unwrap_or(self.policy.order), next));
             }
         }
         chosen
@@ -158,7 +165,7 @@ impl<'a> Round<'a> {
 /// The slots of a service that get a task of its present spec now.
 pub(super) fn replacements(view: &View, service: ServiceId, moment: Moment) -> Vec<Replacement> {
     let paused = |service: &Service| service.update_status.as_ref().is_some_and(|s| s.state.is_paused());
-    let goes = |service: &&Service| !paused(service) && view.has_outdated_tasks(service);
+    let goes = |service: &&Service| service.canary.is_none() && !paused(service) && view.has_outdated_tasks(service);
     let Some(service) = view.service(service).filter(goes) else {
         return Vec::new();
     };
@@ -201,6 +208,9 @@ pub(super) fn conclude(draft: &mut Draft<'_>, service: &Service) -> bool {
 
 /// When the update of a service goes on, or is complete, although nothing happens.
 pub(crate) fn deadline(view: &View, service: &Service, moment: Moment) -> Option<Timestamp> {
+    if service.canary.is_some() {
+        return None;
+    }
     let slots = slots_of(view, service.id, &Scope::Whole);
     let round = Round::of(service, &slots, moment);
     let waits = |way: &Way<'_>| way.old.is_some() && !way.has_successor();
@@ -211,16 +221,16 @@ pub(crate) fn deadline(view: &View, service: &Service, moment: Moment) -> Option
 /// The wanted task of the present spec that is to take the place of `current`, which is of another, once it runs.
 pub(super) fn successor<'a>(service: &Service, slot: &SlotTasks<'a>, current: Option<&Task>) -> Option<&'a Task> {
     let fits = |task: &Task| task.spec_version == service.spec_version;
-    let outdated = current.filter(|task| !fits(task))?;
-    let later = |task: &&Task| fits(task) && task.created_at >= outdated.created_at;
-    slot.live().filter(later).last()
+    current.filter(|task| !fits(task))?;
+    slot.live().filter(|task| fits(task)).last()
 }
 
 /// The task of a slot without which nobody would know that the slot has had its turn in the update under way.
 /// `tasks` are the slot's, oldest first.
 pub(crate) fn witness(service: &Service, tasks: &[&Task]) -> Option<TaskId> {
-    service.update_status.as_ref().filter(|s| s.state.is_under_way())?;
-    way::tail(tasks, service.spec_version).first().map(|task| task.id)
+    let status = service.update_status.as_ref().filter(|s| s.state.is_under_way())?;
+    let tail = way::tail(tasks, service.spec_version, status.state.is_rollback());
+    tail.first().map(|task| task.id)
 }
 
 /// Of a slot's tasks those that are still wanted, ended or not.

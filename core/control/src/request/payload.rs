@@ -37,7 +37,8 @@ pub fn plan_remove_payload(view: &View, id: PayloadId) -> Result<Command, Refuse
 }
 
 /// New bytes under the name of `old`, and in the same step an update of every service that uses it, or one that had the
-/// name before, as a service that was rolled back does. Services that could only be rolled back to one keep it.
+/// name before, as a service that was rolled back does. Services that could only be rolled back to one keep it;
+/// where there is a canary, that is what gets the new bytes.
 pub fn plan_rotate_payload(
     view: &View,
     old: PayloadId,
@@ -70,7 +71,8 @@ pub fn plan_rotate_payload(
         if spec == service.spec {
             continue;
         }
-        let update = plan_update_service(&scratch, service.id, service.version, at, spec)?;
+        let canary = service.canary.map(|canary| canary.share);
+        let update = plan_update_service(&scratch, service.id, service.version, at, spec, canary)?;
         scratch.apply_draft(update.clone())?;
         batch.push(update);
     }

@@ -275,6 +275,27 @@ fn a_paused_update_is_told() {
 }
 
 #[test]
+fn a_canary_is_told_with_both_ways_on() {
+    let (mut bed, web) = web(2, 4, |_| ());
+    bed.canary(web, 10, |spec| spec.container.image = "image:2".into())
+        .unwrap();
+    bed.converge();
+    expect(&bed, web, "a canary gets 10% of the new flows", "--promote web");
+    let canary = tasks(&bed, web, |task| task.spec_version == 2)[0].id;
+    bed.report(canary, TaskState::Failed);
+    bed.settle();
+    expect(
+        &bed,
+        web,
+        "its canary is paused: canary paused due to failure",
+        "--abort web",
+    );
+    bed.decide_canary(web, false).unwrap();
+    bed.converge();
+    assert_eq!(findings(&bed, web), []);
+}
+
+#[test]
 fn a_task_that_waits_for_its_agent_or_has_ended_is_explained() {
     let mut bed = Bed::with_nodes(1);
     let web = bed.service("web", |_| ()).unwrap();

@@ -1,5 +1,6 @@
 //! Services: the spec that a user writes, its parts, and what the allocator adds.
 
+mod canary;
 mod constraint;
 mod container;
 mod health;
@@ -19,6 +20,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    canary::Canary,
     constraint::{Constraint, ConstraintKey},
     container::{ContainerSpec, Device, DnsConfig, PullPolicy},
     health::{HealthCheck, HealthTest, Probe, ProbeTarget},
@@ -222,6 +224,9 @@ pub struct Service {
     /// While its tasks are being evened out over the nodes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rebalance: Option<Rebalance>,
+    /// While a part of its tasks are of its spec and the others of the one before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<Canary>,
 }
 
 /// The spec before the latest update.

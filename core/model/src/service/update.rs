@@ -102,6 +102,8 @@ pub enum UpdateState {
     RollbackPaused,
     /// All tasks are of the previous spec.
     RollbackCompleted,
+    /// A part of the tasks are of the new spec, until it is promoted or aborted.
+    Canary,
 }
 
 impl UpdateState {
@@ -114,12 +116,13 @@ impl UpdateState {
             Self::RollbackStarted => "rollback_started",
             Self::RollbackPaused => "rollback_paused",
             Self::RollbackCompleted => "rollback_completed",
+            Self::Canary => "canary",
         }
     }
 
-    /// Whether tasks are still being replaced.
+    /// Whether tasks are still being made.
     pub const fn is_under_way(self) -> bool {
-        matches!(self, Self::Updating | Self::RollbackStarted)
+        matches!(self, Self::Updating | Self::RollbackStarted | Self::Canary)
     }
 
     /// Whether it has stopped half-way, until the spec changes again.
@@ -147,6 +150,15 @@ impl UpdateStatus {
         }
     }
 
+    /// An update of which only a share of the tasks begins.
+    pub fn canary(at: Timestamp, share: Ratio) -> Self {
+        Self {
+            state: UpdateState::Canary,
+            message: format!("canary of {share} in progress"),
+            ..Self::begun(at)
+        }
+    }
+
     /// The same update, complete.
     pub fn completed(&self, at: Timestamp) -> Self {
         let (state, message) = if self.state.is_rollback() {
@@ -166,6 +178,8 @@ impl UpdateStatus {
     pub fn paused(&self, why: &str) -> Self {
         let (state, what) = if self.state.is_rollback() {
             (UpdateState::RollbackPaused, "rollback")
+        } else if self.state == UpdateState::Canary {
+            (UpdateState::Paused, "canary")
         } else {
             (UpdateState::Paused, "update")
         };

@@ -58,6 +58,7 @@ impl Row for Task {
     }
 }
 
+/// Its spec version is as its task says it, for good.
 impl Row for EndpointView {
     type Key = (NetworkId, TaskId);
 
@@ -92,6 +93,12 @@ impl Row for ServiceView {
         let digest = ports.fold(digest, |d, port| {
             let numbers = d.number(u64::from(port.published)).number(u64::from(port.target));
             numbers.number(port.protocol as u64).number(port.mode as u64)
+        });
+        // Nothing when there is none: what was before there were canaries has the digest that it had.
+        let canary = self.canary.iter();
+        let digest = canary.fold(digest, |d, canary| {
+            d.number(u64::from(canary.share.parts_per_million()))
+                .number(canary.first)
         });
         digest.finish()
     }

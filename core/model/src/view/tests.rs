@@ -50,6 +50,7 @@ fn endpoint(network: u128, id: u128, serving: bool) -> EndpointView {
         node: NodeId::from_bits(1),
         gateway: true,
         serving,
+        spec_version: 1,
     }
 }
 
@@ -61,6 +62,7 @@ fn service(id: u128, alias: bool) -> ServiceView {
         vips: Vec::new(),
         aliases: alias.into_iter().collect(),
         restart: None,
+        canary: None,
         ports: Vec::new(),
     }
 }

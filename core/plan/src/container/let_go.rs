@@ -69,6 +69,7 @@ mod tests {
             aliases: Vec::new(),
             ports: Vec::new(),
             restart: None,
+            canary: None,
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use abi::{Addr, Be16, FRONTEND_HELD, FrontendKey, SCOPE_PUBLISHED};
 use model::{
-    EndpointView, NetworkId, NetworkView, NodeId, NodeView, Protocol, PublishMode, PublishedPort, ServiceId,
+    EndpointView, NetworkId, NetworkView, NodeId, NodeView, Protocol, PublishMode, PublishedPort, Ratio, ServiceId,
     ServiceView,
 };
 
@@ -129,22 +129,37 @@ impl Services {
         for member in members {
             self.backends.insert(member.backend, !member.serving);
         }
-        let candidates = members.iter().map(|member| Candidate {
-            key: member.key,
-            weight: u32::from(member.serving),
-        });
-        let all = Group {
-            weight: 1,
-            candidates: candidates.enumerate().collect(),
-        };
         let frontend = DesiredFrontend {
             backends: members.iter().map(|member| member.backend).collect(),
-            slots: maglev::ring(&[all], slots),
+            slots: maglev::ring(&groups(service, members), slots),
             service: service.id.bits() as u32,
             flags,
         };
         self.frontends.insert(key, frontend);
     }
+}
+
+/// Who shares the slots: all members alike, or while there is a canary its members a part and the others the rest.
+fn groups(service: &ServiceView, members: &[Member]) -> [Group; 2] {
+    let share = service.canary.map_or(0, |canary| canary.share.parts_per_million());
+    let mut groups = [Ratio::WHOLE - share, share].map(|weight| Group {
+        weight,
+        candidates: Vec::new(),
+    });
+    let [others, canaries] = &mut groups;
+    for (index, member) in members.iter().enumerate() {
+        let canary = service.canary.is_some_and(|canary| canary.covers(member.spec_version));
+        let group = if canary { &mut *canaries } else { &mut *others };
+        let weight = u32::from(member.serving);
+        group.candidates.push((
+            index,
+            Candidate {
+                key: member.key,
+                weight,
+            },
+        ));
+    }
+    groups
 }
 
 fn is_held(facts: &LocalFacts, port: u16, protocol: Protocol) -> bool {
@@ -153,6 +168,7 @@ fn is_held(facts: &LocalFacts, port: u16, protocol: Protocol) -> bool {
 
 struct Member {
     key: u128,
+    spec_version: u64,
     backend: DesiredBackend,
     serving: bool,
 }
@@ -171,6 +187,7 @@ fn members(
         .filter_map(|e| {
             Some(Member {
                 key: e.task.bits(),
+                spec_version: e.spec_version,
                 backend: DesiredBackend {
                     addr: e.addr.into(),
                     vtep: *context.vteps.get(&e.node)?,

@@ -84,6 +84,7 @@ mod tests {
             spec,
             vips,
             ports,
+            canary: None,
         };
         apply(state, Command::UpdateService(Box::new(change))).unwrap();
     }

@@ -3,20 +3,12 @@
 use std::mem::discriminant;
 
 use model::{
-    DesiredState, JobStatus, PortSpec, PreviousSpec, PublishMode, PublishedPort, Rebalance, Service, ServiceId,
-    ServiceSpec, Timestamp, UpdateState, UpdateStatus, VirtualIp,
+    DesiredState, JobStatus, PreviousSpec, PublishMode, PublishedPort, Rebalance, Service, ServiceId, ServiceSpec,
+    Timestamp, UpdateState, UpdateStatus, VirtualIp,
 };
 
-use super::job::has_run;
+use super::{canary::Status, job::has_run};
 use crate::{AddressOwner, Event, Kind, NewService, Refused, Rollback, RollbackCause, ServiceChange, State};
-
-/// Whether tasks made from `old` do not fit `new` any more. Replicas, constraints, restart policy and ports of the mesh
-/// act on running tasks; what is inside the container, its networks, and ports of the task's host (which another task
-/// there may have) do not. Another `force_update` asks for new ones.
-fn needs_new_tasks(old: &ServiceSpec, new: &ServiceSpec) -> bool {
-    let forced = old.force_update != new.force_update;
-    forced || old.container != new.container || old.networks != new.networks || !host_ports(old).eq(host_ports(new))
-}
 
 /// Refuses what cannot be changed.
 fn check_change(old: &ServiceSpec, new: &ServiceSpec) -> Result<(), Refused> {
@@ -43,10 +35,6 @@ fn changed_job(old: &Service, new: &ServiceSpec, at: Timestamp) -> Option<JobSta
         job.begin(at, has_run(old));
     }
     Some(job)
-}
-
-fn host_ports(spec: &ServiceSpec) -> impl Iterator<Item = &PortSpec> {
-    spec.ports.iter().filter(|port| port.mode == PublishMode::Host)
 }
 
 impl State {
@@ -84,6 +72,7 @@ impl State {
             update_status: None,
             job_status,
             rebalance: None,
+            canary: None,
         });
         Ok(())
     }
@@ -98,28 +87,29 @@ impl State {
         check_change(&old.spec, &change.spec)?;
         self.check_service(change.id, &change.spec, &change.vips, &change.ports)?;
         let job_status = changed_job(&old, &change.spec, change.at);
-        let spec_version = if needs_new_tasks(&old.spec, &change.spec) {
-            self.next_spec_version(&old)
-        } else {
-            old.spec_version
-        };
+        let course = self.course(&old, &change)?;
         let mut service = Service {
             version: index,
             updated_at: change.at,
-            spec_version,
+            spec_version: course.spec_version,
             spec: change.spec,
             vips: change.vips,
             ports: change.ports,
             job_status,
             rebalance: None,
-            previous: Some(Box::new(PreviousSpec {
-                spec: old.spec,
-                spec_version: old.spec_version,
-            })),
-            ..old
+            previous: Some(Box::new(course.previous)),
+            canary: course.canary,
+            ..old.clone()
         };
+        if service.canary.is_none() {
+            self.let_canaries_go(index, change.at, &old, events);
+        }
         let begins = !service.spec.mode.is_job() && self.has_outdated_tasks(&service);
-        service.update_status = begins.then(|| UpdateStatus::begun(change.at));
+        match course.status {
+            Status::Stays => {}
+            Status::Canary(share) => service.update_status = Some(UpdateStatus::canary(change.at, share)),
+            Status::Begins => service.update_status = begins.then(|| UpdateStatus::begun(change.at)),
+        }
         self.replace_service(old.vips, service, events);
         Ok(())
     }
@@ -137,10 +127,12 @@ impl State {
         self.check_service(back.id, &previous.spec, &back.vips, &back.ports)?;
         let job_status = changed_job(&old, &previous.spec, back.at);
         let left = PreviousSpec {
-            spec: old.spec,
+            spec: old.spec.clone(),
             spec_version: old.spec_version,
         };
+        self.let_canaries_go(index, back.at, &old, events);
         let (message, previous_of_it) = match back.cause {
+            RollbackCause::Asked if old.canary.is_some() => ("canary aborted".to_owned(), None),
             RollbackCause::Asked => ("manually requested rollback".to_owned(), Some(Box::new(left))),
             RollbackCause::Failed(task) => {
                 let message = format!("update rolled back due to failure or early termination of task {task}");
@@ -163,6 +155,7 @@ impl State {
             previous: previous_of_it,
             job_status,
             rebalance: None,
+            canary: None,
             ..old
         };
         self.replace_service(old.vips, service, events);
@@ -223,7 +216,7 @@ impl State {
     }
 
     /// The service, if it is as it was read.
-    fn service_at(&self, id: ServiceId, read: u64) -> Result<Service, Refused> {
+    pub(super) fn service_at(&self, id: ServiceId, read: u64) -> Result<Service, Refused> {
         let missing = || Refused::NotFound {
             kind: Kind::Service,
             what: id.to_string(),
@@ -241,7 +234,7 @@ impl State {
     }
 
     /// A number that none of the service's tasks has, nor those that a rollback would bring back.
-    fn next_spec_version(&self, service: &Service) -> u64 {
+    pub(super) fn next_spec_version(&self, service: &Service) -> u64 {
         let tasks = self.tasks_of_service(service.id).map(|task| task.spec_version);
         let previous = service.previous.iter().map(|previous| previous.spec_version);
         tasks.chain(previous).fold(service.spec_version, u64::max) + 1

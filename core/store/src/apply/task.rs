@@ -199,11 +199,15 @@ impl State {
     }
 
     /// The task that stands in the way of a new one in its slot. One of the present spec may come beside one of another,
-    /// which goes when the new one runs.
+    /// which goes when the new one runs. While there is a canary each slot has room for one and for one other.
     fn rival(&self, task: &Task) -> Option<TaskId> {
-        let present = self.service(task.service).map(|service| service.spec_version);
-        let fits = |version| Some(version) == present;
+        let service = self.service(task.service)?;
         let mut live = self.tasks_in_slot(task.service, task.slot).filter(|t| t.is_live());
+        if service.canary.is_some() {
+            let is_canary = |task: &Task| service.is_canary(task.spec_version);
+            return live.find(|t| is_canary(t) == is_canary(task)).map(|t| t.id);
+        }
+        let fits = |version| version == service.spec_version;
         let first = live.next()?;
         let replaced = fits(task.spec_version) && !fits(first.spec_version) && live.next().is_none();
         (!replaced).then_some(first.id)

@@ -222,6 +222,7 @@ fn updates_compare_versions_and_count_what_needs_new_tasks() {
             spec: spec.clone(),
             vips,
             ports,
+            canary: None,
         };
         Command::UpdateService(Box::new(change))
     };

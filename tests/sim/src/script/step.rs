@@ -4,11 +4,11 @@ mod node;
 mod payload;
 
 use control::{
-    find_service, plan_create_network, plan_create_service, plan_rebalance_service, plan_rollback_service,
-    plan_update_cluster, plan_update_service,
+    find_service, plan_abort_canary, plan_create_network, plan_create_service, plan_promote_canary,
+    plan_rebalance_service, plan_rollback_service, plan_update_cluster, plan_update_service,
 };
-use model::{Availability, NetworkId, NetworkSpec, Role, ServiceId, ServiceSpec, Task};
-use store::{Command, Refused, RollbackCause};
+use model::{Availability, NetworkId, NetworkSpec, Ratio, Role, ServiceId, ServiceSpec, Task, Timestamp};
+use store::{Command, Refused, RollbackCause, View};
 
 use super::{
     bed::Bed,
@@ -57,7 +57,13 @@ fn one(bed: &mut Bed, words: &[&str]) -> Done {
         ["secret", name, text] => payload::create(bed, name, text)?,
         ["rotate", name, text] => payload::rotate(bed, name, text)?,
         ["service", name, pairs @ ..] => create(bed, name, pairs)?,
-        ["update", name, pairs @ ..] => update(bed, name, pairs)?,
+        ["update", name, pairs @ ..] => update(bed, name, None, pairs)?,
+        ["canary", name, "promote"] => decide_canary(bed, name, plan_promote_canary)?,
+        ["canary", name, "abort"] => decide_canary(bed, name, plan_abort_canary)?,
+        ["canary", name, share, pairs @ ..] => {
+            let share = Ratio::new(number::<u32>(share)?.saturating_mul(10_000)).map_err(|why| why.to_string())?;
+            update(bed, name, Some(share), pairs)?;
+        }
         ["rollback", name] => roll_back(bed, name)?,
         ["rebalance", name, budget] => rebalance(bed, name, number(budget)?)?,
         ["remove", name] => remove(bed, name)?,
@@ -130,11 +136,19 @@ fn create(bed: &mut Bed, name: &str, pairs: &[&str]) -> Result<(), Failed> {
     Ok(bed.apply(command)?)
 }
 
-fn update(bed: &mut Bed, name: &str, pairs: &[&str]) -> Result<(), Failed> {
+fn update(bed: &mut Bed, name: &str, canary: Option<Ratio>, pairs: &[&str]) -> Result<(), Failed> {
     let service = find_service(bed.view(), name)?;
     let (id, version, mut spec) = (service.id, service.version, service.spec.clone());
     pairs.iter().try_for_each(|pair| set(bed.view(), &mut spec, pair))?;
-    let command = plan_update_service(bed.view(), id, version, bed.now, spec)?;
+    let command = plan_update_service(bed.view(), id, version, bed.now, spec, canary)?;
+    Ok(bed.apply(command)?)
+}
+
+type Decision = fn(&View, ServiceId, u64, Timestamp) -> Result<Command, Refused>;
+
+fn decide_canary(bed: &mut Bed, name: &str, plan: Decision) -> Result<(), Failed> {
+    let service = find_service(bed.view(), name)?;
+    let command = plan(bed.view(), service.id, service.version, bed.now)?;
     Ok(bed.apply(command)?)
 }
 

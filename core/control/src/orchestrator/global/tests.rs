@@ -155,7 +155,7 @@ fn a_service_keeps_its_mode() {
     let service = bed.view().service(web).unwrap().clone();
     let mut spec = service.spec.clone();
     spec.mode = Mode::Replicated { replicas: 1 };
-    let refused = crate::plan_update_service(bed.view(), web, service.version, bed.now, spec);
+    let refused = crate::plan_update_service(bed.view(), web, service.version, bed.now, spec, None);
     assert!(matches!(refused, Err(Refused::ModeChanged { .. })), "{refused:?}");
     bed.converge();
 }

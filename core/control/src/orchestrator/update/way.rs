@@ -15,18 +15,20 @@ pub(super) struct Way<'a> {
     pub slot: &'a SlotTasks<'a>,
     /// The wanted task of another spec.
     pub old: Option<&'a Task>,
-    /// Tasks of the present spec since the last one of another, oldest first.
-    tail: &'a [&'a Task],
+    /// Its tasks of the present spec, oldest first; see [`tail`].
+    tail: Vec<&'a Task>,
     /// Those of them that this update has made.
     made: Vec<&'a Task>,
     /// When the update began.
     began: Timestamp,
 }
 
-/// Those of a slot's tasks, oldest first, that are of `version` and came after the last one of another.
-pub(super) fn tail<'s, 'a>(tasks: &'s [&'a Task], version: u64) -> &'s [&'a Task] {
-    let other = tasks.iter().rposition(|task| task.spec_version != version);
-    &tasks[other.map_or(0, |at| at + 1)..]
+/// Those of a slot's tasks, oldest first, that are of `version`. On the way `back` only since the last one of another: it
+/// is a number that tasks had before.
+pub(super) fn tail<'a>(tasks: &[&'a Task], version: u64, back: bool) -> Vec<&'a Task> {
+    let other = tasks.iter().rposition(|task| back && task.spec_version != version);
+    let since = tasks.iter().skip(other.map_or(0, |at| at + 1));
+    since.copied().filter(|task| task.spec_version == version).collect()
 }
 
 /// When the one who waits for a new task goes on: it runs, or has ended and never will.
@@ -38,23 +40,25 @@ fn settled(task: &Task) -> Option<Timestamp> {
 impl<'a> Way<'a> {
     /// `back`: to a spec that tasks were made from before, which are not the update's.
     pub fn of(slot: &'a SlotTasks<'a>, version: u64, began: Timestamp, back: bool) -> Self {
-        let tail = tail(&slot.tasks, version);
+        let tail = tail(&slot.tasks, version, back);
+        let made = tail.iter().copied().filter(|task| !back || task.created_at >= began);
         Self {
             slot,
             old: slot.live().filter(|task| task.spec_version != version).last(),
+            made: made.collect(),
             tail,
-            made: tail
-                .iter()
-                .copied()
-                .filter(|task| !back || task.created_at >= began)
-                .collect(),
             began,
         }
     }
 
-    /// Whether the update has something to do with it.
-    pub fn takes_part(&self) -> bool {
-        self.old.is_some() || !self.made.is_empty()
+    /// Whether the update has something to do with it; a `canary` has only with the slots that have one.
+    pub fn takes_part(&self, canary: bool) -> bool {
+        (self.old.is_some() && !canary) || !self.made.is_empty()
+    }
+
+    /// The task of the present spec made last.
+    pub fn newest(&self) -> Option<&'a Task> {
+        self.tail.last().copied()
     }
 
     /// Whether the old task runs.

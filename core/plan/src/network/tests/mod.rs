@@ -1,5 +1,6 @@
 //! Plans of a small cluster: two nodes, two networks with the same subnet, one service.
 
+mod canary;
 mod node;
 mod order;
 mod services;
@@ -54,6 +55,7 @@ fn endpoint(number: u8, on: u128) -> EndpointView {
         node: node(on),
         gateway: true,
         serving: true,
+        spec_version: 1,
     }
 }
 
@@ -83,6 +85,7 @@ fn view(here: u128, endpoints: Vec<EndpointView>) -> NodeView {
             }],
             aliases: Vec::new(),
             restart: None,
+            canary: None,
             ports: vec![PublishedPort {
                 published: 8080,
                 target: 80,

@@ -1,6 +1,8 @@
 //! Specs forth and back, and what is noted of it.
 
-use model::{Mode, Service, ServiceSpec, TaskId, TaskState, UpdateState, UpdateStatus};
+mod canary;
+
+use model::{Mode, Ratio, Service, ServiceSpec, TaskId, TaskState, UpdateState, UpdateStatus};
 
 use crate::{Command, Refused, Rollback, RollbackCause, ServiceChange, State, TaskOp, fixture::*};
 
@@ -9,6 +11,14 @@ fn web(state: &State) -> Service {
 }
 
 fn change(state: &mut State, change: impl FnOnce(&mut ServiceSpec)) -> Service {
+    try_change(state, None, change).unwrap()
+}
+
+fn try_change(
+    state: &mut State,
+    canary: Option<Ratio>,
+    change: impl FnOnce(&mut ServiceSpec),
+) -> Result<Service, Refused> {
     let mut old = web(state);
     change(&mut old.spec);
     let command = Command::UpdateService(Box::new(ServiceChange {
@@ -18,9 +28,10 @@ fn change(state: &mut State, change: impl FnOnce(&mut ServiceSpec)) -> Service {
         spec: old.spec,
         vips: old.vips,
         ports: old.ports,
+        canary,
     }));
-    apply(state, command).unwrap();
-    web(state)
+    apply(state, command)?;
+    Ok(web(state))
 }
 
 fn back(state: &mut State, cause: RollbackCause) -> Result<Service, Refused> {
