@@ -134,6 +134,13 @@ async fn refusals_are_error_lines_with_exit_code_1() {
     );
     let late = "Error response from daemon: update out of sequence\n";
     assert_eq!(stage.typed("service scale -d web=3").await, seen("", late, 1));
+    let none = "Error response from daemon: service web has no canary\n";
+    for flag in ["--promote", "--abort"] {
+        assert_eq!(
+            stage.typed(&format!("service update {flag} web")).await,
+            seen("", none, 1)
+        );
+    }
 }
 
 #[tokio::test]
@@ -168,6 +175,9 @@ async fn what_cannot_work_is_told_before_anything_is_sent() {
     assert!(join.err.starts_with("invalid join token") && join.code == 1, "{join:?}");
     let create = stage.typed("service create --name a! web:1").await;
     assert!(create.err.contains("a!") && create.code == 1, "{create:?}");
+    let share = stage.typed("service update --canary 100% --image web:2 web").await;
+    let words = "invalid argument \"100%\" for \"--canary\" flag: use a share between 1% and 99%, as 10% or 0.1\n";
+    assert_eq!(share, seen("", words, 1));
     assert_eq!(stage.typed("service ls --frob").await.code, 2);
     assert_eq!(stage.typed("swarm ca --ca-cert a.pem --ca-key b.pem").await.code, 2);
     let absent = stage
@@ -177,6 +187,15 @@ async fn what_cannot_work_is_told_before_anything_is_sent() {
     assert_eq!(
         stage.typed("network connect x y").await,
         seen("", "netctl network connect: not built yet\n", 1)
+    );
+}
+
+#[tokio::test]
+async fn a_canary_is_begun_with_its_share() {
+    let stage = Stage::open();
+    assert_eq!(
+        stage.typed("service update -d --canary 20% --image web:2 web").await,
+        seen("web\n", "", 0)
     );
 }
 

@@ -18,7 +18,9 @@ const POLL: Duration = Duration::from_millis(200);
 pub enum Change {
     /// Made or changed the service: that it is rolled back is a failure.
     Forward,
-    /// Rolled it back.
+    /// Began a canary, or changed it.
+    Canary,
+    /// Rolled it back, or aborted its canary.
     Back,
 }
 
@@ -44,10 +46,8 @@ async fn follow(client: &mut Client, id: &str, quiet: bool, change: Change) -> R
         let progress = Progress::of(&service, &tasks);
         let mut lines = progress.lines(screen.redraws());
         lines.extend(told_of_rollback(&service));
-        let under_way = service
-            .update_status
-            .as_ref()
-            .is_some_and(|status| status.state.is_under_way());
+        let status = service.update_status.as_ref();
+        let under_way = status.is_some_and(|status| status.state.is_under_way() && status.state != UpdateState::Canary);
         if let Some(failure) = given_up(&service) {
             screen.draw(&lines);
             return Err(failure);
@@ -62,6 +62,7 @@ async fn follow(client: &mut Client, id: &str, quiet: bool, change: Change) -> R
         let left = stable.saturating_sub(since.get_or_insert_with(Instant::now).elapsed());
         if left.is_zero() {
             lines.push(format!("verify: Service {id} converged"));
+            lines.extend(ways_on(&service, change));
             screen.draw(&lines);
             return rolled_back(&service, change);
         }
@@ -81,6 +82,16 @@ fn stable_for(service: &Service) -> Duration {
         true => Duration::ZERO,
         false => service.spec.update.unwrap_or_default().monitor,
     }
+}
+
+/// What can be done about a canary that runs.
+fn ways_on(service: &Service, change: Change) -> Option<String> {
+    let canary = service.canary.filter(|_| change == Change::Canary)?;
+    let (share, name) = (canary.share, &service.spec.name);
+    Some(format!(
+        "canary: {share} of the new connections go to the new version. Go on with \"netctl service update --promote {name}\", \
+         or go back with \"netctl service update --abort {name}\"."
+    ))
 }
 
 fn told_of_rollback(service: &Service) -> Option<String> {
@@ -104,7 +115,7 @@ fn given_up(service: &Service) -> Option<Failure> {
 
 fn rolled_back(service: &Service, change: Change) -> Result<(), Failure> {
     match &service.update_status {
-        Some(status) if status.state == UpdateState::RollbackCompleted && change == Change::Forward => {
+        Some(status) if status.state == UpdateState::RollbackCompleted && change != Change::Back => {
             Err(Failure::Wrong(format!("service rolled back: {}", status.message)))
         }
         _ => Ok(()),
@@ -113,7 +124,7 @@ fn rolled_back(service: &Service, change: Change) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
-    use model::{Timestamp, UpdateStatus};
+    use model::{Canary, Timestamp, UpdateStatus};
 
     use super::*;
     use crate::render::sample;
@@ -129,6 +140,18 @@ mod tests {
             update_status: Some(status),
             ..sample::service()
         }
+    }
+
+    #[test]
+    fn a_canary_that_runs_says_how_to_go_on() {
+        let mut service = with(UpdateState::Canary);
+        assert_eq!(ways_on(&service, Change::Canary), None);
+        service.canary = Canary::new(model::Ratio::new(100_000).unwrap(), 1).ok();
+        let words = ways_on(&service, Change::Canary).unwrap();
+        assert!(words.contains("10% of the new") && words.contains("--promote web") && words.contains("--abort web"));
+        assert_eq!(ways_on(&service, Change::Forward), None);
+        assert!(given_up(&service).is_none() && rolled_back(&service, Change::Canary).is_ok());
+        assert!(rolled_back(&with(UpdateState::RollbackCompleted), Change::Canary).is_err());
     }
 
     #[test]

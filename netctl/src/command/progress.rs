@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{Mode, NodeId, Service, Task, TaskState};
+use model::{DesiredState, Mode, NodeId, Service, Task, TaskId, TaskState, Timestamp};
 
 /// Lines that are shown one by one; of more only the sum is.
 const SHOWN: usize = 20;
@@ -20,22 +20,51 @@ enum Seat {
 
 /// How far a service is.
 pub struct Progress {
+    what: &'static str,
     mode: Mode,
+    /// Slots in all, canaries or not.
+    slots: usize,
     wanted: usize,
     done: usize,
+    live: usize,
     /// The newest task of each seat and why the last one of it failed.
     seats: BTreeMap<Seat, (Task, Option<String>)>,
     surplus: usize,
+    canary: Option<Box<Self>>,
 }
 
 impl Progress {
     /// Of a service with these tasks.
     pub fn of(service: &Service, tasks: &[Task]) -> Self {
+        let (Some(others), Some(canary)) = (service.without_canary(), service.canary) else {
+            return Self::of_kind(service, tasks);
+        };
+        let (new, old): (Vec<Task>, Vec<Task>) = tasks
+            .iter()
+            .cloned()
+            .partition(|task| service.is_canary(task.spec_version));
+        let old = Self::of_kind(&others, &old);
+        let mut new = Self::of_kind(service, &new);
+        new.seats
+            .retain(|_, (task, _)| task.spec_version == service.spec_version && task.desired < DesiredState::Shutdown);
+        new.what = "canary";
+        new.slots = old.wanted;
+        new.wanted = canary.tasks(old.wanted);
+        new.done = new.done.min(new.wanted);
+        new.surplus = new.live.saturating_sub(new.wanted);
+        Self {
+            canary: Some(Box::new(new)),
+            ..old
+        }
+    }
+
+    /// Of all tasks, or of a canary's, or of the others.
+    fn of_kind(service: &Service, tasks: &[Task]) -> Self {
         let mode = service.spec.mode;
         let iteration = service.job_status.as_ref().map(|status| status.iteration);
         let mine = || tasks.iter().filter(|task| task.job_iteration == iteration);
-        let newest = newest_by_seat(mine());
-        let faults = newest_by_seat(mine().filter(|task| !task.status.err.is_empty()));
+        let newest = newest_by_seat(mine(), service.spec_version);
+        let faults = newest_by_seat(mine().filter(|task| !task.status.err.is_empty()), service.spec_version);
         let current = |task: &Task| task.spec_version == service.spec_version;
         let up = |task: &Task| task.is_live() && task.status.state == TaskState::Running && current(task);
         let done = |task: &Task| match mode.is_job() {
@@ -49,8 +78,12 @@ impl Progress {
             Mode::Global | Mode::GlobalJob => newest.len(),
         };
         Self {
+            what: if mode.is_job() { "job" } else { "overall" },
             mode,
+            slots: wanted,
             wanted,
+            live,
+            canary: None,
             done: newest.values().filter(|task| done(task)).count().min(wanted),
             surplus: if mode.is_job() { 0 } else { live.saturating_sub(wanted) },
             seats: newest
@@ -62,20 +95,23 @@ impl Progress {
 
     /// Whether all is as wanted.
     pub fn is_done(&self) -> bool {
-        self.done == self.wanted && self.surplus == 0
+        let canary = self.canary.as_ref().is_none_or(|canary| canary.is_done());
+        self.done == self.wanted && self.surplus == 0 && canary
     }
 
     /// What is shown; with bars where they are drawn over.
     pub fn lines(&self, bars: bool) -> Vec<String> {
-        let (done, wanted) = (self.done, self.wanted);
-        let mut lines = vec![match self.mode.is_job() {
-            true => format!("job progress: {done} out of {wanted} complete"),
-            false => format!("overall progress: {done} out of {wanted} tasks"),
-        }];
-        if wanted > SHOWN {
+        let (what, done, wanted) = (self.what, self.done, self.wanted);
+        let mut lines = match &self.canary {
+            Some(canary) => canary.lines(bars),
+            None => Vec::new(),
+        };
+        let unit = if self.mode.is_job() { "complete" } else { "tasks" };
+        lines.push(format!("{what} progress: {done} out of {wanted} {unit}"));
+        if wanted > SHOWN || (self.canary.is_some() && done == wanted) {
             return lines;
         }
-        if self.mode.is_global() {
+        if self.mode.is_global() || what == "canary" {
             lines.extend(
                 self.seats
                     .iter()
@@ -90,18 +126,24 @@ impl Progress {
 
     fn label(&self, seat: Seat) -> String {
         match seat {
-            Seat::Slot(number) => format!("{number}/{}", self.wanted),
+            Seat::Slot(number) => format!("{number}/{}", self.slots),
             Seat::Node(node) => node.short(),
         }
     }
 }
 
-fn newest_by_seat<'a>(tasks: impl Iterator<Item = &'a Task>) -> BTreeMap<Seat, &'a Task> {
+/// What is neither wanted nor of the present spec comes last: it may have been a canary, younger than its twin.
+fn rank(task: &Task, version: u64) -> (bool, Timestamp, TaskId) {
+    let counts = task.desired < DesiredState::Shutdown || task.spec_version == version;
+    (counts, task.created_at, task.id)
+}
+
+fn newest_by_seat<'a>(tasks: impl Iterator<Item = &'a Task>, version: u64) -> BTreeMap<Seat, &'a Task> {
     let mut newest: BTreeMap<Seat, &Task> = BTreeMap::new();
     for task in tasks {
         let seat = task.pinned.map_or(Seat::Slot(task.slot.get()), Seat::Node);
         let known = newest.entry(seat).or_insert(task);
-        if (task.created_at, task.id) > (known.created_at, known.id) {
+        if rank(task, version) > rank(known, version) {
             *known = task;
         }
     }
@@ -151,8 +193,6 @@ fn bar(state: TaskState) -> String {
 
 #[cfg(test)]
 mod tests {
-    use model::DesiredState;
-
     use super::*;
     use crate::render::sample::{service, task};
 
@@ -207,6 +247,54 @@ mod tests {
         let mut runs = next;
         runs.status.state = TaskState::Running;
         assert_eq!(line(&[failed, runs]), "1/3: running");
+    }
+
+    #[test]
+    fn canaries_are_counted_apart_and_the_others_only_while_they_are_not_as_wanted() {
+        let mut service = service();
+        let spec = service.spec.clone();
+        service.previous = Some(Box::new(model::PreviousSpec { spec, spec_version: 1 }));
+        service.spec_version = 2;
+        service.canary = model::Canary::new(model::Ratio::new(400_000).unwrap(), 2).ok();
+        let new = |bits: u128, slot, state| Task {
+            spec_version: 2,
+            ..task(bits, slot, 1, state, DesiredState::Running)
+        };
+        let mut tasks: Vec<_> = (1..=3).map(|n| running(u128::from(n), n)).collect();
+        tasks.extend([new(4, 1, TaskState::Running), new(5, 3, TaskState::Preparing)]);
+        let progress = Progress::of(&service, &tasks);
+        assert!(!progress.is_done());
+        assert_eq!(
+            progress.lines(false),
+            [
+                "canary progress: 1 out of 2 tasks",
+                "1/3: running",
+                "3/3: preparing",
+                "overall progress: 3 out of 3 tasks"
+            ]
+        );
+        tasks[4].status.state = TaskState::Running;
+        assert!(Progress::of(&service, &tasks).is_done());
+        tasks.remove(0);
+        let lines = Progress::of(&service, &tasks).lines(false);
+        assert_eq!(
+            lines[3..],
+            [
+                "overall progress: 2 out of 3 tasks",
+                "1/3: ",
+                "2/3: running",
+                "3/3: running"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_an_aborted_canary_leaves_is_history() {
+        let mut tasks: Vec<_> = (1..=3).map(|n| running(u128::from(n), n)).collect();
+        let mut canary = task(4, 1, 9, TaskState::Shutdown, DesiredState::Shutdown);
+        canary.spec_version = 2;
+        tasks.push(canary);
+        assert!(Progress::of(&service(), &tasks).is_done());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use model::{Service, ServiceSpec, Task, Timestamp};
+use model::{Ratio, Service, ServiceSpec, Task, Timestamp};
 use tonic::Code;
 use wire::pb;
 
@@ -11,7 +11,7 @@ use crate::{
     client::{Client, random, request_id},
     failure::{Failure, Failures},
     render::{service_rows, tasks::TaskRows},
-    request::{self, Filter, has_label, registry_auth, service_spec, update_spec},
+    request::{self, Filter, canary_share, has_label, nothing_else, registry_auth, service_spec, update_spec},
     terminal::{say, show},
 };
 
@@ -100,8 +100,11 @@ pub async fn show_tasks(
             _ => task.desired.word().to_lowercase() == value,
         })
     });
+    let canaries = fetch::services(client).await?.into_iter();
+    let canaries = canaries.filter_map(|service| Some((service.id, service.canary?)));
     let rows = TaskRows {
         nodes: &nodes,
+        canaries: &canaries.collect(),
         now: now(),
         no_trunc: args.no_trunc,
         no_resolve,
@@ -122,7 +125,7 @@ pub async fn scale(client: &mut Client, args: &ScaleArgs) -> Result<(), Failure>
     let scales: Vec<_> = scales.collect::<Result<_, _>>()?;
     let (mut changed, mut failures) = (Vec::new(), Failures::default());
     for (name, replicas) in scales {
-        let outcome = change(client, name, |mut spec| {
+        let outcome = change(client, name, None, |mut spec| {
             request::set_replicas(&mut spec.mode, replicas)
                 .map_err(|failure| Failure::Wrong(format!("{name}: {failure}")))?;
             Ok(spec.into())
@@ -143,8 +146,12 @@ pub async fn update(client: &mut Client, args: &ServiceUpdateArgs) -> Result<(),
     if args.rollback {
         return rollback(client, &args.service, args.wait).await;
     }
+    if args.promote || args.abort {
+        return decide_canary(client, args).await;
+    }
+    let canary = args.canary.as_deref().map(canary_share).transpose()?;
     let networks = fetch::network_names(client).await?;
-    let id = change(client, &args.service, |spec| {
+    let id = change(client, &args.service, canary, |spec| {
         let mut spec = update_spec(spec, args, &networks)?;
         if let Some(container) = spec.container.as_mut().filter(|_| args.flags.mode.with_registry_auth) {
             container.registry_auth = registry_auth(&container.image)?;
@@ -153,7 +160,30 @@ pub async fn update(client: &mut Client, args: &ServiceUpdateArgs) -> Result<(),
     });
     let id = id.await?;
     say(&args.service);
-    wait(client, &id, args.wait, Change::Forward).await
+    let change = canary.map_or(Change::Forward, |_| Change::Canary);
+    wait(client, &id, args.wait, change).await
+}
+
+/// Promotes a service's canary, or aborts it, and prints the service's name.
+async fn decide_canary(client: &mut Client, args: &ServiceUpdateArgs) -> Result<(), Failure> {
+    let service = fetch::service(client, &args.service).await?;
+    let (flag, change) = match args.promote {
+        true => ("promote", Change::Forward),
+        false => ("abort", Change::Back),
+    };
+    nothing_else(flag, &service.spec, args)?;
+    let id = service.id.to_string();
+    let request = pb::UpdateServiceRequest {
+        request: request_id(),
+        r#ref: id.clone(),
+        version: service.version,
+        promote: args.promote,
+        abort: args.abort,
+        ..Default::default()
+    };
+    client.control.update_service(request).await?;
+    say(&args.service);
+    wait(client, &id, args.wait, change).await
 }
 
 /// Brings back the spec that a service had before its last change.
@@ -194,6 +224,7 @@ pub async fn rebalance(client: &mut Client, args: &RebalanceArgs) -> Result<(), 
 async fn change(
     client: &mut Client,
     name: &str,
+    canary: Option<Ratio>,
     edit: impl Fn(ServiceSpec) -> Result<pb::ServiceSpec, Failure>,
 ) -> Result<String, Failure> {
     const ATTEMPTS: u32 = 3;
@@ -205,6 +236,7 @@ async fn change(
             r#ref: service.id.to_string(),
             version: service.version,
             spec: Some(edit(service.spec)?),
+            canary: canary.map(Ratio::parts_per_million),
             ..Default::default()
         };
         match client.control.update_service(request).await {

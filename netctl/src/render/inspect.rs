@@ -1,7 +1,7 @@
 //! `inspect`: objects in the Engine API's field names, order and units (durations in nanoseconds).
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use model::{Network, Node, PublishedPort, Role, Service, Task, Timestamp};
+use model::{Network, Node, PublishedPort, Ratio, Role, Service, Task, Timestamp};
 use serde_json::{Value, json};
 use wire::pb;
 
@@ -62,6 +62,10 @@ pub fn service_json(service: &Service) -> Value {
             "CompletedAt": status.completed_at.map(time),
             "Message": status.message,
         });
+    }
+    if let Some(canary) = &service.canary {
+        let share = f64::from(canary.share.parts_per_million()) / f64::from(Ratio::WHOLE);
+        value["Canary"] = json!({ "Share": share });
     }
     if let Some(status) = &service.job_status {
         value["JobStatus"] = json!({

@@ -21,6 +21,7 @@ pub fn service_text(service: &Service, names: &BTreeMap<NetworkId, String>, now:
     map(&mut text, "Labels:", &spec.labels);
     mode(&mut text, spec.mode);
     update_status(&mut text, service, now);
+    canary(&mut text, service);
     placement(&mut text, spec);
     if !spec.mode.is_job() {
         policy(&mut text, "Update", &spec.update.unwrap_or_default());
@@ -77,6 +78,18 @@ fn update_status(text: &mut String, service: &Service, now: Timestamp) {
         let _ = writeln!(text, " Completed:\t{}", ago(at, now));
     }
     let _ = writeln!(text, " Message:\t{}", status.message);
+}
+
+fn canary(text: &mut String, service: &Service) {
+    let (Some(canary), Some(before)) = (service.canary, &service.previous) else {
+        return;
+    };
+    let (share, image) = (canary.share, &service.spec.container.image);
+    let _ = writeln!(
+        text,
+        "Canary:\n Share:\t\t{share} of the new connections\n Image:\t\t{image}"
+    );
+    let _ = writeln!(text, " Other Tasks:\t{}", before.spec.container.image);
 }
 
 fn placement(text: &mut String, spec: &ServiceSpec) {
@@ -298,6 +311,18 @@ mod tests {
             ),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_canary_is_told_with_what_the_other_tasks_run() {
+        let mut service = sample::service();
+        let spec = service.spec.clone();
+        service.previous = Some(Box::new(model::PreviousSpec { spec, spec_version: 1 }));
+        service.spec.container.image = "web:2".into();
+        service.canary = model::Canary::new(model::Ratio::new(100_000).unwrap(), 2).ok();
+        let text = service_text(&service, &BTreeMap::new(), Timestamp(0));
+        let told = "Canary:\n Share:\t\t10% of the new connections\n Image:\t\tweb:2\n Other Tasks:\tweb:1\n";
+        assert!(text.contains(told), "{text}");
     }
 
     #[test]

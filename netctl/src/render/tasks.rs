@@ -1,8 +1,8 @@
-//! Rows of `service ps` and `node ps`: each slot's tasks, newest first, older ones as its history.
+//! Rows of `service ps` and `node ps`: each slot's tasks, wanted ones first, then newest first, older ones as its history.
 
 use std::collections::BTreeMap;
 
-use model::{NodeId, Task, Timestamp};
+use model::{Canary, DesiredState, NodeId, ServiceId, Task, Timestamp};
 use serde_json::json;
 
 use super::{
@@ -17,6 +17,8 @@ const ERROR_WIDTH: usize = 30;
 pub struct TaskRows<'a> {
     /// Host names.
     pub nodes: &'a BTreeMap<NodeId, String>,
+    /// Services with a canary.
+    pub canaries: &'a BTreeMap<ServiceId, Canary>,
     /// Now, for "2 seconds ago".
     pub now: Timestamp,
     /// Whole ids and errors.
@@ -29,15 +31,17 @@ impl TaskRows<'_> {
     /// The list; tasks are sorted here.
     pub fn listing(&self, mut tasks: Vec<Task>) -> Listing {
         tasks.sort_by(|a, b| {
-            let slot = |t: &Task| (t.service_name.clone(), t.service, t.slot);
+            let slot = |t: &Task| (t.service_name.clone(), t.service, t.slot, !self.is_canary(t));
+            let gone = |t: &Task| t.desired >= DesiredState::Shutdown;
             slot(a)
                 .cmp(&slot(b))
+                .then(gone(a).cmp(&gone(b)))
                 .then(b.created_at.cmp(&a.created_at))
                 .then(b.id.cmp(&a.id))
         });
         let mut previous = None;
         let rows = tasks.iter().map(|task| {
-            let slot = Some((task.service, task.slot));
+            let slot = Some((task.service, task.slot, self.is_canary(task)));
             let history = std::mem::replace(&mut previous, slot) == slot;
             self.row(task, history)
         });
@@ -56,6 +60,11 @@ impl TaskRows<'_> {
         }
     }
 
+    fn is_canary(&self, task: &Task) -> bool {
+        let canary = self.canaries.get(&task.service);
+        canary.is_some_and(|canary| canary.covers(task.spec_version))
+    }
+
     fn row(&self, task: &Task, history: bool) -> Row {
         let id = if self.no_trunc {
             task.id.to_string()
@@ -72,7 +81,17 @@ impl TaskRows<'_> {
         let current = format!("{} {ago} ago", task.status.state);
         let error = self.error(&task.status.err);
         let (image, desired) = (task.container.image.as_str(), task.desired.word());
-        let cells = [&id, &name, image, &node, desired, &current, &error, ""];
+        let canary = if self.is_canary(task) { " (canary)" } else { "" };
+        let cells = [
+            &id,
+            &format!("{name}{canary}"),
+            image,
+            &node,
+            desired,
+            &current,
+            &error,
+            "",
+        ];
         Row {
             cells: cells.map(str::to_owned).to_vec(),
             fields: vec![
@@ -108,7 +127,7 @@ impl TaskRows<'_> {
 
 #[cfg(test)]
 mod tests {
-    use model::{DesiredState, TaskState};
+    use model::TaskState;
 
     use super::*;
     use crate::render::sample::{SECOND, task};
@@ -125,6 +144,7 @@ mod tests {
         let nodes = BTreeMap::from([(NodeId::from_bits(1), "n1".to_owned())]);
         let rows = TaskRows {
             nodes: &nodes,
+            canaries: &BTreeMap::new(),
             now: Timestamp(9 * SECOND),
             no_trunc: false,
             no_resolve: false,
@@ -139,5 +159,24 @@ mod tests {
         let shape = |line: &str| line.chars().skip(12).collect::<String>();
         let lines: Vec<_> = text.lines().map(shape).collect();
         assert_eq!(lines, expected.map(shape));
+    }
+
+    #[test]
+    fn a_canary_is_named_and_the_other_task_of_its_slot_is_no_history() {
+        let canary = Canary::new(model::Ratio::new(100_000).unwrap(), 2).unwrap();
+        let mut new = task(2, 1, 7 * SECOND, TaskState::Running, DesiredState::Running);
+        new.spec_version = 2;
+        let tasks = vec![task(1, 1, 0, TaskState::Running, DesiredState::Running), new];
+        let rows = TaskRows {
+            nodes: &BTreeMap::new(),
+            canaries: &BTreeMap::from([(ServiceId::from_bits(2), canary)]),
+            now: Timestamp(9 * SECOND),
+            no_trunc: false,
+            no_resolve: false,
+        };
+        let listing = rows.listing(tasks);
+        let names: Vec<_> = listing.rows.iter().map(|row| row.cells[1].as_str()).collect();
+        assert_eq!(names, ["web.1 (canary)", "web.1"]);
+        assert_eq!(listing.rows[0].fields[1].1, json!("web.1"));
     }
 }

@@ -184,10 +184,23 @@ impl control_server::Control for Played {
     async fn create_service(&self, _: Request<pb::CreateServiceRequest>) -> Answer<pb::Service> {
         Ok(Response::new(service()))
     }
-    /// Somebody else has always just changed the service.
+    /// Somebody else has always just changed the service, but for canaries: one of 20 % can be begun.
     async fn update_service(&self, request: Request<pb::UpdateServiceRequest>) -> Answer<pb::Service> {
-        assert_eq!(request.into_inner().version, 7);
-        Err(Status::aborted("update out of sequence"))
+        let request = request.into_inner();
+        assert_eq!(request.version, 7);
+        if request.promote || request.abort {
+            return Err(Status::failed_precondition("service web has no canary"));
+        }
+        match request.canary {
+            Some(share) => {
+                assert_eq!(
+                    (share, request.spec.unwrap().container.unwrap().image),
+                    (200_000, "web:2".into())
+                );
+                Ok(Response::new(service()))
+            }
+            None => Err(Status::aborted("update out of sequence")),
+        }
     }
     async fn list_services(&self, request: Request<pb::ListServicesRequest>) -> Answer<pb::ListServicesResponse> {
         let refs = request.into_inner().refs;

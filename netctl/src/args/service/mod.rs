@@ -171,6 +171,15 @@ pub struct ServiceUpdateArgs {
     /// Rollback to previous specification
     #[arg(long)]
     pub rollback: bool,
+    /// Update a share of the tasks only, which get this share of the new connections: 10% or 0.1
+    #[arg(long, value_name = "SHARE", conflicts_with_all = ["rollback", "promote", "abort"])]
+    pub canary: Option<String>,
+    /// Update all tasks to what the canary is
+    #[arg(long, conflicts_with_all = ["rollback", "abort"])]
+    pub promote: bool,
+    /// End the canary: all tasks are what they were before
+    #[arg(long, conflicts_with = "rollback")]
+    pub abort: bool,
     #[command(flatten)]
     pub lists: ChangedLists,
     #[command(flatten)]

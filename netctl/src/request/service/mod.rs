@@ -22,8 +22,8 @@ use crate::{
 pub use attached::refer;
 pub use lists::environment_file;
 pub use mount::mount;
-pub use number::{bytes, nano_cpus, ratio};
-pub use update::update_spec;
+pub use number::{bytes, canary_share, nano_cpus, ratio};
+pub use update::{nothing_else, update_spec};
 
 use super::{name::random_name, words::split_command};
 

@@ -1,6 +1,6 @@
 //! Numbers as docker's flags take them.
 
-use model::Ratio;
+use model::{Canary, Ratio};
 
 use crate::failure::Failure;
 
@@ -62,6 +62,19 @@ pub fn ratio(flag: &str, share: f64) -> Result<Ratio, Failure> {
     Ok(Ratio::new((share * f64::from(Ratio::WHOLE)).round() as u32)?)
 }
 
+/// The share of a canary, as `10%` or `0.1`.
+pub fn canary_share(text: &str) -> Result<Ratio, Failure> {
+    let number = |text: &str, scale: f64| text.trim().parse().map(|number: f64| number / scale).ok();
+    let share = match text.strip_suffix('%') {
+        Some(percent) => number(percent, 100.0),
+        None => number(text, 1.0),
+    };
+    let wrong = || invalid("--canary", text, "use a share between 1% and 99%, as 10% or 0.1");
+    let share = share.filter(|share| (0.0..=1.0).contains(share)).ok_or_else(wrong)?;
+    let share = ratio("--canary", share)?;
+    Canary::new(share, 0).map(|canary| canary.share).map_err(|_| wrong())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,6 +113,26 @@ mod tests {
         }
         for bad in ["", ".", "-1", "1e3", "0.0000000001"] {
             assert!(nano_cpus("--limit-cpu", bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_canary_has_a_share_in_per_cent_or_as_a_fraction() {
+        for (text, parts) in [
+            ("10%", 100_000),
+            ("0.1", 100_000),
+            ("1%", 10_000),
+            ("12.5%", 125_000),
+            ("99%", 990_000),
+        ] {
+            assert_eq!(canary_share(text).unwrap().parts_per_million(), parts, "{text}");
+        }
+        for bad in ["0%", "100%", "0.999", "10", "1", "-1%", "x", "", "%", "NaN"] {
+            let words = canary_share(bad).unwrap_err().to_string();
+            assert!(
+                words.contains("\"--canary\"") && words.contains("between 1% and 99%"),
+                "{bad}: {words}"
+            );
         }
     }
 

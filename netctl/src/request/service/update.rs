@@ -40,6 +40,18 @@ pub fn update_spec(
     Ok(spec)
 }
 
+/// Refuses changes of the spec beside a flag that decides about a canary, which is as it is.
+pub fn nothing_else(flag: &str, spec: &ServiceSpec, args: &ServiceUpdateArgs) -> Result<(), Failure> {
+    let unnamed = BTreeMap::new();
+    if update_spec(spec.clone(), args, &unnamed)? == pb::ServiceSpec::from(spec.clone()) {
+        return Ok(());
+    }
+    Err(Failure::Wrong(format!(
+        "--{flag} takes the canary of service {} as it is: drop the other flags, or change it with --canary before",
+        spec.name
+    )))
+}
+
 #[cfg(test)]
 mod tests {
     use clap::Parser;
@@ -88,6 +100,40 @@ mod tests {
         };
         assert_eq!(spec, updated("").unwrap());
         assert_eq!(updated("--force").unwrap().force_update, 1);
+    }
+
+    #[test]
+    fn what_decides_about_a_canary_changes_nothing_else() {
+        let said = |line: &str| {
+            let words = format!("netctl service update {line} web");
+            let cli = Cli::try_parse_from(words.split_whitespace()).map_err(|error| error.to_string())?;
+            let Command::Service(ServiceCommand::Update(args)) = cli.command else {
+                panic!("{words} is service update");
+            };
+            let spec = ServiceSpec::new("web".parse().unwrap(), "web:1");
+            nothing_else("promote", &spec, &args).map_err(|failure| failure.to_string())
+        };
+        assert_eq!(said("--promote"), Ok(()));
+        for bad in [
+            "--promote --image web:2",
+            "--promote --force",
+            "--promote --network-add red",
+        ] {
+            assert!(
+                said(bad)
+                    .unwrap_err()
+                    .contains("--promote takes the canary of service web as it is"),
+                "{bad}"
+            );
+        }
+        for bad in [
+            "--promote --abort",
+            "--canary 10% --promote",
+            "--rollback --abort",
+            "--canary 10% --rollback",
+        ] {
+            assert!(said(bad).unwrap_err().contains("cannot be used with"), "{bad}");
+        }
     }
 
     #[test]
