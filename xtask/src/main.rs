@@ -114,6 +114,9 @@ struct ScenarioArg {
     /// Clients under updates, rollbacks, scaling and a drain, on three nodes, instead
     #[arg(long)]
     updates: bool,
+    /// Clients under canaries that are promoted and aborted, on three nodes, instead
+    #[arg(long)]
+    canary: bool,
 }
 
 impl ScenarioArg {
@@ -126,6 +129,7 @@ impl ScenarioArg {
             (self.recovery, demo::Scenario::Recovery),
             (self.linearizability, demo::Scenario::Linearizability),
             (self.updates, demo::Scenario::Updates),
+            (self.canary, demo::Scenario::Canary),
         ];
         flags
             .into_iter()

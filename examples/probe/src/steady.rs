@@ -47,8 +47,8 @@ impl Seen {
     }
 }
 
-/// Prints how many requests went well, how many were lost, of what, and how
-/// many tasks answered. `keep`: connections are used again as long as the
+/// Prints how many requests went well, how many were lost, of what, and which
+/// tasks answered how many. `keep`: connections are used again as long as the
 /// server lets them.
 ///
 /// # Errors
@@ -76,6 +76,9 @@ pub fn run(host: &str, port: u16, rate: u16, seconds: u16, keep: bool) -> Result
     println!("connections {}", seen.connections);
     println!("tasks {}", seen.answered_by.len());
     println!("slowest_ms {}", seen.slowest.as_millis());
+    for (task, count) in &seen.answered_by {
+        println!("answered {count} {task}");
+    }
     if let Some((first, last)) = seen.failed {
         let second = |at: Instant| at.duration_since(start).as_secs_f64();
         println!("failure from {:.1} s to {:.1} s", second(first), second(last));

@@ -5,6 +5,7 @@
 //! by polling with deadlines; leaves nothing behind unless told to keep it.
 
 mod bad_input;
+mod canary;
 pub mod cluster;
 mod daemon_killed;
 mod deploy;
@@ -20,6 +21,7 @@ mod recovery;
 mod removal;
 pub mod report;
 pub mod roster;
+mod steady;
 mod traces;
 mod tutorial;
 mod updates;
@@ -80,6 +82,8 @@ pub enum Scenario {
     Linearizability,
     /// Clients under updates, rollbacks, scaling and a drain.
     Updates,
+    /// Clients under canaries.
+    Canary,
 }
 
 impl Scenario {
@@ -90,7 +94,7 @@ impl Scenario {
             Self::Tutorial | Self::Recovery => (4, Flavour::Bare),
             // Their engines take the containers with them when they end.
             Self::Failures => (3, Flavour::HostLike),
-            Self::Linearizability | Self::Updates => (3, Flavour::Bare),
+            Self::Linearizability | Self::Updates | Self::Canary => (3, Flavour::Bare),
         }
     }
 
@@ -102,6 +106,7 @@ impl Scenario {
             Self::Failures => failures::run(cluster, report),
             Self::Recovery => recovery::run(cluster, report),
             Self::Updates => updates::run(cluster, report),
+            Self::Canary => canary::run(cluster, report),
             Self::Linearizability => {
                 let managers: Vec<Node> = cluster.nodes().collect();
                 join::form_with_managers(cluster, &managers[1..])?;
