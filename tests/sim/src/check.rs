@@ -117,18 +117,13 @@ fn unique_ports(state: &State) -> Checked {
     Ok(())
 }
 
-/// But for a canary beside another task, and one that is about to take a task's place.
+/// Of each spec: a canary, or what was one, may be beside another task.
 fn one_wanted_per_slot(state: &State) -> Checked {
     let mut slots = BTreeSet::new();
     for task in state.tasks().filter(|task| task.is_live()) {
-        let service = state.service(task.service);
-        let is_new = service.is_some_and(|service| match service.canary {
-            Some(canary) => canary.covers(task.spec_version),
-            None => task.spec_version == service.spec_version,
-        });
         ensure!(
-            slots.insert((task.service, task.slot, is_new)),
-            "two live tasks of a kind fill {}",
+            slots.insert((task.service, task.slot, task.spec_version)),
+            "two live tasks of one spec fill {}",
             task.name()
         );
     }
@@ -260,10 +255,16 @@ pub fn converged(state: &State, machines: &[Machine], now: Timestamp) -> Checked
         counter
     });
     ensure!(left.is_empty(), "a pass has something to do: {left:?}");
-    ensure!(
-        next_deadline(state, Moment::settled(now)).is_none(),
-        "something waits for a deadline"
-    );
+    if let Some(at) = next_deadline(state, Moment::settled(now)) {
+        let updates = state.services_updating();
+        let updates: Vec<_> = updates
+            .map(|service| (&service.spec.name, &service.update_status))
+            .collect();
+        return Err(format!(
+            "something waits for {}, of updates {updates:?}",
+            at.since(now).as_secs_f64()
+        ));
+    }
     machines.iter().try_for_each(|machine| settled(state, machine))
 }
 

@@ -5,6 +5,7 @@ use model::DesiredState;
 use proptest::prelude::*;
 
 use super::*;
+use crate::{Moment, next_deadline};
 
 const NODES: u128 = 4;
 
@@ -134,6 +135,7 @@ fn play(mode: Mode, action: FailureAction, steps: Vec<Step>) -> Result<(), TestC
             task.is_live() && task.spec_version != service.spec_version
         });
         prop_assert_eq!(stale.len(), 0);
+        prop_assert_eq!(next_deadline(bed.view(), Moment::settled(bed.now)), None);
     }
     Ok(())
 }
