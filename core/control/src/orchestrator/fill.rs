@@ -144,7 +144,10 @@ pub(super) fn tend(draft: &mut Draft<'_>, maker: &Maker<'_>, slot: &SlotTasks<'_
     for task in slot.live().filter(|task| !kept.contains(&Some(task.id))) {
         want(draft, task.id, DesiredState::Shutdown);
     }
-    if current.is_some() {
+    if let Some(current) = current {
+        if current.spec_version == service.spec_version {
+            leave_outlived(draft, slot, current);
+        }
         return Tended::Stays;
     }
     let Some(last) = slot.last() else {
@@ -167,6 +170,18 @@ pub(super) fn tend(draft: &mut Draft<'_>, maker: &Maker<'_>, slot: &SlotTasks<'_
     }
     maker.create(draft, slot.slot, last.pinned, next);
     Tended::Made
+}
+
+/// Beside a task of the present spec nobody waits for another one of the spec before: what of it has ended is dealt with.
+fn leave_outlived(draft: &mut Draft<'_>, slot: &SlotTasks<'_>, current: &Task) {
+    let outlived = slot
+        .tasks
+        .iter()
+        .filter(|task| task.spec_version != current.spec_version);
+    let unattended = outlived.filter(|task| task.status.state.is_terminal() && task.desired < DesiredState::Shutdown);
+    for task in unattended {
+        want(draft, task.id, DesiredState::Shutdown);
+    }
 }
 
 /// Tasks whose delay is over and whose predecessors have stopped, or have had their time, may run.
