@@ -284,6 +284,11 @@ fn settled(state: &State, machine: &Machine) -> Checked {
         .ok_or_else(|| format!("node {} has no view", machine.id))?;
     want.seq = have.seq;
     ensure!(want == *have, "node {} has an old view", machine.id);
+    ensure!(
+        !machine.begins(),
+        "node {} has heard nothing since its agent began",
+        machine.id
+    );
     let running = |task: &&Task| task.status.state == TaskState::Running;
     let should: BTreeSet<_> = want.tasks.iter().filter(running).map(|task| task.id).collect();
     let runs = machine

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use control::{Board, Dirty, Feed, Heartbeats, Known, Members, Moment, Update, Verdict, next_deadline, pass};
+use control::{Board, Dirty, Feed, Heartbeats, Members, Moment, Update, Verdict, next_deadline, pass};
 use manager::{
     KnownManager,
     raft::{MemoryDisk, Replica, ReplicaError},
@@ -15,7 +15,7 @@ use manager::{
 use model::{NodeId, RequestId, Timestamp};
 use store::{Command, Event, Refused, View};
 
-use crate::{check::Checked, dice::Dice, world::Happening};
+use crate::{check::Checked, dice::Dice, node::Said, world::Happening};
 
 /// Entries between snapshots; few, so that followers get some.
 const SNAPSHOT_EVERY: u64 = 40;
@@ -268,14 +268,15 @@ impl Manager {
         self.board.refresh(&self.view());
     }
 
-    /// A node says what it has. What it was told may have been lost: then it is told again from there.
-    pub fn hear(&mut self, node: NodeId, known: Option<Known>, now: Timestamp) -> Checked {
+    /// A node says what it has. What it was told may have been lost: then it is told again from there. An agent that has
+    /// begun anew is told something even if its view is the latest: that a session begins with.
+    pub fn hear(&mut self, node: NodeId, said: &Said, now: Timestamp) -> Checked {
         let Some(leading) = &mut self.leading else {
             return Ok(());
         };
-        let anew = match (leading.sessions.get(&node), known) {
+        let anew = match (leading.sessions.get(&node), said.known) {
             (Some((feed, told)), Some(known)) => match feed.compare(known) {
-                Verdict::Same => false,
+                Verdict::Same => said.begins,
                 Verdict::Behind => now.since(*told) > TELL_AGAIN,
                 Verdict::Drifted { want } => {
                     return Err(format!("node {node} has {known:x?} instead of {want:x}"));
@@ -284,7 +285,7 @@ impl Manager {
             _ => true,
         };
         if anew {
-            leading.sessions.insert(node, (Feed::starting(node, known), now));
+            leading.sessions.insert(node, (Feed::starting(node, said.known), now));
         }
         Ok(())
     }

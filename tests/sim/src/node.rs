@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use control::Update;
+use control::{Known, Update};
 use model::{NetworkView, NodeId, NodeView, Task, TaskId, TaskState, TaskStatus, Timestamp, Unfit, VirtualIp};
 use plan::container::{Container, ContainerState, Local, Standing, Step, next, next_unassigned};
 use store::StatusReport;
@@ -34,6 +34,19 @@ pub enum Taken {
     Missing,
     /// What came out is not what the managers have.
     Drifted,
+}
+
+/// What an agent says to its manager, as heartbeat or report.
+#[derive(Clone, Debug)]
+pub struct Said {
+    /// It has not heard the managers in this run: with each run a session begins.
+    pub begins: bool,
+    /// Its view.
+    pub known: Option<Known>,
+    /// How its tasks are, as far as the managers do not know.
+    pub reports: Vec<StatusReport>,
+    /// Ended containers of tasks that are not assigned.
+    pub kept: Vec<TaskId>,
 }
 
 /// What a container was made from.
@@ -111,6 +124,25 @@ impl Machine {
 
     fn task(&self, id: TaskId) -> Option<&Task> {
         self.view.as_ref()?.tasks.iter().find(|task| task.id == id)
+    }
+
+    /// The managers have not been heard in this run of the agent.
+    pub fn begins(&self) -> bool {
+        !self.confirmed
+    }
+
+    /// What it says to its manager now.
+    pub fn says(&self) -> Said {
+        let known = |view: &NodeView| Known {
+            seq: view.seq,
+            checksum: view.checksum(),
+        };
+        Said {
+            begins: self.begins(),
+            known: self.view.as_ref().map(known),
+            reports: self.reports(),
+            kept: self.kept(),
+        }
     }
 
     /// Takes in what a manager says, unless it is older than what is there.

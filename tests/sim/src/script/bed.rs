@@ -241,7 +241,8 @@ impl Bed {
             .extend(control::forgotten(&self.state, machine.id, kept));
         if let Some(view) = node_view(&self.state, machine.id, self.state.applied()) {
             let same = |known: &model::NodeView| known.checksum() == view.checksum();
-            if machine.up && !machine.view.as_ref().is_some_and(same) {
+            let has_it = !machine.begins() && machine.view.as_ref().is_some_and(same);
+            if machine.up && !has_it {
                 machine.take(Update::Whole(view));
             }
         }

@@ -187,3 +187,25 @@ impl World {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{node::Machine, world::BEGIN};
+
+    #[test]
+    fn an_agent_that_begins_anew_with_the_latest_view_hears_from_the_managers() {
+        let mut world = World::new(1, 3, &[]).unwrap();
+        world.until(BEGIN + Duration::from_secs(10)).unwrap();
+        world.calm_down();
+        world.until(world.agenda.now + Duration::from_secs(30)).unwrap();
+        world.converged().unwrap();
+        let has = |machine: &Machine| machine.view.as_ref().unwrap().checksum();
+        let (id, before) = (world.machines[0].id, has(&world.machines[0]));
+        world.restart_agent(id);
+        assert!(world.machines[0].begins());
+        world.until(world.agenda.now + Duration::from_secs(5)).unwrap();
+        assert!(!world.machines[0].begins());
+        assert_eq!(has(&world.machines[0]), before, "there was no news");
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use control::{Known, Update};
+use control::Update;
 use model::{Node, NodeId, Role, TaskId};
 use store::{Command, Entry};
 
@@ -81,17 +81,11 @@ impl World {
 
     fn report(&mut self, id: NodeId) {
         let Some(machine) = self.running(id) else { return };
-        let (manager, reports) = (machine.home, machine.reports());
-        let known = machine.view.as_ref().map(|view| Known {
-            seq: view.seq,
-            checksum: view.checksum(),
-        });
+        let (manager, said) = (machine.home, machine.says());
         let heard = Happening::Heard {
             manager,
             node: id,
-            known,
-            reports,
-            kept: machine.kept(),
+            said,
         };
         self.carry(End::Node(id), End::Manager(manager), heard);
     }

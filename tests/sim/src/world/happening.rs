@@ -1,11 +1,10 @@
 //! What can be on the agenda of a run.
 
-use control::{Known, Update};
+use control::Update;
 use manager::KnownManager;
 use model::{Node, NodeId, Seat, TaskId};
-use store::StatusReport;
 
-use crate::node::Operation;
+use crate::node::{Operation, Said};
 
 /// What a node hears from the leader of its manager and of the others.
 #[derive(Clone, Debug)]
@@ -44,13 +43,7 @@ pub enum Happening {
     /// An agent's heartbeat is due.
     Beat { node: NodeId, run: u32 },
     /// A heartbeat or a report arrives at a manager.
-    Heard {
-        manager: usize,
-        node: NodeId,
-        known: Option<Known>,
-        reports: Vec<StatusReport>,
-        kept: Vec<TaskId>,
-    },
+    Heard { manager: usize, node: NodeId, said: Said },
     /// A manager's answer to it: who leads, and from the leader what the node shall be and which of the ended containers
     /// that it keeps may go.
     Answered {

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use control::Known;
 use manager::raft::{Effect, ReplicaError};
-use model::{NodeId, RequestId, Role, TaskId};
-use store::{Command, Entry, Event, Refused, StatusReport, TaskOp, View};
+use model::{NodeId, RequestId, Role};
+use store::{Command, Entry, Event, Refused, TaskOp, View};
 
 use super::{Happening, World, ms, seats, shifted};
-use crate::check::{self, Checked};
+use crate::{
+    check::{self, Checked},
+    node::Said,
+};
 
 impl World {
     /// The manager that leads, by the highest term, if any does.
@@ -199,13 +201,7 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn heard(
-        &mut self,
-        m: usize,
-        node: NodeId,
-        known: Option<Known>,
-        (reports, kept): (Vec<StatusReport>, Vec<TaskId>),
-    ) -> Checked {
+    pub(super) fn heard(&mut self, m: usize, node: NodeId, said: Said) -> Checked {
         let view = self.managers[m].view();
         let Some(replica) = &self.managers[m].replica else {
             return Ok(());
@@ -214,9 +210,9 @@ impl World {
         let leads = self.managers[m].leading.is_some();
         let calling = leads.then(|| seats::calling(&view, node)).flatten();
         // A session begins when the manager has what its node was told.
-        let reached = known.is_none_or(|known| known.seq <= view.applied());
+        let reached = said.known.is_none_or(|known| known.seq <= view.applied());
         let forgotten = match leads && reached {
-            true => control::forgotten(&view, node, kept),
+            true => control::forgotten(&view, node, said.kept.iter().copied()),
             false => Vec::new(),
         };
         let answer = Happening::Answered {
@@ -234,12 +230,12 @@ impl World {
             return Ok(());
         }
         let ready = leading.beats.heard(&view, node, shifted(self.agenda.now, skew));
-        self.managers[m].hear(node, known, self.agenda.now)?;
+        self.managers[m].hear(node, &said, self.agenda.now)?;
         if let Some(ready) = ready {
             self.command(m, ready, false)?;
         }
-        if !reports.is_empty() {
-            let ops = reports.into_iter().map(|report| TaskOp::Report(Box::new(report)));
+        if !said.reports.is_empty() {
+            let ops = said.reports.into_iter().map(|report| TaskOp::Report(Box::new(report)));
             self.command(m, Command::Tasks(ops.collect()), false)?;
         }
         self.look(m);
