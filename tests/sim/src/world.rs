@@ -245,7 +245,7 @@ impl World {
         let leader = self.leader().ok_or("nobody leads")?;
         let state = self.managers[leader].view();
         self.members_settled(&state)?;
-        for manager in self.managers.iter().filter(|manager| !manager.gone) {
+        for manager in self.managers_in_reach(&state) {
             if manager.view() != state {
                 return Err(format!("manager {} has another state than the leader", manager.member));
             }
