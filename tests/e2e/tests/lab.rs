@@ -35,6 +35,12 @@ fn updates_scaling_and_a_drain_lose_no_request() -> Result<()> {
 
 #[test]
 #[ignore = "needs root and the lab: cargo xtask test e2e"]
+fn a_canary_gets_its_share_and_loses_no_request() -> Result<()> {
+    e2e::xtask(&["demo", "--canary"])
+}
+
+#[test]
+#[ignore = "needs root and the lab: cargo xtask test e2e"]
 fn failures_of_nodes_are_survived() -> Result<()> {
     e2e::xtask(&["demo", "--failures"])
 }
