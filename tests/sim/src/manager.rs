@@ -250,9 +250,11 @@ impl Manager {
         pass(&view, &dirty, leading.moment(now), &mut || dice.id())
     }
 
-    /// A proposal was not even taken: everything is looked at again.
-    pub fn lost(&mut self) {
+    /// A proposal was not even taken, as while this manager hands over: nobody waits for it, and everything is looked at
+    /// again.
+    pub fn lost(&mut self, request: RequestId) {
         if let Some(leading) = &mut self.leading {
+            leading.in_flight.remove(&request);
             leading.dirty = Dirty::all();
         }
     }

@@ -165,7 +165,7 @@ impl World {
             .as_mut()
             .is_some_and(|replica| replica.propose(bytes));
         if !taken {
-            self.managers[m].lost();
+            self.managers[m].lost(entry.request);
         }
         self.advance(m)
     }
@@ -266,5 +266,25 @@ impl World {
             }
             Err(why) => Err(why.to_string()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::BEGIN;
+
+    #[test]
+    fn a_leader_that_hands_over_in_vain_goes_on_with_its_passes() {
+        let mut world = World::new(1, 3, &[]).unwrap();
+        world.until(BEGIN + Duration::from_secs(10)).unwrap();
+        let leader = world.leader().unwrap();
+        let other = (0..world.managers.len()).find(|m| *m != leader).unwrap();
+        let member = world.managers[other].member;
+        world.stop_manager(other, Duration::from_secs(60));
+        world.managers[leader].replica.as_mut().unwrap().hand_over(member);
+        world.command(leader, Command::Tasks(Vec::new()), true).unwrap();
+        let leading = world.managers[leader].leading.as_ref().unwrap();
+        assert!(leading.in_flight.is_empty(), "raft takes nothing meanwhile");
     }
 }
