@@ -145,9 +145,7 @@ pub(super) fn tend(draft: &mut Draft<'_>, maker: &Maker<'_>, slot: &SlotTasks<'_
         want(draft, task.id, DesiredState::Shutdown);
     }
     if let Some(current) = current {
-        if current.spec_version == service.spec_version {
-            leave_outlived(draft, slot, current);
-        }
+        leave_behind(draft, service, slot, current);
         return Tended::Stays;
     }
     let Some(last) = slot.last() else {
@@ -172,14 +170,16 @@ pub(super) fn tend(draft: &mut Draft<'_>, maker: &Maker<'_>, slot: &SlotTasks<'_
     Tended::Made
 }
 
-/// Beside a task of the present spec nobody waits for another one of the spec before: what of it has ended is dealt with.
-fn leave_outlived(draft: &mut Draft<'_>, slot: &SlotTasks<'_>, current: &Task) {
-    let outlived = slot
-        .tasks
-        .iter()
-        .filter(|task| task.spec_version != current.spec_version);
-    let unattended = outlived.filter(|task| task.status.state.is_terminal() && task.desired < DesiredState::Shutdown);
-    for task in unattended {
+/// Beside a task that stays, what has ended is dealt with once nobody waits for it any more: beside one of the present
+/// spec, what is of another; and what was to start at a time that has come. The latter would be a deadline for ever, where
+/// an update is paused or has given the slot up.
+fn leave_behind(draft: &mut Draft<'_>, service: &Service, slot: &SlotTasks<'_>, current: &Task) {
+    let (now, renewed) = (draft.now, current.spec_version == service.spec_version);
+    let outlived = |task: &Task| renewed && task.spec_version != current.spec_version;
+    let due = |task: &Task| task.desired == DesiredState::Ready && task.not_before.is_some_and(|start| start <= now);
+    let ended = slot.tasks.iter().filter(|task| task.status.state.is_terminal());
+    let unattended = ended.filter(|task| task.desired < DesiredState::Shutdown);
+    for task in unattended.filter(|task| outlived(task) || due(task)) {
         want(draft, task.id, DesiredState::Shutdown);
     }
 }

@@ -7,7 +7,10 @@ use model::{
     UpdatePolicy, UpdateState,
 };
 
-use crate::testbed::{Bed, SECOND, tasks, web};
+use crate::{
+    Moment, next_deadline,
+    testbed::{Bed, SECOND, tasks, web},
+};
 
 /// A running service of image 1, with a canary of image 2 begun.
 fn begun(replicas: u32, share: u32, change: impl Fn(&mut ServiceSpec)) -> (Bed, ServiceId) {
@@ -235,6 +238,25 @@ fn of_a_failed_and_paused_canary_a_promotion_makes_an_update_that_begins_anew() 
     }
     assert_eq!((of(&bed, web, 1), of(&bed, web, 2)), (vec![], all(3)));
     assert_eq!(state(&bed, web).0, UpdateState::Completed);
+}
+
+#[test]
+fn nothing_waits_for_what_has_failed_before_its_start_in_an_update_that_is_paused() {
+    let (mut bed, web) = begun(3, 30, |_| ());
+    bed.converge();
+    fail(&mut bed, web, 2);
+    later(&mut bed, 1);
+    bed.decide_canary(web, true).unwrap();
+    bed.settle();
+    let waiting = tasks(&bed, web, |task| task.is_live() && task.not_before.is_some());
+    assert_eq!(waiting.len(), 1, "the canary is tried again after its delay");
+    bed.report(waiting[0].id, TaskState::Rejected);
+    bed.converge();
+    assert_eq!(state(&bed, web).0, UpdateState::Paused);
+    let due = waiting[0].not_before;
+    assert_eq!(next_deadline(bed.view(), Moment::settled(bed.now)), due);
+    later(&mut bed, 60);
+    assert_eq!(next_deadline(bed.view(), Moment::settled(bed.now)), None);
 }
 
 #[test]
