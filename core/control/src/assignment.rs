@@ -9,7 +9,7 @@ mod feed;
 mod told;
 mod topic;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use model::{
     DesiredState, EndpointView, Network, NetworkId, NetworkView, Node, NodeId, NodeState, NodeView, Payload, PayloadId,
@@ -108,8 +108,10 @@ fn payloads_of(task: &Task) -> impl Iterator<Item = PayloadId> {
 struct Scope {
     /// Networks with a task on the node: all of their endpoints and services.
     local: BTreeSet<NetworkId>,
-    /// Services with ports that every node answers, by the network of their gateway endpoints.
-    published: BTreeMap<NetworkId, BTreeSet<ServiceId>>,
+    /// Services with ports that every node answers.
+    publishers: BTreeSet<ServiceId>,
+    /// Networks of their gateway endpoints.
+    published: BTreeSet<NetworkId>,
     /// Services with a task on the node.
     own_services: BTreeSet<ServiceId>,
     /// Secrets and configs of tasks on the node.
@@ -120,7 +122,8 @@ impl Scope {
     fn of(view: &View, node: NodeId) -> Self {
         let mut scope = Self {
             local: BTreeSet::new(),
-            published: BTreeMap::new(),
+            publishers: BTreeSet::new(),
+            published: BTreeSet::new(),
             own_services: BTreeSet::new(),
             payloads: BTreeSet::new(),
         };
@@ -132,26 +135,24 @@ impl Scope {
             scope.payloads.extend(payloads_of(task));
         }
         for service in view.services().filter(|service| publishes(service)) {
-            let networks = networks_of(view, &service.spec).unwrap_or_default();
-            if let Some((network, _)) = networks.first() {
-                scope.published.entry(network.id).or_default().insert(service.id);
-            }
+            scope.publishers.insert(service.id);
+            scope.published.extend(gateways(view, service));
         }
         scope
     }
 
     fn networks(&self) -> impl Iterator<Item = NetworkId> {
-        let all: BTreeSet<NetworkId> = self.local.iter().chain(self.published.keys()).copied().collect();
+        let all: BTreeSet<NetworkId> = self.local.iter().chain(&self.published).copied().collect();
         all.into_iter()
     }
 
-    /// In networks that are here for published ports only, those of the services that publish.
+    /// In networks that are here for published ports only, those that take published traffic.
     fn endpoints(&self, view: &View) -> Vec<EndpointView> {
         let mut endpoints = Vec::new();
         for network in self.networks() {
             let all = self.local.contains(&network);
-            let published = self.published.get(&network);
-            let wanted = |task: &&Task| all || published.is_some_and(|services| services.contains(&task.service));
+            let published = |task: &Task| self.publishers.contains(&task.service) && gateway(task) == Some(network);
+            let wanted = |task: &&Task| all || published(task);
             let mut tasks: Vec<&Task> = view.tasks_in_network(network).filter(wanted).collect();
             tasks.sort_unstable_by_key(|task| task.id);
             endpoints.extend(tasks.into_iter().filter_map(|task| endpoint(view, task, network)));
@@ -188,6 +189,27 @@ fn service_view(service: &Service, local: impl Fn(NetworkId) -> bool) -> Service
 
 fn publishes(service: &Service) -> bool {
     service.ports.iter().any(|port| port.mode == PublishMode::Ingress)
+}
+
+/// The network in which `task` takes published traffic: that of the spec it was made from, which the service may have
+/// left since.
+fn gateway(task: &Task) -> Option<NetworkId> {
+    task.attachments.first().map(|attachment| attachment.network)
+}
+
+/// The network in which a service takes published traffic as it is specified now.
+fn gateway_of(view: &View, service: &Service) -> Option<NetworkId> {
+    let networks = networks_of(view, &service.spec).ok()?;
+    networks.first().map(|(network, _)| network.id)
+}
+
+/// All networks in which a service takes published traffic: the one that it is specified with, and while tasks of an
+/// older spec are left those that they are in. A port is answered by old tasks until new ones have taken their place.
+fn gateways(view: &View, service: &Service) -> impl Iterator<Item = NetworkId> {
+    let tasks = view.tasks_of_service(service.id);
+    let placed = tasks.filter(|task| task.node.is_some() && !task.status.state.is_terminal());
+    let networks = placed.filter_map(gateway).chain(gateway_of(view, service));
+    networks.filter(|id| view.network(*id).is_some())
 }
 
 fn endpoint(view: &View, task: &Task, network: NetworkId) -> Option<EndpointView> {

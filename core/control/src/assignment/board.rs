@@ -96,8 +96,9 @@ pub struct Board {
     /// Those of them that take published traffic, which all nodes are told.
     pub(super) published: Topic<(NetworkId, TaskId)>,
     pub(super) published_sums: BTreeMap<NetworkId, u64>,
-    /// Networks with a service that publishes.
+    /// Networks with one of those, or with a service that publishes.
     pub(super) published_networks: Topic<NetworkId>,
+    /// Services that publish, with the network for it that they are specified with.
     pub(super) publishers: BTreeMap<ServiceId, NetworkId>,
     /// Services, by version.
     pub(super) services: Topic<ServiceId>,

@@ -1,5 +1,7 @@
 //! What a node is told, and what it is not.
 
+use std::collections::BTreeMap;
+
 use model::{DesiredState, NodeId, NodeState, TaskState};
 
 use super::*;
@@ -165,6 +167,36 @@ fn a_published_service_without_networks_is_reached_on_the_ingress_network() {
     assert!(view.networks[0].ingress && view.endpoints[0].gateway && view.endpoints[0].serving);
     assert_eq!(view.endpoints[0].addr.to_string(), "10.0.0.2");
     assert!(view.services[0].vips.is_empty());
+}
+
+#[test]
+fn old_tasks_take_published_traffic_in_the_network_that_their_service_has_left() {
+    let mut bed = Bed::with_nodes(3);
+    let blue = bed.network("blue", |_| ()).unwrap();
+    let web = bed.service("web", |spec| {
+        spec.mode = model::Mode::Replicated { replicas: 2 };
+        spec.ports = vec!["8080:80".parse().unwrap()];
+    });
+    bed.converge();
+    let before = bed.view().clone();
+    bed.update(web.unwrap(), |spec| {
+        spec.networks = vec![model::NetworkAttachment {
+            network: blue,
+            aliases: Vec::new(),
+        }];
+    });
+    let view = told(&bed, 3);
+    assert_eq!(
+        names(&view).0,
+        ["blue", "ingress"],
+        "where new tasks will be, and old ones are"
+    );
+    assert_eq!(view.endpoints, node_view(&before, view.node, 1).unwrap().endpoints);
+    assert!(view.endpoints.len() == 2 && view.endpoints.iter().all(|e| e.gateway && e.serving));
+    bed.converge();
+    let view = told(&bed, 3);
+    assert_eq!(names(&view).0, ["blue"]);
+    assert!(view.endpoints.len() == 2 && view.endpoints.iter().all(|e| e.network == blue && e.serving));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use model::{
 use super::{board::Board, endpoint, network_view, node_view, payload_view, peer, service_view, topic::Topic};
 
 /// All keys of one network or service.
-fn of<A: Copy>(first: A) -> ((A, TaskId), (A, TaskId)) {
+pub(super) fn of<A: Copy>(first: A) -> ((A, TaskId), (A, TaskId)) {
     ((first, TaskId::from_bits(0)), (first, TaskId::from_bits(u128::MAX)))
 }
 

@@ -6,10 +6,11 @@ use model::{NetworkId, NodeId, NodeState, PayloadId, Row, ServiceId, Task, TaskI
 use store::Event;
 
 use super::{
-    super::{endpoint, network_view, payload_view, payloads_of, peer, publishes, topic::Topic},
+    super::{
+        endpoint, gateway, gateway_of, network_view, payload_view, payloads_of, peer, publishes, told::of, topic::Topic,
+    },
     Board, Head, Place, Touched,
 };
-use crate::allocator::networks_of;
 
 impl Board {
     pub(super) fn take(&mut self, event: &Event, touched: &mut Touched) {
@@ -92,8 +93,12 @@ impl Board {
     }
 
     fn take_publishing(&mut self, network: NetworkId, touched: &mut Touched) {
-        let publishes = self.publishers.values().any(|other| *other == network);
-        let row = self.view.network(network).filter(|_| publishes);
+        let (first, last) = of(network);
+        let publishes = || {
+            self.published.range(first, last).next().is_some()
+                || self.publishers.values().any(|other| *other == network)
+        };
+        let row = self.view.network(network).filter(|_| publishes());
         let row = row.map(|network| network_view(network).digest());
         touched.everyone |= self.published_networks.set(self.seq, network, row);
     }
@@ -101,10 +106,9 @@ impl Board {
     pub(super) fn take_service(&mut self, id: ServiceId, touched: &mut Touched) {
         let view = self.view.clone();
         let service = view.service(id);
-        let gateway = service.filter(|service| publishes(service)).and_then(|service| {
-            let networks = networks_of(&view, &service.spec).ok()?;
-            networks.first().map(|(network, _)| network.id)
-        });
+        let gateway = service
+            .filter(|service| publishes(service))
+            .and_then(|service| gateway_of(&view, service));
         let before = match gateway {
             Some(network) => self.publishers.insert(id, network),
             None => self.publishers.remove(&id),
@@ -233,8 +237,8 @@ impl Board {
         let row = task
             .filter(|_| known)
             .and_then(|task| endpoint(&self.view, task, network));
-        let service = task.map(|task| task.service);
-        let publishes = service.is_some_and(|service| self.publishers.get(&service) == Some(&network));
+        let publishes =
+            task.is_some_and(|task| self.publishers.contains_key(&task.service) && gateway(task) == Some(network));
         let row = row.map(|row| row.digest());
         let (at, floor) = (self.seq, self.floor);
         if known {
@@ -243,7 +247,10 @@ impl Board {
                 touched.networks.insert(network);
             }
         }
-        touched.everyone |= self.publish(network, id, row.filter(|_| publishes));
+        if self.publish(network, id, row.filter(|_| publishes)) {
+            touched.everyone = true;
+            self.take_publishing(network, touched);
+        }
     }
 
     fn publish(&mut self, network: NetworkId, task: TaskId, row: Option<u64>) -> bool {
