@@ -108,9 +108,8 @@ impl Services {
                 proto: port.protocol.number(),
                 ..FrontendKey::default()
             };
-            let here = context.view.node;
             let members = members(context, service, port.target, port.protocol.number(), |e| {
-                e.gateway && (port.mode == PublishMode::Ingress || e.node == here)
+                e.gateway && (port.mode == PublishMode::Ingress || has_port(context.view, e, port))
             });
             let held = is_held(context.facts, port.published, port.protocol);
             if held && !members.is_empty() {
@@ -160,6 +159,15 @@ fn groups(service: &ServiceView, members: &[Member]) -> [Group; 2] {
         ));
     }
     groups
+}
+
+/// Whether an endpoint is of a task that was given `port` of this node. A task from before its service wanted the port was
+/// not, and another service's task may have it.
+fn has_port(view: &NodeView, endpoint: &EndpointView, port: &PublishedPort) -> bool {
+    let here = endpoint.node == view.node;
+    let own = view.tasks.iter().find(|task| here && task.id == endpoint.task);
+    let mut given = own.into_iter().flat_map(|task| &task.host_ports);
+    given.any(|given| (given.published, given.protocol) == (port.published, port.protocol))
 }
 
 fn is_held(facts: &LocalFacts, port: u16, protocol: Protocol) -> bool {

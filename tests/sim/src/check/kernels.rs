@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use model::{DesiredState, PublishMode, TaskState};
+use model::{DesiredState, PublishMode, PublishedPort, Task, TaskState};
 use store::State;
 
 use super::Checked;
@@ -30,11 +30,8 @@ fn frontends(state: &State, machine: &Machine) -> Frontends {
         let running = tasks.filter(|t| t.desired == DesiredState::Running && t.status.state == TaskState::Running);
         for task in running {
             let (gateway, here) = (&task.attachments[0], task.node == Some(machine.id));
-            for port in service
-                .ports
-                .iter()
-                .filter(|port| here || port.mode == PublishMode::Ingress)
-            {
+            let answers = |port: &&PublishedPort| port.mode == PublishMode::Ingress || here && was_given(task, port);
+            for port in service.ports.iter().filter(answers) {
                 let key = (0, None, port.published, port.protocol.number());
                 all.entry(key).or_default().insert(gateway.addr);
             }
@@ -50,4 +47,10 @@ fn frontends(state: &State, machine: &Machine) -> Frontends {
         }
     }
     all
+}
+
+/// Whether the task got `port` of its node with its place; one from before its service wanted the port did not.
+fn was_given(task: &Task, port: &PublishedPort) -> bool {
+    let mut given = task.host_ports.iter();
+    given.any(|given| (given.published, given.protocol) == (port.published, port.protocol))
 }

@@ -40,6 +40,23 @@ fn a_virtual_ip_keeps_the_port_and_a_published_port_gets_its_target() {
 }
 
 #[test]
+fn a_port_of_one_node_leads_to_the_task_that_was_given_it() {
+    let mut view = view(1, vec![endpoint(3, 1), endpoint(4, 1), endpoint(5, 2)]);
+    let port = &mut view.services[0].ports[0];
+    port.mode = PublishMode::Host;
+    let mut given = crate::container::fixture::task(0);
+    given.id = task(4);
+    given.host_ports = vec![port.clone()];
+    let mut older = given.clone();
+    older.id = task(3);
+    older.host_ports.clear();
+    view.tasks = vec![older, given];
+    let tables = reached(&view, &facts(&[3, 4]));
+    let owners = owners(&tables, &published());
+    assert!(!owners.is_empty() && owners.iter().all(|owner| *owner == Some(ip("10.1.0.4").into())));
+}
+
+#[test]
 fn published_rings_are_the_same_on_every_node() {
     let endpoints = vec![endpoint(3, 1), endpoint(4, 2), endpoint(5, 2)];
     let first = reached(&view(1, endpoints.clone()), &facts(&[3]));
