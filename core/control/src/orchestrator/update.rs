@@ -129,10 +129,22 @@ impl<'a> Round<'a> {
         ends.map(|at| at + self.policy.delay).filter(move |end| *end > now)
     }
 
+    /// Whether its old task waits for its turn to be replaced; also beside a new one, made when both were to run, that
+    /// does not get a place so: with stop-first it is made again, in the old one's.
+    fn waits(&self, way: &Way<'_>) -> bool {
+        way.old.is_some() && (!way.has_successor() || self.makes_room(way))
+    }
+
+    /// Whether it is one of the latter.
+    fn makes_room(&self, way: &Way<'_>) -> bool {
+        self.policy.order == UpdateOrder::StopFirst && way.is_stuck()
+    }
+
     fn replacements(&self) -> Vec<Replacement> {
-        let outdated = self.ways.iter().filter(|way| way.old.is_some() && !way.has_successor());
+        let outdated = self.ways.iter().filter(|way| self.waits(way));
         let (running, idle): (Vec<&Way<'_>>, Vec<&Way<'_>>) = outdated.partition(|way| way.old_runs());
-        let busy = self.ways.iter().filter(|way| way.is_under_way()).count() + idle.len();
+        let at_work = self.ways.iter().filter(|way| way.is_under_way() && !self.waits(way));
+        let busy = at_work.count() + idle.len();
         let limit = match self.policy.parallelism {
             0 => usize::MAX,
             slots => slots as usize,
@@ -144,7 +156,8 @@ impl<'a> Round<'a> {
             .map(|way| way.replaced(UpdateOrder::StopFirst, Next::Now))
             .collect();
         for way in running {
-            let next = match self.retry(way) {
+            let makes_room = self.makes_room(way);
+            let next = match self.retry(way).filter(|_| !makes_room) {
                 Some(next) => next,
                 None if free > 0 => {
                     free -= 1;
@@ -154,7 +167,7 @@ impl<'a> Round<'a> {
             };
             if !matches!(next, Next::Wait | Next::Never) {
                 // Beside an old task that has outlived one of them, whatever the order: it was a canary.
-                let beside = way.settled().map(|_| UpdateOrder::StartFirst);
+                let beside = way.settled().filter(|_| !makes_room).map(|_| UpdateOrder::StartFirst);
                 chosen.push(way.replaced(beside.unwrap_or(self.policy.order), next));
             }
         }
@@ -213,8 +226,12 @@ pub(crate) fn deadline(view: &View, service: &Service, moment: Moment) -> Option
     }
     let slots = slots_of(view, service.id, &Scope::Whole);
     let round = Round::of(service, &slots, moment);
-    let waits = |way: &Way<'_>| way.old.is_some() && !way.has_successor();
-    let delayed = round.ways.iter().any(waits).then(|| round.delays().min()).flatten();
+    let delayed = round
+        .ways
+        .iter()
+        .any(|way| round.waits(way))
+        .then(|| round.delays().min())
+        .flatten();
     delayed.or_else(|| round.completion())
 }
 

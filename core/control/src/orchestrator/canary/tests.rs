@@ -241,6 +241,29 @@ fn of_a_failed_and_paused_canary_a_promotion_makes_an_update_that_begins_anew() 
 }
 
 #[test]
+fn promoted_canaries_without_room_beside_their_twins_take_their_places_one_by_one() {
+    let (mut bed, web) = begun(4, 75, |spec| {
+        spec.ports = vec!["published=9000,target=90,mode=host".parse().unwrap()];
+    });
+    bed.converge();
+    let running = |bed: &Bed| tasks(bed, web, |t| t.is_live() && t.status.state == TaskState::Running).len();
+    assert_eq!(
+        (of(&bed, web, 2), running(&bed)),
+        (vec![1, 2, 3], 4),
+        "each node's port is taken"
+    );
+    bed.decide_canary(web, true).unwrap();
+    for _ in 0..40 {
+        bed.settle();
+        assert!(running(&bed) >= 3, "one at a time");
+        bed.agents();
+    }
+    later(&mut bed, 5);
+    assert_eq!((of(&bed, web, 1), of(&bed, web, 2), running(&bed)), (vec![], all(4), 4));
+    assert_eq!(state(&bed, web).0, UpdateState::Completed);
+}
+
+#[test]
 fn nothing_waits_for_what_has_failed_before_its_start_in_an_update_that_is_paused() {
     let (mut bed, web) = begun(3, 30, |_| ());
     bed.converge();

@@ -71,6 +71,14 @@ impl<'a> Way<'a> {
         self.tail.iter().any(|task| task.is_live())
     }
 
+    /// Whether nobody has room for its new task, which may start, beside the old one: that one may be what is in the way,
+    /// with a port of its host for one.
+    pub fn is_stuck(&self) -> bool {
+        let new = self.tail.iter().rfind(|task| task.is_live());
+        let homeless = |task: &Task| task.node.is_none() && !task.status.err.is_empty();
+        self.old.is_some() && new.is_some_and(|task| task.desired > DesiredState::Ready && homeless(task))
+    }
+
     /// When the update was done with it.
     pub fn settled(&self) -> Option<Timestamp> {
         self.made.iter().filter_map(|task| settled(task)).min()
