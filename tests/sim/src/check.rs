@@ -215,27 +215,7 @@ pub fn difference(want: Option<&NodeView>, have: &NodeView) -> String {
 
 /// At the end, when faults have stopped for long enough: everything is as it is wanted, and nothing is left to do.
 pub fn converged(state: &State, machines: &[Machine], now: Timestamp) -> Checked {
-    for service in state.services() {
-        let live: Vec<&Task> = state
-            .tasks_of_service(service.id)
-            .filter(|task| task.is_live() && !service.is_canary(task.spec_version))
-            .collect();
-        let running = live
-            .iter()
-            .filter(|task| task.status.state == TaskState::Running)
-            .count();
-        let explained = live
-            .iter()
-            .filter(|task| task.node.is_none() && !task.status.err.is_empty())
-            .count();
-        let (filled, wanted) = (running + explained, service.spec.replicas().unwrap_or(0) as usize);
-        let enough = filled == wanted || (filled < wanted && may_stay_empty(service));
-        ensure!(
-            enough,
-            "service {} has {running} of {wanted} tasks, {explained} say why not",
-            service.spec.name
-        );
-    }
+    state.services().try_for_each(|service| filled(state, service))?;
     for task in state.tasks().filter(|task| task.desired > DesiredState::Running) {
         ensure!(
             task.status.state.is_terminal(),
@@ -266,6 +246,33 @@ pub fn converged(state: &State, machines: &[Machine], now: Timestamp) -> Checked
         ));
     }
     machines.iter().try_for_each(|machine| settled(state, machine))
+}
+
+/// Each slot but canaries has one task that runs, or says why none does.
+fn filled(state: &State, service: &Service) -> Checked {
+    let live = state.tasks_of_service(service.id);
+    let live = live.filter(|task| task.is_live() && !service.is_canary(task.spec_version));
+    let (run, others): (Vec<&Task>, Vec<&Task>) = live.partition(|task| task.status.state == TaskState::Running);
+    let without_room = |task: &&&Task| task.node.is_none() && !task.status.err.is_empty();
+    let explained: BTreeSet<_> = others.iter().filter(without_room).map(|task| task.slot).collect();
+    let taken: BTreeSet<_> = run.iter().map(|task| task.slot).collect();
+    let blocked = explained.intersection(&taken).count();
+    let explained = explained.len() - blocked;
+    let (running, wanted) = (run.len(), service.spec.replicas().unwrap_or(0) as usize);
+    let filled = running + explained;
+    ensure!(
+        filled == wanted || (filled < wanted && may_stay_empty(service)),
+        "service {} has {running} of {wanted} tasks, {explained} say why not",
+        service.spec.name
+    );
+    // An update goes from slot to slot: it may wait for room for one that has nothing, or be paused.
+    let paused = service.update_status.as_ref().is_some_and(|s| s.state.is_paused());
+    ensure!(
+        blocked == 0 || explained > 0 || paused,
+        "service {}: old tasks are in the way of new ones",
+        service.spec.name
+    );
+    Ok(())
 }
 
 /// The restart policy may have given up a slot.
