@@ -164,12 +164,6 @@ impl Manager {
         self.replica.as_ref().map(Replica::view).unwrap_or_default()
     }
 
-    /// As far as it knows it has no vote: who has none never asks for others'.
-    pub fn is_silent(&self) -> bool {
-        let members = self.replica.as_ref().map(Replica::members);
-        members.is_some_and(|members| !members.voters.contains(&self.member))
-    }
-
     fn follow(&mut self) {
         self.leading = None;
         self.reading = None;

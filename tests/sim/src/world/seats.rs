@@ -181,11 +181,26 @@ impl World {
     }
 
     /// The managers that are not gone for good, but for those that nobody can tell that they should be: of a node that was
-    /// removed before its manager knew of a vote. Such a manager calls nobody who could answer that it was let go, and its
-    /// node's sessions are refused: it does no harm, and runs until its machine leaves by force.
+    /// removed before its manager knew of a vote, or while it was away for so long that all it knows of have gone. Such a
+    /// manager calls nobody who could answer that it was let go, and its node's sessions are refused: it does no harm, and
+    /// runs until its machine leaves by force.
     pub(super) fn managers_in_reach<'a>(&'a self, view: &'a View) -> impl Iterator<Item = &'a Manager> {
-        let there = self.managers.iter().filter(|manager| !manager.gone);
-        there.filter(|manager| view.node(manager.node).is_some() || !manager.is_silent())
+        let there = self.seats().into_iter().map(|m| (m, &self.managers[m]));
+        let reached = there.filter(|(m, manager)| view.node(manager.node).is_some() || self.calls_others(*m));
+        reached.map(|(_, manager)| manager)
+    }
+
+    /// Whether a manager asks for votes, as far as it knows, and one of those that it asks can tell it what it is to raft.
+    fn calls_others(&self, m: usize) -> bool {
+        let manager = &self.managers[m];
+        let Some(members) = manager.replica.as_ref().map(Replica::members) else {
+            return true;
+        };
+        let known = members.voters.iter().filter(|id| **id != manager.member);
+        let mut called = known.filter_map(|id| self.peer(m, *id));
+        // A peer that was forgotten like this one knows no better.
+        members.voters.contains(&manager.member)
+            && called.any(|peer| control::is_released(&self.managers[peer].view(), manager.member))
     }
 
     /// At the end: who is a member has a manager, votes, and is wished; nobody else has one.
@@ -219,7 +234,10 @@ impl World {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::world::BEGIN;
+    use crate::{
+        net::{End, Way, Who},
+        world::BEGIN,
+    };
 
     /// A cluster at rest, and a manager on `node` that raft has never spoken to.
     fn with_silent(node: impl Fn(&World) -> NodeId) -> Checked {
@@ -231,6 +249,33 @@ mod tests {
         let node = node(&world);
         world.take_seat(node, 4)?;
         world.converged()
+    }
+
+    #[test]
+    fn a_manager_all_of_whose_peers_have_gone_is_out_of_reach() -> Checked {
+        let mut world = World::new(1, 3, &[])?;
+        world.until(BEGIN + Duration::from_secs(10))?;
+        world.calm_down();
+        let leader = world.leader().ok_or("nobody leads")?;
+        let away = (leader + 1) % 3;
+        let node = world.managers[away].node;
+        for end in [End::Manager(away), End::Node(node)] {
+            let until = world.agenda.now + Duration::from_secs(60);
+            world.net.cut(end, Who::All, Way::Both, until);
+        }
+        let view = world.managers[leader].view();
+        let demotion = world.wish_role(leader, &view, node, model::Role::Worker);
+        world.propose(leader, &demotion.ok_or("not demoted")?)?;
+        world.until(world.agenda.now + Duration::from_secs(10))?;
+        let removal = world.remove(node, true);
+        world.propose(leader, &removal)?;
+        world.until(world.agenda.now + Duration::from_secs(1))?;
+        let view = world.managers[leader].view();
+        let in_reach = |world: &World| world.managers_in_reach(&view).any(|m| m.node == node);
+        assert!(view.node(node).is_none() && in_reach(&world), "its peers tell it");
+        (0..3).filter(|m| *m != away).for_each(|m| world.managers[m].end());
+        assert!(!in_reach(&world));
+        Ok(())
     }
 
     #[test]

@@ -95,7 +95,7 @@ impl World {
     }
 
     /// `node promote` and `node demote`; the second is refused where raft could not survive it.
-    fn wish_role(&mut self, leader: usize, view: &View, id: NodeId, role: Role) -> Option<Entry> {
+    pub(super) fn wish_role(&mut self, leader: usize, view: &View, id: NodeId, role: Role) -> Option<Entry> {
         let (node, at) = (view.node(id)?, self.agenda.now);
         let allowed = match role {
             Role::Manager => view.managers().count() < MANAGERS,
@@ -109,7 +109,7 @@ impl World {
         Some(self.entry(Command::UpdateNodeSpec { id, version, at, spec }))
     }
 
-    fn remove(&mut self, id: NodeId, force: bool) -> Entry {
+    pub(super) fn remove(&mut self, id: NodeId, force: bool) -> Entry {
         let at = self.agenda.now;
         self.entry(Command::RemoveNode { id, at, force })
     }
