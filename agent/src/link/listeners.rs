@@ -25,16 +25,26 @@ struct Row {
     listener: Listener,
 }
 
+impl Row {
+    /// Whether it holds a port of the host. The agent's own resolver does not: it answers only at its own address.
+    fn holds_port(&self) -> bool {
+        self.listener.port != 0 && self.addr != IpAddr::V4(abi::DNS_ADDR)
+    }
+}
+
 /// All listeners of the calling thread's namespace, whatever address they are bound to: the socket hooks capture
-/// loopback too. The agent's own resolver is none: it answers only at its own address, so it holds no port of the host.
+/// loopback too.
 pub fn listeners() -> Vec<Listener> {
     let rows = diag::read().unwrap_or_else(|error| {
         static SAID: Once = Once::new();
         SAID.call_once(|| tracing::info!(%error, "no sock_diag (CONFIG_INET_DIAG): listeners are read from /proc/net"));
         proc::read()
     });
-    let holds = |row: &Row| row.listener.port != 0 && row.addr != IpAddr::V4(abi::DNS_ADDR);
-    let found: BTreeSet<Listener> = rows.into_iter().filter(holds).map(|row| row.listener).collect();
+    let found: BTreeSet<Listener> = rows
+        .into_iter()
+        .filter(Row::holds_port)
+        .map(|row| row.listener)
+        .collect();
     let mut listeners: Vec<Listener> = found.into_iter().collect();
     listeners.dedup_by_key(|listener| (listener.port, listener.protocol));
     listeners
@@ -61,7 +71,10 @@ impl Listener {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, TcpStream, UdpSocket};
+    use std::{
+        io,
+        net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
+    };
 
     use super::*;
 
@@ -77,6 +90,20 @@ mod tests {
         );
     }
 
+    #[test]
+    fn our_resolver_holds_no_port() {
+        let row = |addr: Ipv4Addr, port| Row {
+            addr: addr.into(),
+            listener: Listener {
+                port,
+                protocol: Protocol::Udp,
+                inode: 1,
+            },
+        };
+        assert!(row(Ipv4Addr::UNSPECIFIED, 53).holds_port() && row(Ipv4Addr::LOCALHOST, 53).holds_port());
+        assert!(!row(abi::DNS_ADDR, 53).holds_port() && !row(Ipv4Addr::UNSPECIFIED, 0).holds_port());
+    }
+
     /// Other tests of this process open sockets meanwhile, so only our own are compared.
     #[test]
     fn both_ways_to_ask_the_kernel_find_the_same_waiting_sockets_and_no_connected_ones() {
@@ -86,12 +113,20 @@ mod tests {
         let connected = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         connected.connect(udp.local_addr().unwrap()).unwrap();
         let stream = TcpStream::connect(v4.local_addr().unwrap()).unwrap();
-        let waiting = [v4.local_addr(), v6.local_addr(), udp.local_addr()].map(Result::unwrap);
-        let others = [stream.local_addr(), connected.local_addr()].map(Result::unwrap);
+        let (tcp, datagram) = (Protocol::Tcp, Protocol::Udp);
+        let waiting = [
+            (tcp, v4.local_addr()),
+            (tcp, v6.local_addr()),
+            (datagram, udp.local_addr()),
+        ];
+        let others = [(tcp, stream.local_addr()), (datagram, connected.local_addr())];
         for rows in [diag::read().unwrap(), proc::read()] {
-            let count = |addr: &std::net::SocketAddr| {
+            let count = |(protocol, addr): &(Protocol, io::Result<SocketAddr>)| {
+                let addr = addr.as_ref().unwrap();
+                let same = |row: &&Row| (row.addr, row.listener.port) == (addr.ip(), addr.port());
                 rows.iter()
-                    .filter(|row| (row.addr, row.listener.port) == (addr.ip(), addr.port()))
+                    .filter(same)
+                    .filter(|row| row.listener.protocol == *protocol)
                     .count()
             };
             assert_eq!(waiting.each_ref().map(count), [1; 3]);
