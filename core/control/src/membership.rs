@@ -38,6 +38,12 @@ pub enum MemberMove {
 }
 
 impl Members {
+    /// Whether this member does its part of a majority now: it votes and is heard. A learner does not, however well it is
+    /// heard: who takes it for a manager more and then loses another one has no majority left.
+    pub fn counts(&self, member: u64) -> bool {
+        self.voters.contains(&member) && self.reachable.contains(&member)
+    }
+
     /// Whether those that remain without `gone` have a majority that is reachable.
     fn keep_quorum_without(&self, gone: &BTreeSet<u64>) -> bool {
         #[cfg(feature = "planted")]

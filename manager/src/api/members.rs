@@ -36,13 +36,13 @@ impl Api {
         timeout(ASK_TIMEOUT, asked).await.ok().flatten()
     }
 
-    /// The managers that the leader does not hear, and those that have not come to it yet.
+    /// The managers on which no majority can rest now: those that the leader does not hear, and those that have no vote yet.
     pub(super) async fn unreachable(&self, view: &View) -> Vec<String> {
         let members = self.members().await.unwrap_or_default();
-        let heard = |node: &Node| node.raft_id.is_some_and(|id| members.reachable.contains(&id));
+        let counts = |node: &Node| node.raft_id.is_some_and(|id| members.counts(id));
         let managers = view.managers().filter(|node| node.spec.role == Role::Manager);
         managers
-            .filter(|node| !heard(node))
+            .filter(|node| !counts(node))
             .map(|node| node.id.to_string())
             .collect()
     }

@@ -97,7 +97,7 @@ pub struct Nodes {
     pub self_id: String,
     /// Id of the leader.
     pub leader: String,
-    /// Ids of the managers that the leader does not hear.
+    /// Ids of the managers that the leader does not hear, or that have no vote yet.
     pub unreachable: Vec<String>,
     /// What each has of the cluster's authority, by its id.
     pub tls: BTreeMap<String, pb::TlsInfo>,

@@ -122,7 +122,7 @@ pub fn task_json(task: &Task) -> Value {
     value
 }
 
-/// A node; `unreachable` are the managers that the leader does not hear.
+/// A node; `unreachable` are the managers on which no majority can rest now.
 pub fn node_json(node: &Node, leader: &str, unreachable: &[String], tls: Option<&pb::TlsInfo>) -> Value {
     let id = node.id.to_string();
     let mut value = json!({

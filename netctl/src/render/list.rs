@@ -14,7 +14,7 @@ pub struct NodeRows {
     pub self_id: String,
     /// The leader's node.
     pub leader: String,
-    /// The managers that the leader does not hear.
+    /// The managers that the leader does not hear, or that have no vote yet.
     pub unreachable: Vec<String>,
 }
 

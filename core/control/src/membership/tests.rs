@@ -57,7 +57,11 @@ fn a_promoted_node_learns_first_and_votes_when_it_has_caught_up() {
     members.caught_up.insert(2);
     assert_eq!(next(bed.view(), &members), None, "caught up, and gone again");
     members.reachable.insert(2);
+    assert!(!members.counts(2), "whoever relied on it would have no majority");
     assert_eq!(next(bed.view(), &members), Some((2, 2, MemberStep::Vote)));
+    members.learners = set(&[]);
+    members.voters.insert(2);
+    assert!(members.counts(2));
 }
 
 #[test]
