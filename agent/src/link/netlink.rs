@@ -108,8 +108,8 @@ impl Netlink {
         }
     }
 
-    /// Makes a veth pair with the host end up.
-    pub(super) async fn add_pair(&self, pair: &PairSpec) -> Result<(), LinkError> {
+    /// Makes a veth pair with the host end up. False: one of its names is taken.
+    async fn add_pair(&self, pair: &PairSpec) -> Result<bool, LinkError> {
         let peer = LinkMessageBuilder::<LinkUnspec>::new()
             .name(pair.peer.clone())
             .mtu(pair.mtu.into())
@@ -119,11 +119,15 @@ impl Netlink {
             .mtu(pair.mtu.into())
             .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)))
             .build();
-        let action = || format!("create link {}", pair.host);
-        self.add(message).await.map_err(|failure| failure.about(action()))?;
+        let refused = |failure: Failure| failure.about(format!("create link {}", pair.host));
+        match self.add(message).await {
+            Err(Failure::Exists) => return Ok(false),
+            made => made.map_err(refused)?,
+        }
         sysctl::without_ipv6(&pair.host)?;
         let index = self.index(&pair.host).await?;
-        self.up(index).await.map_err(|failure| failure.about(action()))
+        self.up(index).await.map_err(refused)?;
+        Ok(true)
     }
 }
 
@@ -137,14 +141,23 @@ impl Links for Netlink {
     }
 
     async fn ensure_pair(&self, pair: &PairSpec) -> Result<(), LinkError> {
-        let links = self.dump().await?;
-        match (links.get(&pair.host), links.get(&pair.peer)) {
-            (Some(_), Some(_)) => return Ok(()),
-            (Some(_), None) => self.delete(&pair.host).await?,
-            (None, Some(_)) => self.delete(&pair.peer).await?,
-            (None, None) => {}
+        // Nearly all are new, and looking is as dear as making.
+        if self.add_pair(pair).await? {
+            return Ok(());
         }
-        self.add_pair(pair).await
+        match (self.index(&pair.host).await, self.index(&pair.peer).await) {
+            (Ok(host), Ok(_)) => {
+                let up = self.up(host).await;
+                return up.map_err(|failure| failure.about(format!("set up link {}", pair.host)));
+            }
+            (Ok(_), Err(_)) => self.delete(&pair.host).await?,
+            (Err(_), Ok(_)) => self.delete(&pair.peer).await?,
+            (Err(_), Err(_)) => {}
+        }
+        match self.add_pair(pair).await? {
+            true => Ok(()),
+            false => Err(Failure::Exists.about(format!("create link {}", pair.host))),
+        }
     }
 
     async fn delete(&self, name: &str) -> Result<(), LinkError> {

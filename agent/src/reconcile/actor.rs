@@ -5,7 +5,7 @@ use std::sync::Arc;
 use model::NodeView;
 use tokio::{
     sync::mpsc,
-    time::{self, MissedTickBehavior},
+    time::{self, Instant, MissedTickBehavior},
 };
 
 use super::{
@@ -18,14 +18,16 @@ use crate::{
     network::NetworkError,
 };
 
-/// News of links come in bursts; one pass serves those that come within this time.
-const SETTLE: time::Duration = time::Duration::from_millis(20);
+/// News of links come in bursts; one pass serves those that come within this time, and so does one for a call.
+const SETTLE: time::Duration = time::Duration::from_millis(50);
 
 /// The thread's state.
 pub(super) struct Actor<L, D> {
     owner: Owner<L, D>,
     outlets: Outlets,
     view: Option<Arc<NodeView>>,
+    /// When links are to be looked at because of news about them.
+    due: Option<Instant>,
 }
 
 impl<L: Links, D: Datapath> Actor<L, D> {
@@ -34,6 +36,7 @@ impl<L: Links, D: Datapath> Actor<L, D> {
             owner,
             outlets,
             view: None,
+            due: None,
         }
     }
 
@@ -43,6 +46,7 @@ impl<L: Links, D: Datapath> Actor<L, D> {
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut news = true;
         loop {
+            let due = self.due;
             tokio::select! {
                 biased;
                 call = queue.recv() => match call {
@@ -59,8 +63,9 @@ impl<L: Links, D: Datapath> Actor<L, D> {
                 },
                 event = events.recv(), if news => {
                     news = event.is_some();
-                    time::sleep(SETTLE).await;
-                    let _ = events.try_recv();
+                    self.due.get_or_insert_with(|| Instant::now() + SETTLE);
+                }
+                () = time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                     self.pass_alone(Scope::Links).await;
                 }
                 _ = sweep.tick() => self.pass_alone(Scope::Everything).await,
@@ -111,6 +116,8 @@ impl<L: Links, D: Datapath> Actor<L, D> {
     }
 
     async fn pass(&mut self, scope: Scope) -> Result<(), NetworkError> {
+        // What was told before links are listed is seen then; what is told later is news again.
+        self.due = None;
         let Some(view) = &self.view else {
             return Ok(());
         };

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use model::{NetworkId, NodeView, TaskId};
-use plan::network::{HOST_PEER_LINK, LocalFacts, Op, Tables, desired, is_our_link, link_name, steps};
+use plan::network::{
+    HOST_LINK, HOST_PEER_LINK, LocalFacts, OVERLAY_LINK, Op, Tables, desired, is_our_link, link_name, steps,
+};
 
 use super::{Report, fail};
 use crate::{
@@ -17,15 +19,18 @@ use crate::{
 pub(super) enum Scope {
     /// Devices and addresses.
     Links,
-    /// Also the host's listeners and our own links: a new view may name a port or another tunnel.
+    /// Also the host's listeners: a new view may name another port.
     View,
-    /// Also the kernel's tables, against drift.
+    /// Also our own links and the kernel's tables, against drift.
     Everything,
 }
 
 /// How often a pass plans anew while something does not fit: the old ring of a frontend makes room for the new one of
 /// another, one round later.
 const ROUNDS: u32 = 8;
+
+/// The links that [`Links::ensure_own`] makes.
+const OWN_LINKS: [&str; 3] = [OVERLAY_LINK, HOST_LINK, HOST_PEER_LINK];
 
 /// Links and datapath, with what is known of them.
 pub(super) struct Owner<L, D> {
@@ -109,11 +114,14 @@ impl<L: Links, D: Datapath> Owner<L, D> {
             vtep: peer.vtep,
             mtu: view.container_mtu,
         });
-        if let Some(own) = own.filter(|own| scope > Scope::Links || self.own.as_ref() != Some(own)) {
+        let mut links = self.links.dump().await.map_err(fail)?;
+        let stands = scope < Scope::Everything && self.own == own && OWN_LINKS.iter().all(|name| links.contains_key(*name));
+        if let Some(own) = own.filter(|_| !stands) {
             self.links.ensure_own(&own).await.map_err(fail)?;
             self.own = Some(own);
+            links = self.links.dump().await.map_err(fail)?;
         }
-        self.facts.links = self.links.dump().await.map_err(fail)?;
+        self.facts.links = links;
         if scope > Scope::Links {
             let listeners = self.links.listeners();
             self.facts.held = listeners
@@ -241,5 +249,20 @@ mod tests {
         owner.datapath.apply(&Op::DeletePeer(ip("192.0.2.1").into())).unwrap();
         owner.pass(&view, Scope::Everything).await.unwrap();
         assert_eq!(owner.datapath.dump().unwrap(), before);
+    }
+
+    #[tokio::test]
+    async fn a_link_of_our_own_that_somebody_deleted_is_made_again_when_links_change() {
+        let mut owner = Owner::new(
+            FakeLinks::with_uplink("eth0", ip("192.0.2.1")),
+            FakeDatapath::default(),
+            7,
+        );
+        let view = view(1, vec![]);
+        owner.pass(&view, Scope::View).await.unwrap();
+        owner.links.delete(HOST_LINK).await.unwrap();
+        owner.pass(&view, Scope::Links).await.unwrap();
+        assert!(owner.links.dump().await.unwrap().contains_key(HOST_LINK));
+        assert!(owner.facts.index(HOST_LINK).is_some());
     }
 }

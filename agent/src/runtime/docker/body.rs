@@ -10,7 +10,7 @@ use bollard::models::{
 use model::{ContainerSpec, Driver, HealthCheck, HealthTest, MountKind, Propagation, TaskId};
 use plan::container::{ContainerRequest, EndpointRequest};
 
-use super::network_name;
+use super::networks::network_name;
 use crate::{dns::RESOLVER, plugin};
 
 pub(super) fn body(request: &ContainerRequest) -> ContainerCreateBody {

@@ -3,22 +3,16 @@
 //! The first network is given at creation, further ones are connected before the start: engines below API 1.44 take no
 //! more than one at creation, and later ones accept this order too.
 
-use std::collections::HashMap;
-
-use bollard::{
-    errors::Error,
-    models::{Ipam, NetworkConnectRequest, NetworkCreateRequest},
-    query_parameters::{CreateContainerOptionsBuilder, InspectNetworkOptions},
-};
-use model::{NetworkId, TaskId};
+use bollard::{errors::Error, models::NetworkConnectRequest, query_parameters::CreateContainerOptionsBuilder};
+use model::{MountKind, PullPolicy, TaskId};
 use plan::container::{ContainerRequest, EndpointRequest};
 
 use super::{
     DockerRuntime, RuntimeError,
     body::{body, settings, unfit_mount},
-    network_name,
+    networks::network_name,
 };
-use crate::{plugin, runtime::Say};
+use crate::runtime::Say;
 
 impl DockerRuntime {
     pub(super) async fn create_container(
@@ -30,11 +24,8 @@ impl DockerRuntime {
         if let Some(why) = unfit_mount(&request.spec, (version.major_version, version.minor_version)) {
             return Err(RuntimeError::Engine(why));
         }
-        self.ensure_images(&request.spec, say).await?;
-        for endpoint in &request.endpoints {
-            self.ensure_network(endpoint.network).await?;
-        }
-        let id = self.create_or_replace(request).await?;
+        self.ensure_networks(request).await?;
+        let id = self.create_from_images(request, say).await?;
         for endpoint in request.endpoints.iter().skip(1) {
             if let Err(error) = self.attach(&id, request.task, endpoint).await {
                 self.remove_forced(&id).await?;
@@ -42,6 +33,31 @@ impl DockerRuntime {
             }
         }
         Ok(id)
+    }
+
+    /// Most images are here: the engine says so when one is not, and only then, or to pull it always, is asked.
+    async fn create_from_images(&self, request: &ContainerRequest, say: Say<'_>) -> Result<String, RuntimeError> {
+        let spec = &request.spec;
+        let mounted = |mount: &model::Mount| matches!(mount.kind, MountKind::Image { .. });
+        if spec.pull == PullPolicy::Always || spec.mounts.iter().any(mounted) {
+            self.ensure_images(spec, say).await?;
+        }
+        match self.create_or_replace(request).await {
+            Err(RuntimeError::NotFound(_)) => {
+                self.forget_networks();
+                self.ensure_networks(request).await?;
+                self.ensure_images(spec, say).await?;
+                self.create_or_replace(request).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn ensure_networks(&self, request: &ContainerRequest) -> Result<(), RuntimeError> {
+        for endpoint in &request.endpoints {
+            self.ensure_network(endpoint.network).await?;
+        }
+        Ok(())
     }
 
     /// A container of this name can only be a half-made one of the same task: the name holds the task id.
@@ -69,38 +85,5 @@ impl DockerRuntime {
         let name = network_name(endpoint.network);
         let connected = self.docker().await?.connect_network(&name, connect).await;
         connected.map_err(|e| self.fault(e))
-    }
-
-    async fn ensure_network(&self, network: NetworkId) -> Result<(), RuntimeError> {
-        let _turn = self.networks.acquire().await;
-        let name = network_name(network);
-        match self
-            .docker()
-            .await?
-            .inspect_network(&name, None::<InspectNetworkOptions>)
-            .await
-        {
-            Ok(_) => return Ok(()),
-            Err(Error::DockerResponseServerError { status_code: 404, .. }) => {}
-            Err(error) => return Err(self.fault(error)),
-        }
-        let request = NetworkCreateRequest {
-            name,
-            driver: Some(plugin::DRIVER.to_owned()),
-            // Managers own all addresses: the engine keeps no pool.
-            ipam: Some(Ipam {
-                driver: Some("null".to_owned()),
-                ..Ipam::default()
-            }),
-            options: Some(HashMap::from([(
-                plugin::OPTION_NETWORK.to_owned(),
-                network.to_string(),
-            )])),
-            ..NetworkCreateRequest::default()
-        };
-        match self.docker().await?.create_network(request).await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(self.fault(error)),
-        }
     }
 }

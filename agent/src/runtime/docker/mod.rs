@@ -1,7 +1,6 @@
 //! Docker Engine, by its API on a unix socket: engine 20.10 (API 1.41) and later.
 //!
-//! The only file tree that speaks bollard. Engine networks (`ntl-<network id>`) are made on demand, one at a time: old
-//! engines let two calls make two networks of one name.
+//! The only file tree that speaks bollard.
 
 mod ask;
 mod body;
@@ -11,11 +10,12 @@ mod events;
 mod facts;
 mod image;
 mod logs;
+mod networks;
 mod observe;
 mod pulls;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -23,28 +23,25 @@ use std::{
 use bollard::{
     API_DEFAULT_VERSION, Docker,
     errors::Error,
-    query_parameters::{ListNetworksOptionsBuilder, RemoveContainerOptionsBuilder, StopContainerOptionsBuilder},
+    query_parameters::{RemoveContainerOptionsBuilder, StopContainerOptionsBuilder},
 };
 use futures::{FutureExt, future::BoxFuture};
 use model::{HeldPort, NetworkId, TaskId};
 use plan::container::{ContainerRequest, ContainerState};
-use tokio::sync::{OnceCell, Semaphore, mpsc};
+use tokio::sync::{OnceCell, mpsc};
 
-use self::pulls::Pulls;
+use self::{networks::Networks, pulls::Pulls};
 use super::{EngineFacts, Listed, LogLine, LogRequest, Question, Runtime, RuntimeError, RuntimeEvent, Say};
 
 /// Longest wait for an answer of the engine, beyond what the call itself is meant to take.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// Prefix of the engine's name of a network of ours; the rest is the network id.
-const NETWORK_PREFIX: &str = "ntl-";
 
 /// A Docker Engine. It need not answer yet: the first call that reaches it agrees on an API version.
 #[derive(Clone)]
 pub struct DockerRuntime {
     connection: Arc<OnceCell<Docker>>,
     host: Arc<str>,
-    /// One permit: who holds it may make or remove engine networks.
-    networks: Arc<Semaphore>,
+    networks: Networks,
     pulls: Pulls,
     /// Processes of containers that were asked; a container that is started again has another.
     processes: Arc<Mutex<BTreeMap<String, i64>>>,
@@ -58,7 +55,7 @@ impl DockerRuntime {
         Self {
             connection: Arc::default(),
             host: host.into(),
-            networks: Arc::new(Semaphore::new(1)),
+            networks: Networks::new(),
             pulls: Pulls::default(),
             processes: Arc::default(),
             ended: Arc::default(),
@@ -139,7 +136,14 @@ impl DockerRuntime {
         self.ended().remove(container);
         let options = None::<bollard::query_parameters::StartContainerOptions>;
         let started = self.docker().await?.start_container(container, options).await;
-        started.map_err(|e| self.fault(e))?;
+        started.map_err(|error| {
+            let fault = self.fault(error);
+            // One of its networks, if somebody has removed it.
+            if matches!(fault, RuntimeError::NotFound(_)) {
+                self.forget_networks();
+            }
+            fault
+        })?;
         self.inspect_state(container).await
     }
 
@@ -153,23 +157,6 @@ impl DockerRuntime {
             }) => Ok(()),
             other => other.map_err(|e| self.fault(e)),
         }
-    }
-
-    async fn prune(&self, needed: &[NetworkId]) -> Result<(), RuntimeError> {
-        let _turn = self.networks.acquire().await;
-        let filters = HashMap::from([("name", vec![NETWORK_PREFIX]), ("driver", vec![crate::plugin::DRIVER])]);
-        let options = ListNetworksOptionsBuilder::default().filters(&filters).build();
-        let networks = self.docker().await?.list_networks(Some(options)).await;
-        for name in networks.map_err(|e| self.fault(e))?.into_iter().filter_map(|n| n.name) {
-            let id = name.strip_prefix(NETWORK_PREFIX).and_then(|id| id.parse().ok());
-            if id.is_some_and(|id| !needed.contains(&id)) {
-                // One that still has endpoints is refused, and tried again after the next removal.
-                if let Err(error) = self.docker().await?.remove_network(&name).await {
-                    tracing::debug!(%name, %error, "engine network stays");
-                }
-            }
-        }
-        Ok(())
     }
 }
 
@@ -225,9 +212,4 @@ impl Runtime for DockerRuntime {
     fn events(&self) -> mpsc::Receiver<RuntimeEvent> {
         events::follow(self.clone())
     }
-}
-
-/// The engine's name of a network of ours.
-fn network_name(network: NetworkId) -> String {
-    format!("{NETWORK_PREFIX}{network}")
 }

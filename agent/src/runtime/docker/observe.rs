@@ -12,7 +12,7 @@ use bollard::{
 use model::{HeldPort, NetworkId, Protocol};
 use plan::container::{Container, ContainerState, TASK_LABEL};
 
-use super::{DockerRuntime, Listed, NETWORK_PREFIX, RuntimeError, ask::tail};
+use super::{DockerRuntime, Listed, RuntimeError, ask::tail, networks::NETWORK_PREFIX};
 
 /// Characters of a health check's output that are kept, its last ones.
 const OUTPUT: usize = 200;
