@@ -21,6 +21,7 @@ fn resolver() -> Resolver {
         aliases: vec![],
         restart: None,
         canary: None,
+        earlier_ports: Vec::new(),
         ports: vec![],
     }];
     let clients = [(7, (TaskId::from_bits(1), NetworkId::from_bits(1)))];

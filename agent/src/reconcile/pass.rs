@@ -115,7 +115,8 @@ impl<L: Links, D: Datapath> Owner<L, D> {
             mtu: view.container_mtu,
         });
         let mut links = self.links.dump().await.map_err(fail)?;
-        let stands = scope < Scope::Everything && self.own == own && OWN_LINKS.iter().all(|name| links.contains_key(*name));
+        let stands =
+            scope < Scope::Everything && self.own == own && OWN_LINKS.iter().all(|name| links.contains_key(*name));
         if let Some(own) = own.filter(|_| !stands) {
             self.links.ensure_own(&own).await.map_err(fail)?;
             self.own = Some(own);

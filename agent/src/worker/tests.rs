@@ -300,6 +300,7 @@ fn ports_that_the_engine_publishes_for_others_are_not_captured() {
         aliases: vec![],
         restart: None,
         canary: None,
+        earlier_ports: Vec::new(),
         ports: vec![port],
     }];
     let view = Arc::new(view);

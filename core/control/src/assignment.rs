@@ -12,8 +12,8 @@ mod topic;
 use std::collections::BTreeSet;
 
 use model::{
-    DesiredState, EndpointView, Network, NetworkId, NetworkView, Node, NodeId, NodeState, NodeView, Payload, PayloadId,
-    PayloadView, PeerView, PublishMode, Service, ServiceId, ServiceView, Task, TaskState,
+    DesiredState, EarlierPorts, EndpointView, Network, NetworkId, NetworkView, Node, NodeId, NodeState, NodeView,
+    Payload, PayloadId, PayloadView, PeerView, PublishMode, Service, ServiceId, ServiceView, Task, TaskState,
 };
 use store::View;
 
@@ -184,7 +184,17 @@ fn service_view(service: &Service, local: impl Fn(NetworkId) -> bool) -> Service
         ports: service.ports.clone(),
         restart: Some(service.spec.restart_policy()),
         canary: service.canary,
+        earlier_ports: elsewhere(service),
     }
+}
+
+/// The earlier ports of which one leads elsewhere than now.
+fn elsewhere(service: &Service) -> Vec<EarlierPorts> {
+    let moved = |earlier: &&EarlierPorts| {
+        let mut ports = service.ports.iter();
+        ports.any(|port| earlier.target(port).is_some_and(|target| target != port.target))
+    };
+    service.earlier_ports.iter().filter(moved).cloned().collect()
 }
 
 fn publishes(service: &Service) -> bool {

@@ -29,11 +29,11 @@ pub use node::{Availability, HeldPort, Node, NodeDescription, NodeSpec, NodeStat
 pub use payload::{Payload, PayloadBytes, PayloadKind, PayloadRef, PayloadSpec};
 pub use service::{
     Canary, Constraint, ConstraintKey, ContainerSpec, DYNAMIC_PORT_FIRST, DYNAMIC_PORT_LAST, Device, DnsConfig, Driver,
-    EndpointMode, FailureAction, GenericResource, HealthCheck, HealthTest, JobRun, JobStatus, Limits, Mode, Mount,
-    MountKind, NetworkAttachment, Overlap, Placement, Platform, PortSpec, PreviousSpec, Probe, ProbeTarget,
-    Propagation, Protocol, PublishMode, PublishedPort, PullPolicy, Ratio, Rebalance, Reservations, Resources,
-    RestartCondition, RestartPolicy, RunOutcome, Schedule, Service, ServiceSpec, SpreadOver, Ulimit, Ulimits,
-    UpdateOrder, UpdatePolicy, UpdateState, UpdateStatus, VirtualIp,
+    EarlierPorts, EndpointMode, FailureAction, GenericResource, HealthCheck, HealthTest, JobRun, JobStatus, Limits,
+    Mode, Mount, MountKind, NetworkAttachment, Overlap, Placement, Platform, PortSpec, PreviousSpec, Probe,
+    ProbeTarget, Propagation, Protocol, PublishMode, PublishedPort, PullPolicy, Ratio, Rebalance, Reservations,
+    Resources, RestartCondition, RestartPolicy, RunOutcome, Schedule, Service, ServiceSpec, SpreadOver, Ulimit,
+    Ulimits, UpdateOrder, UpdatePolicy, UpdateState, UpdateStatus, VirtualIp,
 };
 pub use task::{DesiredState, Setback, Slot, Task, TaskState, TaskStatus};
 pub use template::{Expr, Field, Piece, Scope, Source, Template, TemplateError};

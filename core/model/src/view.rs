@@ -16,8 +16,8 @@ pub use delta::{Changes, Unfit, ViewDelta};
 pub use row::Row;
 
 use crate::{
-    Canary, ClusterId, Name, NetworkId, NodeId, PayloadBytes, PayloadId, PayloadKind, PublishedPort, RestartPolicy,
-    ServiceId, Slot, Task, TaskId, VirtualIp, Vni,
+    Canary, ClusterId, EarlierPorts, Name, NetworkId, NodeId, PayloadBytes, PayloadId, PayloadKind, PublishedPort,
+    RestartPolicy, ServiceId, Slot, Task, TaskId, VirtualIp, Vni,
 };
 
 /// Everything that a node should have. Lists are in the order of their keys ([`Row::key`]).
@@ -121,6 +121,17 @@ pub struct ServiceView {
     /// While endpoints of some spec versions take a share of the new flows together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary: Option<Canary>,
+    /// For tasks of other spec versions that listen elsewhere than `ports` say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier_ports: Vec<EarlierPorts>,
+}
+
+impl ServiceView {
+    /// Where tasks of this spec version listen for what comes to one of the service's ports.
+    pub fn target(&self, port: &PublishedPort, spec_version: u64) -> u16 {
+        let mut own = self.earlier_ports.iter().filter(|e| e.spec_version == spec_version);
+        own.find_map(|earlier| earlier.target(port)).unwrap_or(port.target)
+    }
 }
 
 /// A secret or config as a node needs it. It never changes.

@@ -245,6 +245,7 @@ impl From<Service> for pb::Service {
             job_status: service.job_status.map(Into::into),
             rebalance: service.rebalance.map(Into::into),
             canary: service.canary.map(Into::into),
+            earlier_ports: to_list(service.earlier_ports),
         }
     }
 }
@@ -267,6 +268,7 @@ impl TryFrom<pb::Service> for Service {
             job_status: optional("job_status", service.job_status)?,
             rebalance: optional("rebalance", service.rebalance)?,
             canary: optional("canary", service.canary)?,
+            earlier_ports: list("earlier_ports", service.earlier_ports)?,
         })
     }
 }

@@ -1,6 +1,6 @@
 //! What a node is told.
 
-use model::{EndpointView, NameKind, NetworkView, NodeView, PeerView, ServiceView};
+use model::{EarlierPorts, EndpointView, NameKind, NetworkView, NodeView, PeerView, ServiceView};
 
 use crate::{
     WireError, pb,
@@ -104,6 +104,7 @@ impl From<ServiceView> for pb::ServiceView {
             ports: to_list(service.ports),
             restart: service.restart.map(Into::into),
             canary: service.canary.map(Into::into),
+            earlier_ports: to_list(service.earlier_ports),
         }
     }
 }
@@ -125,6 +126,26 @@ impl TryFrom<pb::ServiceView> for ServiceView {
             ports: list("ports", service.ports)?,
             restart: service.restart.map(TryInto::try_into).transpose()?,
             canary: optional("canary", service.canary)?,
+            earlier_ports: list("earlier_ports", service.earlier_ports)?,
+        })
+    }
+}
+
+impl From<EarlierPorts> for pb::EarlierPorts {
+    fn from(earlier: EarlierPorts) -> Self {
+        Self {
+            spec_version: earlier.spec_version,
+            ports: to_list(earlier.ports),
+        }
+    }
+}
+
+impl TryFrom<pb::EarlierPorts> for EarlierPorts {
+    type Error = WireError;
+    fn try_from(earlier: pb::EarlierPorts) -> Result<Self, WireError> {
+        Ok(Self {
+            spec_version: earlier.spec_version,
+            ports: list("ports", earlier.ports)?,
         })
     }
 }

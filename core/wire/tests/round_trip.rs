@@ -180,6 +180,13 @@ fn published() -> PublishedPort {
     }
 }
 
+fn earlier_ports() -> Vec<EarlierPorts> {
+    vec![EarlierPorts {
+        spec_version: 3,
+        ports: vec![published()],
+    }]
+}
+
 fn service() -> Service {
     Service {
         id: ServiceId::from_bits(2),
@@ -190,6 +197,7 @@ fn service() -> Service {
         spec_version: 4,
         vips: vec![vip()],
         ports: vec![published()],
+        earlier_ports: earlier_ports(),
         previous: Some(Box::new(PreviousSpec {
             spec: ServiceSpec::new(name("web"), "web:0"),
             spec_version: 3,
@@ -352,6 +360,7 @@ fn view() -> NodeView {
             restart: Some(RestartPolicy::default()),
             ports: vec![published()],
             canary: Some(Canary::new(Ratio::new(100_000).unwrap(), 4).unwrap()),
+            earlier_ports: earlier_ports(),
         }],
         payloads: vec![PayloadView {
             id: PayloadId::from_bits(5),

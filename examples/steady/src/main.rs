@@ -4,12 +4,13 @@
 //!
 //! Reads requests only as far as the probe writes them: no bodies.
 
-use std::io::{BufRead, BufReader, Result, Write};
+use std::io::{BufRead, BufReader, Error, Result, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+/// Unless the first argument names another.
 const PORT: u16 = 80;
 /// How long connections on which nothing is asked are waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -19,7 +20,8 @@ fn main() -> Result<()> {
     let ending = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(signal_hook::consts::SIGTERM, ending.clone())?;
     let open = Arc::new(AtomicUsize::new(0));
-    let listener = TcpListener::bind(("0.0.0.0", PORT))?;
+    let port = std::env::args().nth(1).map_or(Ok(PORT), |text| text.parse());
+    let listener = TcpListener::bind(("0.0.0.0", port.map_err(Error::other)?))?;
     let (said, count) = (ending.clone(), open.clone());
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {

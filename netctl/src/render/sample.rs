@@ -52,6 +52,7 @@ pub fn service() -> Service {
         job_status: None,
         rebalance: None,
         canary: None,
+        earlier_ports: Vec::new(),
     }
 }
 

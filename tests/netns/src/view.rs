@@ -130,6 +130,7 @@ impl Cluster {
             aliases: Vec::new(),
             restart: None,
             canary: None,
+            earlier_ports: Vec::new(),
             ports: self
                 .ports
                 .get(name)

@@ -47,6 +47,9 @@ pub fn await_containers(cluster: &Cluster, nodes: &[Node], wanted: usize) -> Res
     wait::until_ok(SETTLE, counted)
 }
 
+/// What clients go through, where they are, and what they run.
+type Line = (&'static str, Place, String);
+
 /// Clients of one kind.
 struct Load {
     what: &'static str,
@@ -66,8 +69,21 @@ impl Loads {
     /// # Errors
     /// They cannot be started.
     pub fn start(cluster: &Cluster, rate: u64, seconds: u64) -> Result<Self> {
-        let lines = lines(cluster, rate, seconds)?;
-        let start = |(what, place, line): (&'static str, Place, String)| {
+        let mut lines = outside(8080, rate, seconds);
+        lines.extend(inside(cluster, rate, seconds)?);
+        Self::begin(cluster, lines, seconds)
+    }
+
+    /// Two kinds of clients, both from outside through published port `port` of a node.
+    ///
+    /// # Errors
+    /// They cannot be started.
+    pub fn outside(cluster: &Cluster, port: u16, rate: u64, seconds: u64) -> Result<Self> {
+        Self::begin(cluster, outside(port, rate, seconds), seconds)
+    }
+
+    fn begin(cluster: &Cluster, lines: Vec<Line>, seconds: u64) -> Result<Self> {
+        let start = |(what, place, line): Line| {
             let child = cluster.background(place, &line)?;
             Ok(Load { what, child })
         };
@@ -92,32 +108,37 @@ impl Loads {
     }
 }
 
-fn lines(cluster: &Cluster, rate: u64, seconds: u64) -> Result<[(&'static str, Place, String); 4]> {
-    let tools = cluster.container("tools")?;
+fn outside(port: u16, rate: u64, seconds: u64) -> Vec<Line> {
     let probe = images::probe().display().to_string();
-    let outside = format!("{probe} steady {} 8080 {rate} {seconds}", Node(1).address());
-    let inside = format!("docker exec {} probe steady", tools.id);
-    let at = Place::Node(tools.node);
-    Ok([
+    let line = format!("{probe} steady {} {port} {rate} {seconds}", Node(1).address());
+    vec![
         (
             "published port, connections kept",
             Place::Client,
-            format!("{outside} keep"),
+            format!("{line} keep"),
         ),
         (
             "published port, one connection each",
             Place::Client,
-            format!("{outside} connect"),
+            format!("{line} connect"),
         ),
+    ]
+}
+
+fn inside(cluster: &Cluster, rate: u64, seconds: u64) -> Result<[Line; 2]> {
+    let tools = cluster.container("tools")?;
+    let line = format!("docker exec {} probe steady", tools.id);
+    let at = Place::Node(tools.node);
+    Ok([
         (
             "virtual IP, connections kept",
             at,
-            format!("{inside} steady 80 {rate} {seconds} keep"),
+            format!("{line} steady 80 {rate} {seconds} keep"),
         ),
         (
             "tasks.steady, one connection each",
             at,
-            format!("{inside} tasks.steady 80 {rate} {seconds} connect"),
+            format!("{line} tasks.steady 80 {rate} {seconds} connect"),
         ),
     ])
 }

@@ -1,5 +1,5 @@
-//! Updates, rollbacks, scaling and a drain while clients go on asking: not one
-//! request is lost.
+//! Updates, rollbacks, scaling, a drain and a server that moves to another port
+//! while clients go on asking: not one request is lost.
 //!
 //! The server answers what was asked before it ends, as a server should;
 //! everything else is the cluster's doing.
@@ -7,7 +7,7 @@
 use super::cluster::Cluster;
 use super::report::Report;
 use super::steady::{Loads, await_containers, deploy, timed, typed};
-use crate::lab::images::STEADY_2;
+use crate::lab::images::{STEADY, STEADY_2};
 use crate::lab::layout::Node;
 use anyhow::Result;
 
@@ -18,6 +18,8 @@ const FEWER: usize = 6;
 const RATE: u64 = 125;
 /// How long they ask.
 const SECONDS: u64 = 80;
+/// How long the clients of the service whose port moves ask, of each of two kinds.
+const MOVING_SECONDS: u64 = 30;
 /// The goal.
 const REQUESTS: u64 = 30_000;
 
@@ -33,6 +35,21 @@ pub fn run(cluster: &mut Cluster, report: &mut Report) -> Result<()> {
         report.check(claim, outcome);
     }
     loads.finish(report, REQUESTS);
+    moved(cluster, report)
+}
+
+/// The server of a new version listens elsewhere: old tasks are reached where they listen until the last has gone.
+fn moved(cluster: &Cluster, report: &mut Report) -> Result<()> {
+    let create = format!("netctl service create --name moved --replicas 3 -p 8081:80 {STEADY}");
+    report.require(&create, typed(cluster, &create).map(|()| String::new()))?;
+    report.require("moved runs", cluster.await_replicas("moved", 3))?;
+    let load = Loads::outside(cluster, 8081, RATE, MOVING_SECONDS)?;
+    let update = "netctl service update --args 8000 --publish-rm 80 --publish-add 8081:8000 moved";
+    report.check(
+        "an update to another port in the container",
+        timed(|| typed(cluster, update)),
+    );
+    load.finish(report, RATE * MOVING_SECONDS);
     Ok(())
 }
 

@@ -19,6 +19,7 @@ fn view() -> NodeView {
         aliases: vec![(blue, "www".parse().unwrap())],
         restart: None,
         canary: None,
+        earlier_ports: Vec::new(),
         ports: vec![],
     }];
     view

@@ -89,7 +89,11 @@ impl DockerRuntime {
             )])),
             ..NetworkCreateRequest::default()
         };
-        docker.create_network(request).await.map(drop).map_err(|e| self.fault(e))
+        docker
+            .create_network(request)
+            .await
+            .map(drop)
+            .map_err(|e| self.fault(e))
     }
 
     /// Removes our networks that are not `needed`.

@@ -15,6 +15,7 @@ fn without_delay(mut view: NodeView) -> NodeView {
         }),
         ports: vec![],
         canary: None,
+        earlier_ports: Vec::new(),
     }];
     view
 }

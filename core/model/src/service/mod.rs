@@ -28,7 +28,7 @@ pub use self::{
     mode::Mode,
     mount::{Driver, Mount, MountKind, Propagation},
     placement::{Placement, Platform, SpreadOver},
-    port::{DYNAMIC_PORT_FIRST, DYNAMIC_PORT_LAST, PortSpec, Protocol, PublishMode, PublishedPort},
+    port::{DYNAMIC_PORT_FIRST, DYNAMIC_PORT_LAST, EarlierPorts, PortSpec, Protocol, PublishMode, PublishedPort},
     rebalance::Rebalance,
     resources::{GenericResource, Limits, Reservations, Resources, Ulimit, Ulimits},
     restart::{RestartCondition, RestartPolicy},
@@ -212,6 +212,9 @@ pub struct Service {
     pub vips: Vec<VirtualIp>,
     /// Published ports with their numbers.
     pub ports: Vec<PublishedPort>,
+    /// What they were for tasks of other spec versions that lived when the spec was changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier_ports: Vec<EarlierPorts>,
     /// What a rollback brings back; `None` before the first update.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<Box<PreviousSpec>>,

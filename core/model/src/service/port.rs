@@ -136,6 +136,23 @@ pub struct PublishedPort {
     pub mode: PublishMode,
 }
 
+/// Published ports as tasks of a spec version know them that is not their service's present one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EarlierPorts {
+    /// The version.
+    pub spec_version: u64,
+    /// The ports.
+    pub ports: Vec<PublishedPort>,
+}
+
+impl EarlierPorts {
+    /// The port in containers of this version behind what `port` is on the nodes, if it was published then.
+    pub fn target(&self, port: &PublishedPort) -> Option<u16> {
+        let same = |own: &&PublishedPort| (own.published, own.protocol) == (port.published, port.protocol);
+        self.ports.iter().find(same).map(|own| own.target)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -63,6 +63,7 @@ fn service(id: u128, alias: bool) -> ServiceView {
         aliases: alias.into_iter().collect(),
         restart: None,
         canary: None,
+        earlier_ports: Vec::new(),
         ports: Vec::new(),
     }
 }

@@ -70,6 +70,7 @@ mod tests {
             ports: Vec::new(),
             restart: None,
             canary: None,
+            earlier_ports: Vec::new(),
         }
     }
 

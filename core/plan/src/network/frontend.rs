@@ -89,7 +89,7 @@ impl Services {
                 addr: vip.addr.into(),
                 ..FrontendKey::default()
             };
-            let members = members(context, service, 0, 0, |e| e.network == vip.network);
+            let members = members(context, service, 0, |_| 0, |e| e.network == vip.network);
             let slots = if members.len() > SMALL_SERVICE {
                 PUBLISHED_SLOTS
             } else {
@@ -108,7 +108,8 @@ impl Services {
                 proto: port.protocol.number(),
                 ..FrontendKey::default()
             };
-            let members = members(context, service, port.target, port.protocol.number(), |e| {
+            let target = |e: &EndpointView| service.target(port, e.spec_version);
+            let members = members(context, service, port.protocol.number(), target, |e| {
                 e.gateway && (port.mode == PublishMode::Ingress || has_port(context.view, e, port))
             });
             let held = is_held(context.facts, port.published, port.protocol);
@@ -181,12 +182,12 @@ struct Member {
     serving: bool,
 }
 
-/// The backends of a service among the endpoints that `counts` admits.
+/// The backends of a service among the endpoints that `counts` admits, with the port that each listens on.
 fn members(
     context: &Context<'_>,
     service: &ServiceView,
-    port: u16,
     proto: u8,
+    port: impl Fn(&EndpointView) -> u16,
     counts: impl Fn(&EndpointView) -> bool,
 ) -> Vec<Member> {
     let endpoints = context.endpoints.get(&service.id).into_iter().flatten();
@@ -200,7 +201,7 @@ fn members(
                     addr: e.addr.into(),
                     vtep: *context.vteps.get(&e.node)?,
                     vni: context.networks.get(&e.network)?.vni.get(),
-                    port,
+                    port: port(e),
                     proto,
                 },
                 serving: e.serving,

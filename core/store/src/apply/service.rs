@@ -1,10 +1,10 @@
 //! Services: names, virtual IPs and published ports are held by the service itself, from its creation to its removal.
 
-use std::mem::discriminant;
+use std::{collections::BTreeSet, mem::discriminant};
 
 use model::{
-    DesiredState, JobStatus, PreviousSpec, PublishMode, PublishedPort, Rebalance, Service, ServiceId, ServiceSpec,
-    Timestamp, UpdateState, UpdateStatus, VirtualIp,
+    DesiredState, EarlierPorts, JobStatus, PreviousSpec, PublishMode, PublishedPort, Rebalance, Service, ServiceId,
+    ServiceSpec, Timestamp, UpdateState, UpdateStatus, VirtualIp,
 };
 
 use super::{canary::Status, job::has_run};
@@ -68,6 +68,7 @@ impl State {
             spec_version: 1,
             vips: new.vips,
             ports: new.ports,
+            earlier_ports: Vec::new(),
             previous: None,
             update_status: None,
             job_status,
@@ -95,6 +96,7 @@ impl State {
             spec: change.spec,
             vips: change.vips,
             ports: change.ports,
+            earlier_ports: self.earlier_ports(&old, course.spec_version),
             job_status,
             rebalance: None,
             previous: Some(Box::new(course.previous)),
@@ -152,6 +154,7 @@ impl State {
             spec: previous.spec,
             vips: back.vips,
             ports: back.ports,
+            earlier_ports: self.earlier_ports(&old, previous.spec_version),
             previous: previous_of_it,
             job_status,
             rebalance: None,
@@ -160,6 +163,24 @@ impl State {
         };
         self.replace_service(old.vips, service, events);
         Ok(())
+    }
+
+    /// Ports as live tasks know them that are not of the version `next`: they listen where they were told when they began.
+    fn earlier_ports(&self, old: &Service, next: u64) -> Vec<EarlierPorts> {
+        let tasks = self.tasks_of_service(old.id);
+        let live: BTreeSet<u64> = tasks
+            .filter(|task| !task.status.state.is_terminal())
+            .map(|task| task.spec_version)
+            .collect();
+        let present = EarlierPorts {
+            spec_version: old.spec_version,
+            ports: old.ports.clone(),
+        };
+        let all = old.earlier_ports.iter().chain([&present]);
+        all.filter(|earlier| earlier.spec_version != next && live.contains(&earlier.spec_version))
+            .filter(|earlier| !earlier.ports.is_empty())
+            .cloned()
+            .collect()
     }
 
     /// Puts a service with another spec. Virtual IPs that it `had` rest, and those that rested for it are its own again.

@@ -86,6 +86,7 @@ fn view(here: u128, endpoints: Vec<EndpointView>) -> NodeView {
             aliases: Vec::new(),
             restart: None,
             canary: None,
+            earlier_ports: Vec::new(),
             ports: vec![PublishedPort {
                 published: 8080,
                 target: 80,

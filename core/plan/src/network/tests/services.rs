@@ -57,6 +57,28 @@ fn a_port_of_one_node_leads_to_the_task_that_was_given_it() {
 }
 
 #[test]
+fn a_task_listens_where_its_own_spec_said_that_it_would() {
+    let mut view = view(1, vec![endpoint(3, 1), endpoint(4, 2)]);
+    view.endpoints[1].spec_version = 2;
+    let service = &mut view.services[0];
+    let mut before = service.ports.clone();
+    before[0].target = 8000;
+    service.earlier_ports = vec![model::EarlierPorts {
+        spec_version: 1,
+        ports: before,
+    }];
+    let tables = reached(&view, &facts(&[3]));
+    let ring = tables.ring(&tables.frontends[&published()]);
+    let listens: BTreeMap<Addr, u16> = ring
+        .iter()
+        .map(|slot| tables.backends[&slot.owner])
+        .map(|backend| (backend.addr, backend.port.get()))
+        .collect();
+    let expected = [(ip("10.1.0.3").into(), 8000), (ip("10.1.0.4").into(), 80)];
+    assert_eq!(listens, expected.into());
+}
+
+#[test]
 fn published_rings_are_the_same_on_every_node() {
     let endpoints = vec![endpoint(3, 1), endpoint(4, 2), endpoint(5, 2)];
     let first = reached(&view(1, endpoints.clone()), &facts(&[3]));

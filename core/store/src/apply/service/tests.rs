@@ -100,6 +100,46 @@ fn a_rollback_brings_spec_and_number_back_and_another_goes_forward_again() {
 }
 
 #[test]
+fn tasks_of_another_spec_keep_their_ports_as_long_as_they_live() {
+    let mut state = state();
+    let update = |state: &mut State, number: u32, target: u16| {
+        let mut old = web(state);
+        image(number)(&mut old.spec);
+        old.ports[0].target = target;
+        let change = ServiceChange {
+            id: old.id,
+            version: old.version,
+            at: AT,
+            spec: old.spec,
+            vips: old.vips,
+            ports: old.ports,
+            canary: None,
+        };
+        apply(state, Command::UpdateService(Box::new(change))).unwrap();
+        let earlier = web(state).earlier_ports.into_iter();
+        earlier.map(|e| (e.spec_version, e.ports[0].target)).collect::<Vec<_>>()
+    };
+    let run = |state: &mut State, id: u32, spec_version| {
+        let mut new = task(id.into());
+        (new.slot, new.spec_version) = (id.try_into().unwrap(), spec_version);
+        apply(state, Command::Tasks(vec![TaskOp::Create(Box::new(new))])).unwrap();
+    };
+    assert_eq!(update(&mut state, 2, 8000), [(1, 80)]);
+    assert_eq!(
+        update(&mut state, 2, 8001),
+        [(1, 80)],
+        "the same tasks, reached elsewhere"
+    );
+    run(&mut state, 2, 2);
+    assert_eq!(update(&mut state, 3, 9000), [(1, 80), (2, 8001)]);
+    run(&mut state, 3, 3);
+    apply(&mut state, report(1, 1, TaskState::Failed, 5)).unwrap();
+    let back = back(&mut state, RollbackCause::Asked).unwrap();
+    let earlier: Vec<u64> = back.earlier_ports.iter().map(|e| e.spec_version).collect();
+    assert_eq!((back.spec_version, earlier), (2, vec![3]));
+}
+
+#[test]
 fn what_failed_does_not_come_back_and_keeps_its_number() {
     let mut state = state();
     change(&mut state, image(2));
