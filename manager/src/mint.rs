@@ -1,6 +1,9 @@
 //! The clock and the dice of a manager, read here and nowhere below: times and ids travel in commands.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    sync::LazyLock,
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
 
 use model::{RequestId, Timestamp};
 use ring::digest::{Context, SHA256};
@@ -9,6 +12,12 @@ use ring::digest::{Context, SHA256};
 pub(crate) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
+}
+
+/// A clock that nobody sets, for what is measured here and told to nobody: since it was asked first.
+pub(crate) fn steady() -> Timestamp {
+    static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    Timestamp(i64::try_from(BEGUN.elapsed().as_nanos()).unwrap_or(i64::MAX))
 }
 
 /// 128 random bits of the operating system.

@@ -7,7 +7,8 @@ use std::{collections::BTreeMap, time::Duration};
 use model::{ClusterSettings, NodeId, NodeState, Timestamp};
 use store::{Command, View};
 
-/// When each node was heard last, by the leader's own clock.
+/// When each node was heard last, by a clock of the leader that nobody sets: one that is set an hour ahead must not cost
+/// every node its grace. Only what is proposed says `at` what time it was, by the wall clock.
 #[derive(Clone, Debug)]
 pub struct Heartbeats {
     since: Timestamp,
@@ -30,12 +31,12 @@ impl Heartbeats {
     }
 
     /// Notes a heartbeat or a session's begin, and answers with what has to be proposed, if the node was not ready.
-    pub fn heard(&mut self, view: &View, id: NodeId, now: Timestamp) -> Option<Command> {
+    pub fn heard(&mut self, view: &View, id: NodeId, now: Timestamp, at: Timestamp) -> Option<Command> {
         self.last.insert(id, now);
         let node = view.node(id)?;
         (node.status.state != NodeState::Ready).then(|| Command::NodeStatus {
             id,
-            at: now,
+            at,
             state: NodeState::Ready,
             message: String::new(),
         })
@@ -47,12 +48,12 @@ impl Heartbeats {
     }
 
     /// The nodes whose time is over, as commands.
-    pub fn overdue(&self, view: &View, now: Timestamp) -> Vec<Command> {
+    pub fn overdue(&self, view: &View, now: Timestamp, at: Timestamp) -> Vec<Command> {
         let up = view.nodes().filter(|node| node.status.state != NodeState::Down);
         up.filter(|node| self.deadline(view, node.id) <= now)
             .map(|node| Command::NodeStatus {
                 id: node.id,
-                at: now,
+                at,
                 state: NodeState::Down,
                 message: "heartbeat failure".to_owned(),
             })
@@ -72,23 +73,30 @@ mod tests {
     use crate::testbed::Bed;
 
     const MS: i64 = 1_000_000;
+    /// Whatever the wall clock shows.
+    const AT: Timestamp = Timestamp(7_000_000 * MS);
 
     #[test]
     fn a_node_is_down_after_three_missed_heartbeats_and_up_again_when_heard() {
         let mut bed = Bed::with_nodes(2);
         let [a, b] = [1, 2].map(NodeId::from_bits);
         let mut beats = Heartbeats::starting(Timestamp(0));
-        assert_eq!(beats.heard(bed.view(), a, Timestamp(800 * MS)), None);
+        assert_eq!(beats.heard(bed.view(), a, Timestamp(800 * MS), AT), None);
         assert_eq!(beats.next_deadline(bed.view()), Some(Timestamp(2400 * MS)));
         assert!(
-            beats.overdue(bed.view(), Timestamp(2399 * MS)).is_empty(),
+            beats.overdue(bed.view(), Timestamp(2399 * MS), AT).is_empty(),
             "the whole grace for everybody"
         );
-        let down = beats.overdue(bed.view(), Timestamp(2400 * MS));
-        assert!(matches!(down.as_slice(), [Command::NodeStatus { id, state: NodeState::Down, .. }] if *id == b));
+        let down = beats.overdue(bed.view(), Timestamp(2400 * MS), AT);
+        assert!(
+            matches!(down.as_slice(), [Command::NodeStatus { id, at: AT, state: NodeState::Down, .. }] if *id == b)
+        );
         bed.apply_all(down);
-        assert!(beats.overdue(bed.view(), Timestamp(2401 * MS)).is_empty(), "said once");
-        let up = beats.heard(bed.view(), b, Timestamp(2500 * MS));
+        assert!(
+            beats.overdue(bed.view(), Timestamp(2401 * MS), AT).is_empty(),
+            "said once"
+        );
+        let up = beats.heard(bed.view(), b, Timestamp(2500 * MS), AT);
         assert!(matches!(
             up,
             Some(Command::NodeStatus {

@@ -126,7 +126,7 @@ impl Watch {
 
     /// Proposes what is overdue; answers with when to look again.
     fn look(&mut self, published: &Published) -> Instant {
-        let now = mint::now();
+        let now = mint::steady();
         if self.is_outdated(published) {
             // A new rhythm begins with a full grace as well: nodes beat by the old one until they hear of it.
             self.rhythm = rhythm(published);
@@ -136,7 +136,7 @@ impl Watch {
         let Some((_, beats)) = &self.beats else {
             return Instant::now() + LONGEST_SLEEP;
         };
-        let overdue = beats.overdue(&published.view, now);
+        let overdue = beats.overdue(&published.view, now, mint::now());
         if !overdue.is_empty() {
             self.propose(Command::Batch(overdue));
         }
@@ -170,7 +170,7 @@ impl Watch {
         let heard = self
             .beats
             .as_mut()
-            .and_then(|(_, beats)| beats.heard(&published.view, node, mint::now()));
+            .and_then(|(_, beats)| beats.heard(&published.view, node, mint::steady(), mint::now()));
         if let Some(command) = heard {
             self.propose(command);
         }

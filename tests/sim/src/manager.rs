@@ -235,7 +235,7 @@ impl Manager {
         if !leading.in_flight.is_empty() || view.cluster().is_none() {
             return Vec::new();
         }
-        let overdue = leading.beats.overdue(&view, now);
+        let overdue = leading.beats.overdue(&view, now, now);
         if !overdue.is_empty() {
             return vec![Command::Batch(overdue)];
         }

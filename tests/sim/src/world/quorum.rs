@@ -229,7 +229,8 @@ impl World {
         if view.node(node).is_none() {
             return Ok(());
         }
-        let ready = leading.beats.heard(&view, node, shifted(self.agenda.now, skew));
+        let now = shifted(self.agenda.now, skew);
+        let ready = leading.beats.heard(&view, node, now, now);
         self.managers[m].hear(node, &said, self.agenda.now)?;
         if let Some(ready) = ready {
             self.command(m, ready, false)?;
