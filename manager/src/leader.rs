@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use control::{Dirty, Moment, next_deadline, pass};
 use futures::future::join_all;
-use store::Command;
+use model::Timestamp;
+use store::{Command, View};
 use tokio::{
     sync::{broadcast, watch},
     task::spawn_blocking,
@@ -41,7 +42,7 @@ pub(crate) async fn run(proposer: Proposer) {
 async fn lead(proposer: &Proposer, published: &mut watch::Receiver<Published>, term: u64) {
     let mut events = proposer.events();
     let mut dirty = Dirty::all();
-    let led_since = mint::now();
+    let began = Instant::now();
     let mut full_pass = Instant::now() + FULL_PASS_EVERY;
     loop {
         drain(&mut events, &mut dirty);
@@ -54,8 +55,8 @@ async fn lead(proposer: &Proposer, published: &mut watch::Receiver<Published>, t
         };
         let base = view.clone();
         // A pass over a large cluster takes longer than others on this thread should wait.
-        let now = mint::now();
-        let deciding = spawn_blocking(move || pass(&base, &dirty, Moment { now, led_since }, &mut mint::bits));
+        let now = moment(began);
+        let deciding = spawn_blocking(move || pass(&base, &dirty, now, &mut mint::bits));
         let Ok(commands) = deciding.await else { return };
         dirty = if propose_all(proposer, commands).await {
             Dirty::default()
@@ -65,9 +66,7 @@ async fn lead(proposer: &Proposer, published: &mut watch::Receiver<Published>, t
         if !dirty.is_empty() {
             continue;
         }
-        let now = mint::now();
-        let deadline = next_deadline(&view, Moment { now, led_since });
-        let deadline = deadline.map_or(full_pass, |at| full_pass.min(Instant::now() + at.since(now)));
+        let deadline = deadline(&view, moment(began)).map_or(full_pass, |at| full_pass.min(at));
         tokio::select! {
             event = events.recv() => note(event, &mut dirty),
             () = sleep_until(deadline) => {}
@@ -82,6 +81,20 @@ async fn lead(proposer: &Proposer, published: &mut watch::Receiver<Published>, t
             full_pass = Instant::now() + FULL_PASS_EVERY;
         }
     }
+}
+
+/// Now, for who leads since then. By the wall clock as it is, which may have been set meanwhile.
+fn moment(began: Instant) -> Moment {
+    let now = mint::now();
+    let led = i64::try_from(began.elapsed().as_nanos()).unwrap_or(i64::MAX);
+    let led_since = Timestamp(now.0.saturating_sub(led));
+    Moment { now, led_since }
+}
+
+/// When there is something to decide although nothing happens.
+fn deadline(view: &View, moment: Moment) -> Option<Instant> {
+    let at = next_deadline(view, moment)?;
+    Some(Instant::now() + at.since(moment.now))
 }
 
 /// Proposes in order, all at once, so that they share writes to disk; false if one was not taken, after which the rest

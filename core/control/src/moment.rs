@@ -25,6 +25,13 @@ impl Moment {
         }
     }
 
+    /// When something that was noted at that time happened, by this leader's clock. A time that has not come yet is of a
+    /// clock that was ahead: what counts from then would be waited for until this clock is there. It happened when this
+    /// leader began, at the latest.
+    pub(crate) fn noted(self, at: Timestamp) -> Timestamp {
+        if at > self.now { at.min(self.led_since) } else { at }
+    }
+
     /// From when on it has caught up.
     pub(crate) fn caught_up(self) -> Timestamp {
         self.led_since + CATCHING_UP
@@ -33,5 +40,21 @@ impl Moment {
     /// Whether what was heard at that time may have happened any time before.
     pub(crate) fn is_late(self, heard: Timestamp) -> bool {
         (self.led_since..=self.caught_up()).contains(&heard)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_noted_by_a_clock_that_was_ahead_happened_when_the_leader_began() {
+        let moment = Moment {
+            now: Timestamp(20),
+            led_since: Timestamp(10),
+        };
+        for (at, happened) in [(5, 5), (15, 15), (20, 20), (21, 10), (3_600_000_000_000, 10)] {
+            assert_eq!(moment.noted(Timestamp(at)), Timestamp(happened));
+        }
     }
 }

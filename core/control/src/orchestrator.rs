@@ -15,7 +15,7 @@ mod update;
 use model::{DesiredState, Mode, Service, ServiceId, Task, TaskId, Timestamp};
 use store::{TaskOp, View};
 
-use crate::{dirty::Scope, draft::Draft};
+use crate::{dirty::Scope, draft::Draft, moment::Moment};
 
 pub(crate) use global::takes;
 pub(crate) use schedule::due;
@@ -54,12 +54,16 @@ fn reconcile_all(draft: &mut Draft<'_>, service: &Service, scope: &Scope) {
 }
 
 /// When `task`, which is wanted `Ready`, needs the orchestrator next; `None`: only after an event.
-pub(crate) fn deadline(view: &View, task: &Task) -> Option<Timestamp> {
+pub(crate) fn deadline(view: &View, task: &Task, moment: Moment) -> Option<Timestamp> {
+    let start = restart::starts(task, moment);
     if task.status.state.is_terminal() {
-        return task.not_before;
+        return start;
     }
-    let predecessor = slot::predecessors(view, task).map(restart::gives_up_waiting).max();
-    predecessor.max(task.not_before)
+    let predecessors = slot::predecessors(view, task);
+    predecessors
+        .map(|old| restart::gives_up_waiting(old, moment))
+        .max()
+        .max(start)
 }
 
 fn want(draft: &mut Draft<'_>, task: TaskId, desired: DesiredState) {

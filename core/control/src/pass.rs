@@ -71,7 +71,7 @@ fn waiting(draft: &Draft<'_>, dirty: &Dirty, scopes: &BTreeMap<ServiceId, Scope>
 pub fn next_deadline(view: &View, moment: Moment) -> Option<Timestamp> {
     let deadlines = view
         .tasks_waiting()
-        .filter_map(|task| orchestrator::deadline(view, task));
+        .filter_map(|task| orchestrator::deadline(view, task, moment));
     let runs = view.services_scheduled().filter_map(orchestrator::due);
     let updates = view
         .services_updating()

@@ -152,7 +152,7 @@ pub(super) fn tend(draft: &mut Draft<'_>, maker: &Maker<'_>, slot: &SlotTasks<'_
         return Tended::Ended;
     };
     let policy = &service.spec.restart_policy();
-    let next = restart::after(policy, service.spec_version, &slot.tasks, last, draft.now);
+    let next = restart::after(policy, service.spec_version, &slot.tasks, last, draft.moment);
     if next == Next::Wait {
         return Tended::Waits;
     }
@@ -174,9 +174,10 @@ pub(super) fn tend(draft: &mut Draft<'_>, maker: &Maker<'_>, slot: &SlotTasks<'_
 /// spec, what is of another; and what was to start at a time that has come. The latter would be a deadline for ever, where
 /// an update is paused or has given the slot up.
 fn leave_behind(draft: &mut Draft<'_>, service: &Service, slot: &SlotTasks<'_>, current: &Task) {
-    let (now, renewed) = (draft.now, current.spec_version == service.spec_version);
+    let (moment, renewed) = (draft.moment, current.spec_version == service.spec_version);
     let outlived = |task: &Task| renewed && task.spec_version != current.spec_version;
-    let due = |task: &Task| task.desired == DesiredState::Ready && task.not_before.is_some_and(|start| start <= now);
+    let over = |task: &Task| restart::starts(task, moment).is_some_and(|start| start <= moment.now);
+    let due = |task: &Task| task.desired == DesiredState::Ready && over(task);
     let ended = slot.tasks.iter().filter(|task| task.status.state.is_terminal());
     let unattended = ended.filter(|task| task.desired < DesiredState::Shutdown);
     for task in unattended.filter(|task| outlived(task) || due(task)) {
@@ -186,7 +187,7 @@ fn leave_behind(draft: &mut Draft<'_>, service: &Service, slot: &SlotTasks<'_>, 
 
 /// Tasks whose delay is over and whose predecessors have stopped, or have had their time, may run.
 pub(super) fn start_waiting(draft: &mut Draft<'_>, slots: &[SlotTasks<'_>]) {
-    let now = draft.now;
+    let moment = draft.moment;
     let waiting = slots
         .iter()
         .flat_map(|slot| &slot.tasks)
@@ -200,8 +201,8 @@ pub(super) fn start_waiting(draft: &mut Draft<'_>, slots: &[SlotTasks<'_>]) {
         else {
             continue;
         };
-        let delayed = task.not_before.is_some_and(|start| start > now);
-        let blocked = predecessors(state, task).any(|old| restart::gives_up_waiting(old) > now);
+        let delayed = restart::starts(task, moment).is_some_and(|start| start > moment.now);
+        let blocked = predecessors(state, task).any(|old| restart::gives_up_waiting(old, moment) > moment.now);
         if !delayed && !blocked {
             want(draft, before.id, purpose(before.job_iteration));
         }

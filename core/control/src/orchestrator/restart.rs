@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use model::{DesiredState, RestartCondition, RestartPolicy, Setback, Task, TaskState, Timestamp};
 
+use crate::moment::Moment;
+
 /// How long a replacement waits for its predecessor to stop, as Swarm's old-task timeout.
 const PREDECESSOR_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -30,8 +32,14 @@ pub(crate) enum Next {
 }
 
 /// When a replacement starts although its predecessor has not reported its end.
-pub(crate) fn gives_up_waiting(predecessor: &Task) -> Timestamp {
-    predecessor.updated_at + PREDECESSOR_TIMEOUT
+pub(crate) fn gives_up_waiting(predecessor: &Task, moment: Moment) -> Timestamp {
+    moment.noted(predecessor.updated_at) + PREDECESSOR_TIMEOUT
+}
+
+/// When a task may start as far as its restart delay goes; `None`: it has none.
+pub(crate) fn starts(task: &Task, moment: Moment) -> Option<Timestamp> {
+    let start = task.not_before?;
+    Some(moment.noted(task.created_at) + start.since(task.created_at))
 }
 
 /// The task ended by itself, rather than with its node or its engine, or because it was told to.
@@ -44,7 +52,7 @@ pub(crate) fn ended_by_itself(task: &Task) -> bool {
 }
 
 /// Decides after `last`, the newest task of a slot with these `tasks`.
-pub(crate) fn after(policy: &RestartPolicy, spec_version: u64, tasks: &[&Task], last: &Task, now: Timestamp) -> Next {
+pub(crate) fn after(policy: &RestartPolicy, spec_version: u64, tasks: &[&Task], last: &Task, moment: Moment) -> Next {
     if !ended_by_itself(last) || last.spec_version != spec_version {
         return Next::Now;
     }
@@ -58,14 +66,14 @@ pub(crate) fn after(policy: &RestartPolicy, spec_version: u64, tasks: &[&Task], 
     }
     // One that was started had its delay, whatever the clock of this leader says.
     let waits = last.desired == DesiredState::Ready;
-    if waits && last.not_before.is_some_and(|start| start > now) {
+    if waits && starts(last, moment).is_some_and(|start| start > moment.now) {
         return Next::Wait;
     }
     let delay = delay(policy, crashes(last));
     if delay.is_zero() {
         Next::Now
     } else {
-        Next::At(now + delay)
+        Next::At(moment.now + delay)
     }
 }
 
@@ -142,6 +150,10 @@ mod tests {
 
     const SECOND: i64 = 1_000_000_000;
 
+    fn moment(second: i64) -> Moment {
+        Moment::settled(Timestamp(second * SECOND))
+    }
+
     fn ended(id: u128, state: TaskState, at: i64) -> Task {
         let mut task = task(id);
         task.status.state = state;
@@ -162,7 +174,7 @@ mod tests {
     fn the_condition_decides_only_about_tasks_that_ended_by_themselves() {
         use RestartCondition::{Any, None, OnFailure};
         use TaskState::{Complete, Failed, Orphaned, Rejected, Running, Shutdown};
-        let now = Timestamp(100 * SECOND);
+        let now = moment(100);
         let later = Next::At(Timestamp(105 * SECOND));
         for (condition, state, want) in [
             (Any, Complete, later),
@@ -186,7 +198,7 @@ mod tests {
 
     #[test]
     fn attempts_are_counted_within_the_window() {
-        let now = Timestamp(100 * SECOND);
+        let now = moment(100);
         let tasks = [10, 80, 90].map(|at| ended(at as u128, TaskState::Failed, at));
         let tasks: Vec<&Task> = tasks.iter().collect();
         for (max, window, allowed) in [(0, 0, true), (2, 0, false), (3, 0, true), (2, 20, true), (1, 20, false)] {
@@ -200,7 +212,7 @@ mod tests {
         let mut last = ended(1, TaskState::Rejected, 100);
         last.not_before = Some(Timestamp(105 * SECOND));
         last.desired = DesiredState::Ready;
-        let next = |last: &Task, now| after(&RestartPolicy::default(), 1, &[last], last, Timestamp(now * SECOND));
+        let next = |last: &Task, now| after(&RestartPolicy::default(), 1, &[last], last, moment(now));
         assert_eq!(next(&last, 101), Next::Wait);
         assert_eq!(next(&last, 105), Next::At(Timestamp(110 * SECOND)));
         last.desired = DesiredState::Running;
@@ -210,6 +222,21 @@ mod tests {
             Next::At(Timestamp(106 * SECOND)),
             "it was started: nothing would wake the slot"
         );
+    }
+
+    #[test]
+    fn a_delay_of_a_clock_that_was_ahead_is_counted_from_when_the_leader_began() {
+        let mut task = task(1);
+        task.created_at = Timestamp(3700 * SECOND);
+        task.not_before = Some(Timestamp(3705 * SECOND));
+        let moment = |now| Moment {
+            now: Timestamp(now * SECOND),
+            led_since: Timestamp(99 * SECOND),
+        };
+        assert_eq!(starts(&task, moment(100)), Some(Timestamp(104 * SECOND)));
+        assert_eq!(starts(&task, moment(3701)), task.not_before);
+        task.not_before = None;
+        assert_eq!(starts(&task, moment(100)), None);
     }
 
     /// A task that failed one second after it was made, the last of so many in a row.
@@ -226,11 +253,11 @@ mod tests {
 
     #[test]
     fn what_fails_at_once_again_and_again_is_waited_for_longer_and_longer() {
-        let now = Timestamp(101 * SECOND);
+        let now = moment(101);
         let waits = |policy: &RestartPolicy, row| {
             let last = crashed(row);
             match after(policy, 1, &[&last], &last, now) {
-                Next::At(start) => start.since(now).as_secs(),
+                Next::At(start) => start.since(now.now).as_secs(),
                 next => panic!("{next:?}"),
             }
         };
@@ -266,13 +293,13 @@ mod tests {
     #[test]
     fn a_new_spec_starts_afresh() {
         let last = ended(1, TaskState::Failed, 100);
-        let next = after(&policy(RestartCondition::None, 0, 0), 2, &[&last], &last, Timestamp(0));
+        let next = after(&policy(RestartCondition::None, 0, 0), 2, &[&last], &last, moment(0));
         assert_eq!(next, Next::Now);
     }
 
     #[test]
     fn what_a_restarted_engine_killed_is_replaced_at_once_and_costs_no_attempt() {
-        let now = Timestamp(100 * SECOND);
+        let now = moment(100);
         let mut killed = ended(1, TaskState::Failed, 90);
         killed.status.engine_restarted = true;
         for condition in [RestartCondition::Any, RestartCondition::None] {

@@ -60,7 +60,7 @@ impl<'a> Round<'a> {
         } else {
             service.spec.update
         };
-        let began = status.map_or(service.updated_at, |status| status.started_at);
+        let began = moment.noted(status.map_or(service.updated_at, |status| status.started_at));
         let ways = slots
             .iter()
             .map(|slot| Way::of(slot, service.spec_version, began, back));
@@ -104,7 +104,7 @@ impl<'a> Round<'a> {
             return None;
         }
         let last = self.ways.iter().filter_map(Way::settled).max();
-        let calm = last.map(|at| (at + self.policy.monitor).max(self.moment.caught_up()));
+        let calm = last.map(|at| (self.moment.noted(at) + self.policy.monitor).max(self.moment.caught_up()));
         Some(calm.unwrap_or(self.moment.now))
     }
 
@@ -118,7 +118,7 @@ impl<'a> Round<'a> {
             self.service.spec_version,
             &way.slot.tasks,
             last,
-            self.moment.now,
+            self.moment,
         ))
     }
 
@@ -126,7 +126,8 @@ impl<'a> Round<'a> {
     fn delays(&self) -> impl Iterator<Item = Timestamp> {
         let now = self.moment.now;
         let ends = self.ways.iter().filter_map(Way::settled);
-        ends.map(|at| at + self.policy.delay).filter(move |end| *end > now)
+        ends.map(|at| self.moment.noted(at) + self.policy.delay)
+            .filter(move |end| *end > now)
     }
 
     /// Whether its old task waits for its turn to be replaced; also beside a new one, made when both were to run, that

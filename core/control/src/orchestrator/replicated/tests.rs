@@ -72,6 +72,20 @@ fn a_failed_task_is_prepared_at_once_and_started_after_the_delay() {
 }
 
 #[test]
+fn a_delay_does_not_become_an_hour_when_the_clock_is_set_back_by_one() {
+    let (mut bed, web) = web(1, 1, |_| ());
+    later(&mut bed, 3600);
+    end(&mut bed, web, TaskState::Failed);
+    bed.agents();
+    assert_eq!(bed.live(web), ["1 n1 Ready Ready"]);
+    bed.now = Timestamp(bed.now.0 - 3_600_000_000_000);
+    assert!(next_deadline(bed.view(), Moment::settled(bed.now)).is_some_and(|due| due <= bed.now));
+    bed.settle();
+    bed.converge();
+    assert_eq!(bed.live(web), ["1 n1 Running Running"]);
+}
+
+#[test]
 fn a_task_that_cannot_be_made_is_tried_once_per_delay() {
     let (mut bed, web) = web(1, 1, |_| ());
     for round in 1..=4 {

@@ -87,6 +87,32 @@ fn an_update_is_complete_when_its_last_task_has_run_for_the_monitor_time() {
 }
 
 #[test]
+fn neither_delay_nor_monitor_time_becomes_an_hour_when_the_clock_is_set_back_by_one() {
+    let (mut bed, web) = updating(2, |policy| policy.delay = Duration::from_secs(10));
+    for done in 1..=2 {
+        later(&mut bed, 3600);
+        work(&mut bed);
+        assert_eq!(of(&bed, web, 2), (done, done));
+        bed.now = Timestamp(bed.now.0 - 3_600_000_000_000);
+        bed.settle();
+    }
+    assert_eq!(status(&bed, web).0, UpdateState::Completed);
+}
+
+#[test]
+fn what_fails_before_the_time_at_which_its_update_began_counts() {
+    let (mut bed, web) = updating(2, |_| ());
+    bed.now = Timestamp(bed.now.0 - 3_600_000_000_000);
+    work(&mut bed);
+    fail(&mut bed, web, 2, 1);
+    assert_eq!(
+        status(&bed, web).0,
+        UpdateState::Paused,
+        "it failed by a clock that is right again"
+    );
+}
+
+#[test]
 fn what_needs_no_new_tasks_is_no_update_to_be_waited_for() {
     let (mut bed, web) = web(1, 2, |_| ());
     bed.update(web, |spec| spec.mode = Mode::Replicated { replicas: 3 });
