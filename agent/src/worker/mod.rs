@@ -384,12 +384,10 @@ impl Worker {
         self.statuses.send_if_modified(|old| replace(old, statuses));
     }
 
-    /// When the clock alone may ask for something: a task that waits for its delay, to be run again or to be stopped, or
-    /// the end of the hold.
+    /// When the clock alone may ask for something: a task that waits to be run again or to be stopped, or the end of the
+    /// hold.
     fn wake(&self) -> Instant {
-        let tasks = self.current.iter().flat_map(|c| &c.view.tasks);
-        let delayed = tasks.filter_map(|task| task.not_before);
-        let waiting = delayed.chain(self.again).filter(|at| *at > now()).min();
+        let waiting = self.again.filter(|at| *at > now());
         let wait = waiting.map_or(Duration::from_secs(3600), |at| at.since(now()));
         let clock = Instant::now() + wait;
         let hold = Some(self.hold).filter(|hold| *hold > Instant::now());

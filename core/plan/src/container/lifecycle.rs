@@ -206,7 +206,8 @@ fn created(task: &Task, local: &Local, container: &Container, now: Timestamp) ->
         state if state < TaskState::Ready => Some(Step::Remove {
             container: container.id.clone(),
         }),
-        _ if task.desired < DesiredState::Running || task.not_before.is_some_and(|at| now < at) => None,
+        // The managers say when a restart delay is over. By this host's clock it may be over an hour later.
+        _ if task.desired < DesiredState::Running => None,
         TaskState::Ready => Some(report(local, TaskState::Starting, "starting", now)),
         TaskState::Starting => Some(start(container)),
         _ => Some(failed(local, "task: container was never started".to_owned(), now)),
