@@ -10,8 +10,8 @@ use tokio::{
 use wire::pb::{self, session_down, session_up::Message};
 
 use super::{
-    Calling, Down, Ended, Manager, Ports, Trust, Up, WELCOME, checked, clock, course::Pulse, follower::Follower,
-    message,
+    Calling, Down, Ended, Manager, Ports, Trust, Up, WELCOME, checked, clock::Clocks, course::Pulse,
+    follower::Follower, message,
 };
 use crate::{
     logs::Publishers,
@@ -37,6 +37,7 @@ pub struct Line<'a> {
     kept: BTreeSet<TaskId>,
     /// Logs that this manager reads.
     logs: Publishers,
+    clocks: Clocks,
 }
 
 impl<'a> Line<'a> {
@@ -53,6 +54,7 @@ impl<'a> Line<'a> {
             told: Statuses::new(),
             kept: BTreeSet::new(),
             logs: Publishers::new(ports.engine.clone(), ports.identity.clone(), addr),
+            clocks: Clocks::default(),
         }
     }
 
@@ -124,16 +126,14 @@ impl<'a> Line<'a> {
                 self.welcomed = true;
                 self.beat = every(Duration::from_millis(u64::from(welcome.heartbeat_ms.max(50))));
                 tracing::info!(manager = self.addr, session = welcome.session, "session");
-                let clock = clock::compared(now(), Timestamp(welcome.now));
-                if !clock.is_empty() {
-                    tracing::warn!(manager = self.addr, "{clock}");
-                }
                 self.ports.state.send_modify(|state| {
                     state.manager = Some(self.addr.to_owned());
-                    state.clock = clock;
+                    state.clock = String::new();
                     state.error = String::new();
                     state.since = None;
                 });
+                self.clocks = Clocks::default();
+                self.compare_clocks(welcome.now);
             }
             Some(session_down::Message::View(view)) => {
                 let view = checked(view, &self.ports.identity.borrow())?;
@@ -156,23 +156,35 @@ impl<'a> Line<'a> {
             Some(session_down::Message::Logs(wishes)) => self.logs.serve(wishes),
             Some(session_down::Message::Released(released)) => self.take_released(&released),
             Some(session_down::Message::Forgotten(forgotten)) => self.take_forgotten(&forgotten),
-            // The latter from a newer manager.
-            Some(session_down::Message::Beat(_)) | None => {}
+            Some(session_down::Message::Beat(beat)) => self.compare_clocks(beat.now),
+            // From a newer manager.
+            None => {}
         }
         Ok(())
+    }
+
+    fn compare_clocks(&mut self, manager: i64) {
+        let Some(clock) = self.clocks.compare(now(), Timestamp(manager)) else {
+            return;
+        };
+        match clock.is_empty() {
+            true => tracing::info!(manager = self.addr, "the clock of this host agrees with the manager's"),
+            false => tracing::warn!(manager = self.addr, "{clock}"),
+        }
+        self.ports.state.send_modify(|state| state.clock = clock);
     }
 
     /// Probes beside the session, which goes on beating, and reports.
     fn probe(&self, round: u64) {
         let view = self.ports.views.borrow().as_ref().map(|current| current.view.clone());
         let managers: Vec<String> = self.ports.managers.borrow().iter().map(|m| m.addr.clone()).collect();
+        let clock = self.ports.state.borrow().clock.clone();
         let up = self.up.clone();
         tokio::spawn(async move {
             let failures = probe::probe(view.as_deref(), &managers).await;
             // A session that has ended meanwhile has nobody who waits for it.
-            let _ = up
-                .send(message(Message::Probe(pb::ProbeReport { round, failures })))
-                .await;
+            let report = pb::ProbeReport { round, failures, clock };
+            let _ = up.send(message(Message::Probe(report))).await;
         });
     }
 

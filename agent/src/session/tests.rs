@@ -165,6 +165,13 @@ async fn a_clock_that_is_off_by_an_hour_is_told_and_the_session_goes_on() {
         told.starts_with("the clock of this host is 1 h ahead of the manager's"),
         "{told}"
     );
+    let now = crate::worker::now().0;
+    let beat = pb::Beat {
+        now,
+        ..Default::default()
+    };
+    bench.say(session_down::Message::Beat(beat)).await;
+    bench.state.wait_for(|state| state.clock.is_empty()).await.unwrap();
 }
 
 #[tokio::test]

@@ -59,10 +59,13 @@ impl Api {
         let mut found = self.dispatcher.probe(&nodes).await;
         let probes = nodes.iter().map(|id| {
             let report = found.remove(id);
+            let answered = report.is_some();
+            let report = report.unwrap_or_default();
             pb::NodeProbe {
                 node: id.to_string(),
-                answered: report.is_some(),
-                failures: report.map(|report| report.failures).unwrap_or_default(),
+                answered,
+                failures: report.failures,
+                clock: report.clock,
             }
         });
         Ok(pb::ProbeNodesResponse {

@@ -203,7 +203,11 @@ impl Session {
             told = Some(now);
             self.call(&mut teller.identity).await?;
             if teller.listener.take(&mut teller.feed) && !teller.whole {
-                self.send(session_down::Message::Beat(pb::Beat::default())).await?;
+                let beat = pb::Beat {
+                    now: mint::now().0,
+                    ..Default::default()
+                };
+                self.send(session_down::Message::Beat(beat)).await?;
             }
             if self.proposer.view().node(self.node).is_none() {
                 let words = format!("node {} is not part of this swarm (any more)", self.node);

@@ -89,6 +89,16 @@ impl Health {
         self.nodes(cluster);
         self.services(cluster);
         reach::tell(self, info.data_port, cluster);
+        self.clocks(info, cluster);
+    }
+
+    /// What the other nodes say of their clocks; what this one says is among its own warnings.
+    fn clocks(&mut self, info: &InfoResponse, cluster: &Cluster) {
+        let others = cluster.probes.iter().flatten().filter(|probe| probe.node != info.node);
+        for probe in others.filter(|probe| !probe.clock.is_empty()) {
+            let name = reach::name(cluster, &probe.node);
+            self.advice.push(format!("node {name} says: {}", probe.clock));
+        }
     }
 
     fn managers(&mut self, cluster: &Cluster) {

@@ -33,7 +33,8 @@ fn node<'a>(cluster: &'a Cluster, id: &str) -> Option<&'a Node> {
     cluster.nodes.iter().find(|node| node.id.to_string() == id)
 }
 
-fn name(cluster: &Cluster, id: &str) -> String {
+/// The host name of a node.
+pub(super) fn name(cluster: &Cluster, id: &str) -> String {
     node(cluster, id).map_or_else(|| id.to_owned(), Node::hostname)
 }
 

@@ -26,6 +26,7 @@ fn cluster(managers: u128, nodes: u128) -> Cluster {
         node: node.id.to_string(),
         answered: true,
         failures: vec![],
+        clock: String::new(),
     };
     Cluster {
         leader: nodes[0].id.to_string(),
@@ -64,6 +65,19 @@ fn a_healthy_cluster_has_no_problems() {
     );
     assert!(text.ends_with("Healthy.\n"));
     assert_eq!(health.json()["Healthy"], true);
+}
+
+#[test]
+fn clocks_that_are_off_are_named_with_their_nodes_and_make_no_exit_code() {
+    let mut cluster = cluster(1, 3);
+    let probes = cluster.probes.as_mut().unwrap();
+    probes[1].clock = "the clock of this host is 1 h behind the manager's".into();
+    let health = health(cluster);
+    assert_eq!(
+        health.advice,
+        ["node n2 says: the clock of this host is 1 h behind the manager's"]
+    );
+    assert!(health.problems.is_empty());
 }
 
 #[test]
