@@ -149,7 +149,10 @@ impl Node {
 
     async fn admit(&mut self, place: NodeState, join: &JoinRequest) -> Outcome<pb::JoinResponse> {
         state::begin(&self.data_root)?;
-        let identity = self.parts.join(join).await?;
+        let identity = match self.parts.join(join).await {
+            Ok(identity) => identity,
+            Err(error) => return Err(self.undo(None, error).await),
+        };
         let (node, role) = (identity.node.to_string(), identity.role);
         self.settle(place, identity, None).await?;
         Ok(pb::JoinResponse {

@@ -40,6 +40,8 @@ pub struct Fake {
     pub calling: watch::Sender<Option<Calling>>,
     /// Role of the certificate that a join gives.
     pub joins_as_manager: bool,
+    /// A manager does not admit the node.
+    pub is_refused: bool,
     pub manager_fails: Arc<AtomicBool>,
     /// Autolock is on while there is a key.
     pub lock: watch::Sender<Option<UnlockKey>>,
@@ -240,6 +242,9 @@ impl Parts for Fake {
     }
     fn join<'a>(&'a self, _: &'a JoinRequest) -> BoxFuture<'a, Result<Identity>> {
         Box::pin(async {
+            if self.is_refused {
+                bail!("invalid join token");
+            }
             Ok(identity(if self.joins_as_manager {
                 Role::Manager
             } else {

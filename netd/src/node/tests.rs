@@ -98,6 +98,18 @@ async fn an_agent_that_cannot_start_takes_the_manager_with_it() {
 }
 
 #[tokio::test]
+async fn a_join_that_is_refused_leaves_nothing_on_the_disk() {
+    let mut bench = bench(Fake {
+        is_refused: true,
+        ..Fake::default()
+    });
+    let refusal = bench.node.join(&join_request()).await.unwrap_err();
+    assert!(refusal.words.contains("invalid join token"), "{}", refusal.words);
+    assert!(bench.done().is_empty() && bench.is_inactive());
+    assert_eq!(std::fs::read_dir(bench.root.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
 async fn an_engine_in_swarm_mode_is_refused_before_anything_is_made() {
     let mut bench = bench(Fake {
         in_swarm_mode: true,
