@@ -26,6 +26,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("wrk", "request figures"),
     ("tcpdump", "looking at packets"),
     ("ethtool", "offloads of the lab's links"),
+    ("faketime", "daemons by a clock that is off"),
 ];
 
 /// Version line of the linker that the recipe was proven with.

@@ -90,7 +90,8 @@ impl Scenario {
     /// Number of nodes, and what they are like.
     fn lab(self) -> (u8, Flavour) {
         match self {
-            Self::QuickStart | Self::BadInput => (1, Flavour::HostLike),
+            Self::QuickStart => (1, Flavour::HostLike),
+            Self::BadInput => (2, Flavour::HostLike),
             Self::Tutorial | Self::Recovery => (4, Flavour::Bare),
             // Their engines take the containers with them when they end.
             Self::Failures => (3, Flavour::HostLike),

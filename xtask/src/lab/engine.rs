@@ -2,7 +2,7 @@
 //! and its Docker Engine.
 //!
 //! The node sees the machine's files, but has its own `/run` (sockets, engine
-//! state, lock files), `/var/lib` (disk), `/etc` (an overlay) and bpffs.
+//! state, lock files), `/dev/shm`, `/var/lib` (disk), `/etc` (an overlay) and bpffs.
 
 use super::layout::{CLIENT_ADDRESS, Node};
 use super::place::Place;
@@ -22,6 +22,7 @@ const HOLDER_DEADLINE: Duration = Duration::from_secs(5);
 /// lies below `/var/lib`, so that one is covered last.
 const HOLDER: &str = "set -e
 mount -t tmpfs -o mode=755 tmpfs /run
+mount -t tmpfs tmpfs /dev/shm
 mount -t overlay -o lowerdir=/etc,upperdir=\"$1/etc\",workdir=\"$1/work\" overlay /etc
 mount --bind \"$1/var-lib\" /var/lib
 mount -t bpf bpf /sys/fs/bpf

@@ -6,6 +6,7 @@
 //! it also cleans up after a crash.
 
 mod cgroup;
+pub mod clock;
 pub mod engine;
 pub mod faults;
 pub mod images;

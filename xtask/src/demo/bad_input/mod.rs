@@ -1,7 +1,8 @@
-//! What a user gets wrong, and what a host may be like, on one host-like node:
+//! What a user gets wrong, and what a host may be like, on a host-like node:
 //! every refusal names the thing and the way out, exits non-zero and leaves
 //! nothing half-made.
 
+mod clock;
 mod image;
 mod locked;
 mod unfit;
@@ -15,7 +16,7 @@ use crate::lab::netd;
 use crate::lab::place::Place;
 use anyhow::{Result, bail};
 
-/// The one node.
+/// The node that all of it is typed on. The second one is for its clock.
 const HOST: Place = Place::Node(Node(1));
 
 /// Tries what must be refused, before there is a cluster and in one.
@@ -46,7 +47,9 @@ pub fn run(cluster: &Cluster, report: &mut Report) -> Result<()> {
     image::run(cluster, report)?;
     report.step(6, "a locked manager and wrong keys");
     locked::run(cluster, report)?;
-    report.step(7, "leaving leaves nothing");
+    report.step(7, "clocks that are off by an hour");
+    clock::run(cluster, report)?;
+    report.step(8, "leaving leaves nothing");
     let left = cluster.typed(HOST, "netctl swarm leave --force");
     report.check("swarm leave --force", left.map(|_| String::new()));
     report.check("nothing is left", traces::nothing_made(cluster, HOST, &[]));
