@@ -37,12 +37,13 @@ fn frontends(state: &State, machine: &Machine) -> Frontends {
             }
             for vip in service.vips.iter().filter(|vip| local.contains(&vip.network)) {
                 let vni = state.network(vip.network).map_or(0, |network| network.vni.get());
-                let own = task
-                    .attachments
-                    .iter()
-                    .filter(|a| a.network == vip.network)
-                    .map(|a| a.addr);
-                all.entry((vni, Some(vip.addr), 0, 0)).or_default().extend(own);
+                let own = task.attachments.iter().filter(|a| a.network == vip.network);
+                // A task from before its service came to this network has none there.
+                for attachment in own {
+                    all.entry((vni, Some(vip.addr), 0, 0))
+                        .or_default()
+                        .insert(attachment.addr);
+                }
             }
         }
     }
