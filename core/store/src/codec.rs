@@ -153,4 +153,19 @@ mod tests {
         assert_eq!(Entry::decode(&[]), Err(CodecError::Empty { what: "log entry" }));
         assert!(matches!(Entry::decode(&[1, 0xff]), Err(CodecError::Broken { .. })));
     }
+
+    #[test]
+    fn a_table_that_says_it_has_more_than_there_can_be_is_broken() {
+        let bytes = State::default().encode().unwrap();
+        for (table, empty, full) in [("tokens", 0xa0, 0xbb), ("arrivals", 0x80, 0x9b)] {
+            let at = bytes.windows(table.len()).position(|w| w == table.as_bytes()).unwrap() + table.len();
+            assert_eq!(bytes[at], empty, "{table}");
+            let mut broken = bytes.clone();
+            broken.splice(at..=at, [full, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]);
+            assert!(
+                matches!(State::decode(&broken), Err(CodecError::Broken { .. })),
+                "{table}"
+            );
+        }
+    }
 }

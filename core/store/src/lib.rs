@@ -12,6 +12,7 @@ mod event;
 #[cfg(test)]
 mod fixture;
 mod index;
+mod reading;
 mod refused;
 mod rest;
 mod shared;

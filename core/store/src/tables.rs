@@ -12,7 +12,7 @@ use model::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Refused, rest::Resting};
+use crate::{Refused, reading, rest::Resting};
 
 /// The tables, keyed by id.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,19 +24,24 @@ pub(crate) struct Tables {
     #[serde(default)]
     pub rotation: Option<Arc<RootRotation>>,
     /// What the nodes have of the cluster's authority, as they say.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "reading::map")]
     pub trust: OrdMap<NodeId, Arc<NodeTrust>>,
     /// Join tokens with limits, by hash.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "reading::map")]
     pub tokens: OrdMap<String, Arc<LimitedToken>>,
+    #[serde(deserialize_with = "reading::map")]
     pub nodes: OrdMap<NodeId, Arc<Node>>,
+    #[serde(deserialize_with = "reading::map")]
     pub services: OrdMap<ServiceId, Arc<Service>>,
+    #[serde(deserialize_with = "reading::map")]
     pub networks: OrdMap<NetworkId, Arc<Network>>,
+    #[serde(deserialize_with = "reading::map")]
     pub tasks: OrdMap<TaskId, Arc<Task>>,
     /// Secrets and configs, the superseded ones too.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "reading::map")]
     pub payloads: OrdMap<PayloadId, Arc<Payload>>,
     /// Address given last in each network: the next search starts behind it, so that a released address rests.
+    #[serde(deserialize_with = "reading::map")]
     pub cursors: OrdMap<NetworkId, IpAddr>,
     /// Highest raft id that any node ever had.
     pub highest_raft_id: u64,
@@ -44,7 +49,9 @@ pub(crate) struct Tables {
     #[serde(default)]
     pub resting: Resting,
     /// Outcomes of the latest requests, and their order of arrival.
+    #[serde(deserialize_with = "reading::map")]
     pub outcomes: OrdMap<RequestId, Outcome>,
+    #[serde(deserialize_with = "reading::vector")]
     pub arrivals: Vector<RequestId>,
 }
 
