@@ -388,14 +388,5 @@ fn container(id: TaskId, state: &ContainerState) -> Container {
 }
 
 fn unknown(state: TaskState) -> TaskStatus {
-    TaskStatus {
-        state,
-        at: Timestamp(0),
-        message: String::new(),
-        err: String::new(),
-        container: None,
-        exit_code: None,
-        engine_restarted: false,
-        not_ready: false,
-    }
+    TaskStatus::of(state, Timestamp(0))
 }

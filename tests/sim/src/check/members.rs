@@ -20,6 +20,8 @@ pub struct Membership {
     gone_in: BTreeMap<u64, u64>,
     /// What leaders have asked for.
     asked: BTreeMap<RequestId, MemberChange>,
+    /// What of that was carried out.
+    done: BTreeSet<RequestId>,
     /// The change that each leader (term) waits for.
     waits: BTreeMap<u64, RequestId>,
 }
@@ -72,6 +74,9 @@ impl Membership {
         let Some(MemberChange { raft_id, step, .. }) = self.asked.get(&request).copied() else {
             return Ok(false);
         };
+        if !self.done.insert(request) {
+            return Ok(false);
+        }
         match step {
             MemberStep::Learn => {
                 ensure!(self.used.insert(raft_id), "raft id {raft_id} is used again");
@@ -90,6 +95,19 @@ impl Membership {
             }
         }
         Ok(true)
+    }
+
+    /// A manager has started with this state. It may have carried out first what its disk held, and others hear of it by
+    /// what it says from now on.
+    pub fn started(&mut self, state: &State) -> Checked {
+        let unseen = self.asked.iter().filter(|(request, _)| !self.done.contains(request));
+        let carried_out = unseen.filter(|(request, _)| matches!(state.outcome(**request), Some(Ok(()))));
+        let mut requests: Vec<_> = carried_out.map(|(request, change)| (change.at, *request)).collect();
+        requests.sort();
+        for (_, request) in requests {
+            self.applied(request)?;
+        }
+        Ok(())
     }
 
     /// A manager ends because it takes itself to be no member any more.

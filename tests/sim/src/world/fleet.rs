@@ -36,10 +36,11 @@ impl World {
             self.agenda.after(ms(500), Happening::Join(Box::new(node)));
             return Ok(());
         };
-        if self.managers[leader].view().node(node.id).is_some() {
+        // It may have been a member meanwhile, and have been removed: nobody joins twice under one id.
+        let request = model::RequestId::from_bits(node.id.bits());
+        if self.managers[leader].view().outcome(request).is_some() {
             return Ok(());
         }
-        let request = model::RequestId::from_bits(self.dice.id());
         let command = Command::UpsertNode(Box::new(node.clone()));
         self.agenda.after(ms(500), Happening::Join(Box::new(node)));
         self.propose(leader, &Entry { request, command })

@@ -256,6 +256,7 @@ impl World {
         }
         match self.managers[m].start() {
             Ok(()) => {
+                self.membership.started(&self.managers[m].view())?;
                 let run = self.managers[m].run;
                 self.agenda.after(ms(100), Happening::Tick { manager: m, run });
                 self.advance(m)
