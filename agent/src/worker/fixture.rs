@@ -3,48 +3,24 @@
 use std::num::NonZeroU32;
 
 use model::{
-    Attachment, ClusterId, ContainerSpec, DesiredState, EndpointView, NetworkId, NetworkView, NodeId, NodeView,
-    PayloadBytes, PayloadId, PayloadKind, PayloadRef, PayloadView, ServiceId, Task, TaskId, TaskState, TaskStatus,
-    Timestamp, Vni,
+    Attachment, ClusterId, ContainerSpec, EndpointView, NetworkId, NetworkView, NodeId, NodeView, PayloadBytes,
+    PayloadId, PayloadKind, PayloadRef, PayloadView, ServiceId, Task, TaskId, TaskState, TaskStatus, Timestamp, Vni,
 };
 
 /// Task `number`, slot `number`, on network 1.
 pub fn task(number: u32) -> Task {
+    let id = TaskId::from_bits(number.into());
+    let service = (ServiceId::from_bits(1), "web".parse().unwrap());
+    let (slot, container) = (NonZeroU32::new(number).unwrap(), ContainerSpec::of("busybox").into());
     Task {
-        id: TaskId::from_bits(number.into()),
-        version: 1,
-        created_at: Timestamp(0),
-        updated_at: Timestamp(0),
-        service: ServiceId::from_bits(1),
-        service_name: "web".parse().unwrap(),
-        slot: NonZeroU32::new(number).unwrap(),
-        spec_version: 1,
-        container: ContainerSpec::of("busybox").into(),
         node: Some(NodeId::from_bits(1)),
         attachments: vec![Attachment {
             network: NetworkId::from_bits(1),
             addr: format!("10.1.0.{}", number + 4).parse().unwrap(),
             aliases: vec![],
         }],
-        desired: DesiredState::Running,
-        not_before: None,
-        status: TaskStatus {
-            state: TaskState::Assigned,
-            at: Timestamp(0),
-            message: String::new(),
-            err: String::new(),
-            container: None,
-            exit_code: None,
-            engine_restarted: false,
-            not_ready: false,
-        },
-        pinned: None,
-        job_iteration: None,
-        generic_resources: Vec::new(),
-        host_ports: Vec::new(),
-        setbacks: Vec::new(),
-        service_labels: std::sync::Arc::default(),
-        running_since: None,
+        status: TaskStatus::of(TaskState::Assigned, Timestamp(0)),
+        ..Task::new(id, service, slot, container, Timestamp(0))
     }
 }
 

@@ -341,13 +341,8 @@ fn ends(before: &ContainerState, after: &ContainerState) -> bool {
 
 fn status(state: TaskState, message: &str, container: Option<String>, now: Timestamp) -> TaskStatus {
     TaskStatus {
-        state,
-        at: now,
         message: message.to_owned(),
-        err: String::new(),
         container,
-        exit_code: None,
-        engine_restarted: false,
-        not_ready: false,
+        ..TaskStatus::of(state, now)
     }
 }

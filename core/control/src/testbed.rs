@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use model::{
     Availability, Cluster, ClusterId, ClusterSecrets, ClusterSettings, ContainerSpec, DesiredState, NetworkId,
     NetworkSpec, Node, NodeDescription, NodeId, NodeSpec, NodeState, NodeStatus, Ratio, RequestId, Role, Service,
-    ServiceId, ServiceSpec, Slot, Task, TaskId, TaskState, TaskStatus, Timestamp,
+    ServiceId, ServiceSpec, Slot, Task, TaskId, TaskState, Timestamp,
 };
 use store::{Command, Entry, Event, Refused, RollbackCause, State, StatusReport, TaskOp, View};
 
@@ -54,38 +54,9 @@ pub(crate) fn node(id: u128, hostname: &str) -> Node {
 
 /// A new task of service 1, slot 1.
 pub(crate) fn task(id: u128) -> Task {
-    Task {
-        id: TaskId::from_bits(id),
-        version: 0,
-        created_at: Timestamp(0),
-        updated_at: Timestamp(0),
-        service: ServiceId::from_bits(1),
-        service_name: "web".parse().unwrap(),
-        slot: Slot::MIN,
-        spec_version: 1,
-        container: Arc::new(ContainerSpec::of("image")),
-        node: None,
-        attachments: Vec::new(),
-        desired: DesiredState::Running,
-        not_before: None,
-        status: TaskStatus {
-            state: TaskState::New,
-            at: Timestamp(0),
-            message: String::new(),
-            err: String::new(),
-            container: None,
-            exit_code: None,
-            engine_restarted: false,
-            not_ready: false,
-        },
-        pinned: None,
-        job_iteration: None,
-        generic_resources: Vec::new(),
-        host_ports: Vec::new(),
-        setbacks: Vec::new(),
-        service_labels: std::sync::Arc::default(),
-        running_since: None,
-    }
+    let service = (ServiceId::from_bits(1), "web".parse().unwrap());
+    let container = Arc::new(ContainerSpec::of("image"));
+    Task::new(TaskId::from_bits(id), service, Slot::MIN, container, Timestamp(0))
 }
 
 fn cluster() -> Cluster {

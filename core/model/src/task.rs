@@ -159,6 +159,22 @@ pub struct TaskStatus {
     pub not_ready: bool,
 }
 
+impl TaskStatus {
+    /// In this state since then; nothing else is known.
+    pub const fn of(state: TaskState, at: Timestamp) -> Self {
+        Self {
+            state,
+            at,
+            message: String::new(),
+            err: String::new(),
+            container: None,
+            exit_code: None,
+            engine_restarted: false,
+            not_ready: false,
+        }
+    }
+}
+
 /// A task that ended badly by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Setback {
@@ -234,6 +250,39 @@ fn is_empty(labels: &Arc<BTreeMap<String, String>>) -> bool {
 }
 
 impl Task {
+    /// A task of a service's first spec that nothing was decided about: it is to run, and has no node and no address yet.
+    pub fn new(
+        id: TaskId,
+        (service, service_name): (ServiceId, Name),
+        slot: Slot,
+        container: Arc<ContainerSpec>,
+        at: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            version: 0,
+            created_at: at,
+            updated_at: at,
+            service,
+            service_name,
+            slot,
+            spec_version: 1,
+            container,
+            node: None,
+            attachments: Vec::new(),
+            desired: DesiredState::Running,
+            not_before: None,
+            status: TaskStatus::of(TaskState::New, at),
+            pinned: None,
+            job_iteration: None,
+            generic_resources: Vec::new(),
+            host_ports: Vec::new(),
+            setbacks: Vec::new(),
+            service_labels: Arc::default(),
+            running_since: None,
+        }
+    }
+
     /// `service.slot`, or `service.node` of a global service, as `service ps` prints it.
     pub fn name(&self) -> String {
         match self.pinned {

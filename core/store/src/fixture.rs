@@ -3,9 +3,9 @@
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use model::{
-    Attachment, Availability, ContainerSpec, DesiredState, NetworkId, NetworkSpec, Node, NodeId, NodeSpec, NodeState,
-    NodeStatus, PublishMode, PublishedPort, RequestId, Role, ServiceId, ServiceSpec, Slot, Task, TaskId, TaskState,
-    TaskStatus, Timestamp, VirtualIp, Vni,
+    Attachment, Availability, ContainerSpec, NetworkId, NetworkSpec, Node, NodeId, NodeSpec, NodeState, NodeStatus,
+    PublishMode, PublishedPort, RequestId, Role, ServiceId, ServiceSpec, Slot, Task, TaskId, TaskState, TaskStatus,
+    Timestamp, VirtualIp, Vni,
 };
 
 use crate::{Command, Entry, NewNetwork, NewService, Refused, State, StatusReport, TaskOp};
@@ -73,42 +73,15 @@ pub(crate) fn node(id: u128, raft_id: Option<u64>) -> Node {
 }
 
 pub(crate) fn status(state: TaskState, at: i64) -> TaskStatus {
-    let (message, err) = (String::new(), String::new());
-    TaskStatus {
-        state,
-        at: Timestamp(at),
-        message,
-        err,
-        container: None,
-        exit_code: None,
-        engine_restarted: false,
-        not_ready: false,
-    }
+    TaskStatus::of(state, Timestamp(at))
 }
 
 pub(crate) fn task(id: u128) -> Task {
+    let service = (ServiceId::from_bits(1), "web".parse().unwrap());
+    let container = Arc::new(ContainerSpec::of("image"));
     Task {
-        id: TaskId::from_bits(id),
-        version: 0,
-        created_at: AT,
-        updated_at: AT,
-        service: ServiceId::from_bits(1),
-        service_name: "web".parse().unwrap(),
-        slot: Slot::MIN,
-        spec_version: 1,
-        container: Arc::new(ContainerSpec::of("image")),
-        node: None,
-        attachments: Vec::new(),
-        desired: DesiredState::Running,
-        not_before: None,
         status: status(TaskState::New, 1_000),
-        pinned: None,
-        job_iteration: None,
-        generic_resources: Vec::new(),
-        host_ports: Vec::new(),
-        setbacks: Vec::new(),
-        service_labels: std::sync::Arc::default(),
-        running_since: None,
+        ..Task::new(TaskId::from_bits(id), service, Slot::MIN, container, AT)
     }
 }
 

@@ -94,36 +94,17 @@ pub fn node(bits: u128, role: Role) -> Node {
 }
 
 pub fn task(bits: u128, slot: u32, created: i64, state: TaskState, desired: DesiredState) -> Task {
+    let service = (ServiceId::from_bits(2), name("web"));
+    let (slot, container) = (Slot::new(slot).unwrap(), ContainerSpec::of("web:1").into());
+    let created = Timestamp(created);
     Task {
-        id: TaskId::from_bits(bits << 80),
         version: 1,
-        created_at: Timestamp(created),
-        updated_at: Timestamp(created),
-        service: ServiceId::from_bits(2),
-        service_name: name("web"),
-        slot: Slot::new(slot).unwrap(),
-        spec_version: 1,
-        container: ContainerSpec::of("web:1").into(),
         node: Some(NodeId::from_bits(1)),
-        attachments: Vec::new(),
         desired,
-        not_before: None,
         status: TaskStatus {
-            state,
-            at: Timestamp(created),
             message: "started".into(),
-            err: String::new(),
-            container: None,
-            exit_code: None,
-            engine_restarted: false,
-            not_ready: false,
+            ..TaskStatus::of(state, created)
         },
-        pinned: None,
-        job_iteration: None,
-        generic_resources: Vec::new(),
-        host_ports: Vec::new(),
-        setbacks: Vec::new(),
-        service_labels: std::sync::Arc::default(),
-        running_since: None,
+        ..Task::new(TaskId::from_bits(bits << 80), service, slot, container, created)
     }
 }

@@ -215,16 +215,7 @@ pub(super) fn description() -> NodeDescription {
 }
 
 pub(super) fn status(state: TaskState) -> TaskStatus {
-    TaskStatus {
-        state,
-        at: Timestamp(1),
-        message: String::new(),
-        err: String::new(),
-        container: None,
-        exit_code: None,
-        engine_restarted: false,
-        not_ready: false,
-    }
+    TaskStatus::of(state, Timestamp(1))
 }
 
 impl Bench {

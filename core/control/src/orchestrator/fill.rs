@@ -65,28 +65,18 @@ impl<'a> Maker<'a> {
     fn task(&self, id: model::TaskId, now: Timestamp, slot: Slot, pinned: Option<NodeId>) -> Task {
         let service = self.service;
         let job_iteration = service.job_status.as_ref().map(|job| job.iteration);
+        let name = service.spec.name.clone();
         Task {
-            id,
-            version: 0,
-            created_at: now,
-            updated_at: now,
-            service: service.id,
-            service_name: service.spec.name.clone(),
-            slot,
             spec_version: service.spec_version,
-            container: self.container.clone(),
-            node: None,
-            attachments: Vec::new(),
             desired: purpose(job_iteration),
-            not_before: None,
-            status: created(now),
+            status: TaskStatus {
+                message: "created".to_owned(),
+                ..TaskStatus::of(TaskState::New, now)
+            },
             pinned,
             job_iteration,
-            generic_resources: Vec::new(),
-            host_ports: Vec::new(),
-            setbacks: Vec::new(),
             service_labels: self.labels.clone(),
-            running_since: None,
+            ..Task::new(id, (service.id, name), slot, self.container.clone(), now)
         }
     }
 }
@@ -96,19 +86,6 @@ fn purpose(job_iteration: Option<u64>) -> DesiredState {
     match job_iteration {
         Some(_) => DesiredState::Complete,
         None => DesiredState::Running,
-    }
-}
-
-fn created(at: Timestamp) -> TaskStatus {
-    TaskStatus {
-        state: TaskState::New,
-        at,
-        message: "created".to_owned(),
-        err: String::new(),
-        container: None,
-        exit_code: None,
-        engine_restarted: false,
-        not_ready: false,
     }
 }
 

@@ -3,40 +3,14 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{ContainerSpec, DesiredState, TaskState, TaskStatus, Timestamp};
+use crate::{ContainerSpec, Timestamp};
 
 fn task(id: u128, version: u64) -> Task {
+    let service = (ServiceId::from_bits(1), "web".parse().unwrap());
+    let container = ContainerSpec::of("image").into();
     Task {
-        id: TaskId::from_bits(id),
         version,
-        created_at: Timestamp(0),
-        updated_at: Timestamp(0),
-        service: ServiceId::from_bits(1),
-        service_name: "web".parse().unwrap(),
-        slot: Slot::MIN,
-        spec_version: 1,
-        container: ContainerSpec::of("image").into(),
-        node: None,
-        attachments: Vec::new(),
-        desired: DesiredState::Running,
-        not_before: None,
-        status: TaskStatus {
-            state: TaskState::Assigned,
-            at: Timestamp(0),
-            message: String::new(),
-            err: String::new(),
-            container: None,
-            exit_code: None,
-            engine_restarted: false,
-            not_ready: false,
-        },
-        pinned: None,
-        job_iteration: None,
-        generic_resources: Vec::new(),
-        host_ports: Vec::new(),
-        setbacks: Vec::new(),
-        service_labels: std::sync::Arc::default(),
-        running_since: None,
+        ..Task::new(TaskId::from_bits(id), service, Slot::MIN, container, Timestamp(0))
     }
 }
 

@@ -3,8 +3,8 @@
 use std::num::NonZeroU32;
 
 use model::{
-    Attachment, ClusterId, ContainerSpec, DesiredState, NetworkId, NetworkView, NodeId, NodeView, ServiceId, Task,
-    TaskId, TaskState, TaskStatus, Timestamp, Vni,
+    Attachment, ClusterId, ContainerSpec, NetworkId, NetworkView, NodeId, NodeView, ServiceId, Task, TaskId, TaskState,
+    TaskStatus, Timestamp, Vni,
 };
 
 fn network(number: u128, subnet: &str, gateway: &str) -> NetworkView {
@@ -46,36 +46,18 @@ pub fn task(number: u128) -> Task {
         addr: addr.parse().unwrap(),
         aliases: vec![],
     };
+    let service = (ServiceId::from_bits(1), "web".parse().unwrap());
+    let container = ContainerSpec::of("busybox").into();
     Task {
-        id: TaskId::from_bits(number),
-        version: 1,
-        created_at: Timestamp(0),
-        updated_at: Timestamp(0),
-        service: ServiceId::from_bits(1),
-        service_name: "web".parse().unwrap(),
-        slot: NonZeroU32::MIN,
-        spec_version: 1,
-        container: ContainerSpec::of("busybox").into(),
         node: Some(NodeId::from_bits(1)),
         attachments: vec![attachment(1, "10.1.0.5"), attachment(2, "10.1.1.5")],
-        desired: DesiredState::Running,
-        not_before: None,
-        status: TaskStatus {
-            state: TaskState::Assigned,
-            at: Timestamp(0),
-            message: String::new(),
-            err: String::new(),
-            container: None,
-            exit_code: None,
-            engine_restarted: false,
-            not_ready: false,
-        },
-        pinned: None,
-        job_iteration: None,
-        generic_resources: Vec::new(),
-        host_ports: Vec::new(),
-        setbacks: Vec::new(),
-        service_labels: std::sync::Arc::default(),
-        running_since: None,
+        status: TaskStatus::of(TaskState::Assigned, Timestamp(0)),
+        ..Task::new(
+            TaskId::from_bits(number),
+            service,
+            NonZeroU32::MIN,
+            container,
+            Timestamp(0),
+        )
     }
 }

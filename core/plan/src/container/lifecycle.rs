@@ -245,19 +245,11 @@ fn report(local: &Local, state: TaskState, message: &str, now: Timestamp) -> Ste
 }
 
 fn status(local: &Local, state: TaskState, message: &str, now: Timestamp) -> TaskStatus {
+    let container = local.container.as_ref().map(|c| c.id.clone());
     TaskStatus {
-        state,
-        at: now,
         message: message.to_owned(),
-        err: String::new(),
-        container: local
-            .container
-            .as_ref()
-            .map(|c| c.id.clone())
-            .or_else(|| local.status.container.clone()),
-        exit_code: None,
-        engine_restarted: false,
-        not_ready: false,
+        container: container.or_else(|| local.status.container.clone()),
+        ..TaskStatus::of(state, now)
     }
 }
 

@@ -19,15 +19,24 @@ fn try_change(
     canary: Option<Ratio>,
     change: impl FnOnce(&mut ServiceSpec),
 ) -> Result<Service, Refused> {
-    let mut old = web(state);
-    change(&mut old.spec);
+    try_change_all(state, canary, |service| change(&mut service.spec))
+}
+
+/// Spec, virtual IPs and ports become what `change` makes of them.
+fn try_change_all(
+    state: &mut State,
+    canary: Option<Ratio>,
+    change: impl FnOnce(&mut Service),
+) -> Result<Service, Refused> {
+    let mut new = web(state);
+    change(&mut new);
     let command = Command::UpdateService(Box::new(ServiceChange {
-        id: old.id,
-        version: old.version,
+        id: new.id,
+        version: new.version,
         at: AT,
-        spec: old.spec,
-        vips: old.vips,
-        ports: old.ports,
+        spec: new.spec,
+        vips: new.vips,
+        ports: new.ports,
         canary,
     }));
     apply(state, command)?;
@@ -103,20 +112,11 @@ fn a_rollback_brings_spec_and_number_back_and_another_goes_forward_again() {
 fn tasks_of_another_spec_keep_their_ports_as_long_as_they_live() {
     let mut state = state();
     let update = |state: &mut State, number: u32, target: u16| {
-        let mut old = web(state);
-        image(number)(&mut old.spec);
-        old.ports[0].target = target;
-        let change = ServiceChange {
-            id: old.id,
-            version: old.version,
-            at: AT,
-            spec: old.spec,
-            vips: old.vips,
-            ports: old.ports,
-            canary: None,
-        };
-        apply(state, Command::UpdateService(Box::new(change))).unwrap();
-        let earlier = web(state).earlier_ports.into_iter();
+        let changed = try_change_all(state, None, |service| {
+            image(number)(&mut service.spec);
+            service.ports[0].target = target;
+        });
+        let earlier = changed.unwrap().earlier_ports.into_iter();
         earlier.map(|e| (e.spec_version, e.ports[0].target)).collect::<Vec<_>>()
     };
     let run = |state: &mut State, id: u32, spec_version| {
