@@ -18,7 +18,7 @@ const KEEPALIVE: Duration = Duration::from_secs(2);
 
 /// A manager that could not be reached.
 #[derive(Debug, Error)]
-#[error("cannot reach manager {addr}: {reason} (is netd running there, and the port open to this host?)")]
+#[error("cannot reach manager {addr}: {reason}")]
 pub struct ConnectError {
     /// `HOST:PORT` that was tried.
     pub addr: String,
@@ -49,11 +49,17 @@ pub async fn connect(addr: &str, tls: Arc<ClientConfig>) -> Result<Channel, Conn
 
 fn no_answer() -> io::Error {
     let words = format!("no answer within {} s", CONNECT_TIMEOUT.as_secs());
-    io::Error::new(io::ErrorKind::TimedOut, words)
+    no_way(io::Error::new(io::ErrorKind::TimedOut, words))
+}
+
+/// Nothing was heard from there. Who answers and is not trusted, or does not trust, needs other advice.
+fn no_way(error: io::Error) -> io::Error {
+    let advice = "is netd running there, and the port open to this host?";
+    io::Error::new(error.kind(), format!("{error} ({advice})"))
 }
 
 async fn dial(addr: String, tls: Arc<ClientConfig>) -> io::Result<TokioIo<TlsStream<TcpStream>>> {
-    let stream = TcpStream::connect(&addr).await?;
+    let stream = TcpStream::connect(&addr).await.map_err(no_way)?;
     stream.set_nodelay(true)?;
     let name = ServerName::try_from("manager.netctl").map_err(io::Error::other)?;
     let stream = TlsConnector::from(tls)
