@@ -28,6 +28,8 @@ impl DockerRuntime {
         let id = self.create_from_images(request, say).await?;
         for endpoint in request.endpoints.iter().skip(1) {
             if let Err(error) = self.attach(&id, request.task, endpoint).await {
+                // It may be the network that is not there any more.
+                self.forget_networks();
                 self.remove_forced(&id).await?;
                 return Err(error);
             }
