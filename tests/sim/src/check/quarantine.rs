@@ -117,14 +117,16 @@ fn held(state: &State, id: TaskId, made: &Made) -> Checked {
         );
     }
     let lost = made.task.node.and_then(|id| state.node(id));
-    let lost = lost.is_some_and(|node| node.status.state == NodeState::Down);
+    let lost = lost.filter(|node| node.status.state == NodeState::Down);
+    let lost = lost.map(|node| node.version);
     made.networks
         .iter()
         .try_for_each(|network| segment_held(state, &name, network, lost))
 }
 
 /// A subnet is free as soon as its network is gone from all nodes that are heard: these make room for the next one first.
-fn segment_held(state: &State, name: &str, network: &NetworkView, lost: bool) -> Checked {
+/// `lost`: the entry since which the node is known not to be; what was given before that no manager could know.
+fn segment_held(state: &State, name: &str, network: &NetworkView, lost: Option<u64>) -> Checked {
     for other in state.networks().filter(|other| other.id != network.id) {
         ensure!(
             other.vni != network.vni,
@@ -133,7 +135,7 @@ fn segment_held(state: &State, name: &str, network: &NetworkView, lost: bool) ->
             other.spec.name
         );
         ensure!(
-            !lost || !overlap(other.subnet, network.subnet),
+            lost.is_none_or(|since| other.version < since) || !overlap(other.subnet, network.subnet),
             "subnet {} of {name}, which may run, is given to {}",
             network.subnet,
             other.spec.name
