@@ -117,11 +117,16 @@ impl<L: Links, D: Datapath> Actor<L, D> {
 
     async fn pass(&mut self, scope: Scope) -> Result<(), NetworkError> {
         // What was told before links are listed is seen then; what is told later is news again.
-        self.due = None;
+        let due = self.due.take();
         let Some(view) = &self.view else {
             return Ok(());
         };
         let result = self.owner.pass(view, scope).await;
+        // A pass for more than links may fail for what a look at links alone does not touch: our own links, say, by a view
+        // from before this host's address changed.
+        if result.is_err() && scope > Scope::Links {
+            self.due = due;
+        }
         let clients = self.owner.dns_clients(view);
         self.outlets.dns_clients.send_if_modified(|old| {
             let changed = **old != clients;
