@@ -42,7 +42,14 @@ impl Links for FakeLinks {
         Ok(self.table.borrow().clone())
     }
 
-    async fn ensure_own(&self, _: &OwnLinks) -> Result<(), LinkError> {
+    /// As the kernel, which takes no route from an address that the host has not.
+    async fn ensure_own(&self, own: &OwnLinks) -> Result<(), LinkError> {
+        if !self.table.borrow().values().any(|link| link.addrs.contains(&own.vtep)) {
+            return Err(LinkError::Refused {
+                action: format!("route from {}", own.vtep),
+                reason: "Invalid argument".to_owned(),
+            });
+        }
         for name in [OVERLAY_LINK, HOST_LINK, HOST_PEER_LINK] {
             self.add(name, Vec::new(), None);
         }

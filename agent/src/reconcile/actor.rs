@@ -146,3 +146,35 @@ impl<L: Links, D: Datapath> Actor<L, D> {
         result
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use tokio::sync::watch;
+
+    use super::{
+        super::{
+            Report,
+            tests::{ip, view},
+        },
+        *,
+    };
+    use crate::{datapath::FakeDatapath, link::FakeLinks};
+
+    #[tokio::test]
+    async fn news_of_links_survive_a_pass_that_fails_by_a_view_from_before_the_host_moved() {
+        let links = FakeLinks::with_uplink("eth0", ip("192.0.2.9"));
+        let (dns_clients, _) = watch::channel(Arc::new(BTreeMap::new()));
+        let (report, _) = watch::channel(Report::default());
+        let outlets = Outlets { dns_clients, report };
+        let mut actor = Actor::new(Owner::new(links, FakeDatapath::default(), 7), outlets);
+        actor.view = Some(view(1, vec![]));
+        let due = Some(Instant::now());
+        for (scope, left) in [(Scope::View, due), (Scope::Everything, due), (Scope::Links, None)] {
+            actor.due = due;
+            assert!(actor.pass(scope).await.unwrap_err().to_string().contains("192.0.2.1"));
+            assert_eq!(actor.due, left, "{scope:?}");
+        }
+    }
+}
