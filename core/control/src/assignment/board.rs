@@ -102,8 +102,11 @@ pub struct Board {
     pub(super) publishers: BTreeMap<ServiceId, NetworkId>,
     /// Services, by version.
     pub(super) services: Topic<ServiceId>,
-    pub(super) attached: BTreeMap<ServiceId, Vec<NetworkId>>,
-    pub(super) services_in: BTreeMap<NetworkId, BTreeSet<ServiceId>>,
+    /// Those of them that every node is told, and those that were in a network which is no more.
+    pub(super) services_everywhere: Topic<ServiceId>,
+    /// Those that are attached to a network.
+    pub(super) services_in: BTreeMap<NetworkId, Topic<ServiceId>>,
+    pub(super) attached: BTreeMap<ServiceId, BTreeSet<NetworkId>>,
 }
 
 #[derive(Clone, Debug)]
@@ -137,8 +140,9 @@ impl Board {
             published_networks: Topic::starting(floor),
             publishers: BTreeMap::new(),
             services: Topic::starting(floor),
-            attached: BTreeMap::new(),
+            services_everywhere: Topic::starting(floor),
             services_in: BTreeMap::new(),
+            attached: BTreeMap::new(),
         };
         board.take_everything(&mut Touched::default());
         board

@@ -45,11 +45,16 @@ impl Board {
             self.peers.knows(since),
             self.published.knows(since),
             self.services.knows(since),
+            self.services_everywhere.knows(since),
         ];
         let own = self.tasks.get(&node).is_none_or(|topic| topic.knows(since));
         let payloads = self.payloads.get(&node).is_none_or(|topic| topic.knows(since));
         let scope = self.local.get(&node).is_none_or(|topic| topic.knows(since));
-        let endpoints = |id| self.endpoints.get(&id).is_none_or(|topic| topic.knows(since));
+        let of_network = |id| {
+            let services = self.services_in.get(&id);
+            let endpoints = self.endpoints.get(&id);
+            endpoints.is_none_or(|topic| topic.knows(since)) && services.is_none_or(|topic| topic.knows(since))
+        };
         let networks = self.published_networks.knows(since);
         since >= self.floor
             && networks
@@ -57,7 +62,7 @@ impl Board {
             && payloads
             && scope
             && whole.iter().all(|knows| *knows)
-            && self.local(node).all(endpoints)
+            && self.local(node).all(of_network)
     }
 
     /// Networks that the node has tasks in.
@@ -149,22 +154,24 @@ impl Board {
         })
     }
 
+    /// Of those that changed, only those are looked at that may be the node's: a cluster changes more than one node has.
     fn services_since(&self, node: NodeId, since: u64, turned: &BTreeSet<NetworkId>) -> Changes<ServiceView> {
         let own = self.tasks.get(&node);
-        let of_tasks = own
-            .iter()
-            .flat_map(|topic| topic.since(since))
-            .map(|(service, _)| service);
-        let of_networks = turned
-            .iter()
-            .filter_map(|id| self.services_in.get(id))
-            .flatten()
-            .copied();
-        let candidates = self.services.since(since).chain(of_tasks).chain(of_networks);
+        let of_tasks = own.iter().flat_map(|topic| topic.since(since));
+        let changed = |id: &ServiceId| self.services.changed_at(*id).is_some_and(|at| at > since);
+        let of_own = own.iter().flat_map(|topic| topic.keys().map(|(service, _)| service));
+        let attached = |id: NetworkId| self.services_in.get(&id);
+        let of_networks = self.local(node).filter_map(attached);
+        let in_turned = turned.iter().filter_map(|id| attached(*id));
+        let candidates = (self.services_everywhere.since(since))
+            .chain(of_tasks.map(|(service, _)| service))
+            .chain(of_own.filter(changed))
+            .chain(of_networks.flat_map(|topic| topic.since(since)))
+            .chain(in_turned.flat_map(|topic| topic.keys().chain(topic.since(since))));
         changes(candidates, |id| self.service(node, id))
     }
 
-    /// The service as `node` is told it, if it is. Most that change are not its own: the state is asked last.
+    /// The service as `node` is told it, if it is.
     fn service(&self, node: NodeId, id: ServiceId) -> Option<ServiceView> {
         let local = |network| self.is_local(node, network);
         let attached = || {

@@ -37,7 +37,7 @@ impl<K: Ord + Copy> Topic<K> {
         if old.map(|(_, digest)| digest) == digest {
             return false;
         }
-        if let Some(before) = old.map(|(at, _)| at).or_else(|| self.gone.get(&key).copied()) {
+        if let Some(before) = self.changed_at(key) {
             self.changed.remove(&(before, key));
         }
         let before = old.map_or(0, |(_, digest)| digest);
@@ -55,6 +55,28 @@ impl<K: Ord + Copy> Topic<K> {
             }
         }
         true
+    }
+
+    /// The row, if there is one, or its absence is news since index `at`.
+    pub fn touch(&mut self, at: u64, key: K) {
+        let before = self.changed_at(key);
+        self.changed.extend([(at, key)]);
+        match self.rows.get_mut(&key) {
+            Some(row) => row.0 = at,
+            None => {
+                self.gone.insert(key, at);
+            }
+        }
+        if let Some(before) = before.filter(|before| *before != at) {
+            self.changed.remove(&(before, key));
+        }
+        self.forget();
+    }
+
+    /// Index of the last change of a row, or of its removal.
+    pub fn changed_at(&self, key: K) -> Option<u64> {
+        let row = self.rows.get(&key).map(|(at, _)| *at);
+        row.or_else(|| self.gone.get(&key).copied())
     }
 
     fn forget(&mut self) {
@@ -129,6 +151,21 @@ mod tests {
         assert!(!topic.set(10, 3, None), "never here");
         assert_eq!(since(&topic, 9), [].into());
         assert!(topic.knows(4) && !topic.knows(3));
+    }
+
+    #[test]
+    fn what_is_touched_is_told_again_and_stays_as_it_is() {
+        let mut topic = Topic::starting(4);
+        topic.set(5, 1, Some(10));
+        topic.touch(6, 1);
+        topic.touch(6, 2);
+        assert_eq!((since(&topic, 5), topic.sum()), ([1, 2].into(), 10));
+        topic.touch(7, 2);
+        assert_eq!(
+            (since(&topic, 6), topic.get(1), topic.get(2)),
+            ([2].into(), Some(10), None)
+        );
+        assert_eq!((topic.changed_at(1), topic.changed_at(3)), (Some(6), None));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{NetworkId, NodeId, NodeState, PayloadId, Row, ServiceId, Task, TaskId};
+use model::{NetworkId, NodeId, NodeState, PayloadId, Row, Service, ServiceId, Task, TaskId};
 use store::Event;
 
 use super::{
@@ -65,7 +65,10 @@ impl Board {
             for task in known.iter().flat_map(Topic::keys) {
                 touched.everyone |= self.publish(id, task, None);
             }
-            self.services_in.remove(&id);
+            let left = self.services_in.remove(&id);
+            for service in left.iter().flat_map(|topic| topic.since(0)) {
+                self.services_everywhere.touch(self.seq, service);
+            }
             self.published_sums.remove(&id);
         }
         self.take_publishing(id, touched);
@@ -113,14 +116,12 @@ impl Board {
             Some(network) => self.publishers.insert(id, network),
             None => self.publishers.remove(&id),
         };
-        let changed = self.services.set(self.seq, id, service.map(|service| service.version));
+        let version = service.map(|service| service.version);
+        let changed = self.services.set(self.seq, id, version);
         touched.everyone |= changed && (before.is_some() || gateway.is_some());
-        self.attach(
-            id,
-            service.map_or(&[], |service| &service.spec.networks),
-            changed,
-            touched,
-        );
+        self.services_everywhere
+            .set(self.seq, id, version.filter(|_| gateway.is_some()));
+        self.attach(service, id, changed, touched);
         let own = view.tasks_of_service(id).filter_map(|task| task.node);
         touched.nodes.extend(own.filter(|_| changed));
         if before != gateway {
@@ -133,25 +134,28 @@ impl Board {
         }
     }
 
-    /// Notes which networks a service is attached to; the nodes in the old and the new ones are told.
-    fn attach(
-        &mut self,
-        id: ServiceId,
-        attachments: &[model::NetworkAttachment],
-        changed: bool,
-        touched: &mut Touched,
-    ) {
-        for network in self.attached.remove(&id).unwrap_or_default() {
-            self.services_in.get_mut(&network).map(|services| services.remove(&id));
-            touched.networks.extend(Some(network).filter(|_| changed));
-        }
-        let networks: Vec<NetworkId> = attachments.iter().map(|a| a.network).collect();
-        for network in &networks {
-            self.services_in.entry(*network).or_default().insert(id);
+    /// Notes which networks a service is attached to; those in the old and the new ones are told if it `changed`.
+    fn attach(&mut self, service: Option<&Service>, id: ServiceId, changed: bool, touched: &mut Touched) {
+        let attachments = service.iter().flat_map(|service| &service.spec.networks);
+        let networks: BTreeSet<NetworkId> = attachments.map(|a| a.network).collect();
+        let before = match networks.is_empty() {
+            true => self.attached.remove(&id),
+            false => self.attached.insert(id, networks.clone()),
+        };
+        let (at, floor) = (self.seq, self.floor);
+        for network in before.iter().flatten().chain(&networks) {
             touched.networks.extend(Some(*network).filter(|_| changed));
-        }
-        if !networks.is_empty() {
-            self.attached.insert(id, networks);
+            // Of one that is no more, the services are told when it goes.
+            if self.view.network(*network).is_some() {
+                let version = service
+                    .filter(|_| networks.contains(network))
+                    .map(|service| service.version);
+                let topic = self
+                    .services_in
+                    .entry(*network)
+                    .or_insert_with(|| Topic::starting(floor));
+                topic.set(at, id, version);
+            }
         }
     }
 

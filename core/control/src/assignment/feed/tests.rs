@@ -197,3 +197,34 @@ fn who_comes_back_with_what_it_should_have_is_told_so_and_who_was_away_too_long_
     assert_eq!((delta.rows(), delta.base), (0, late.seq()));
     assert_eq!(follower.feed.next(&later), None);
 }
+
+#[test]
+fn a_service_that_left_a_network_before_it_went_is_gone_for_the_nodes_that_were_in_it() {
+    let mut bed = Bed::with_nodes(1);
+    let blue = bed.network("blue", |_| ()).unwrap();
+    let attached = vec![NetworkAttachment {
+        network: blue,
+        aliases: Vec::new(),
+    }];
+    let networks = attached.clone();
+    let here = bed.service("here", |spec| spec.networks = networks).unwrap();
+    let idle = |spec: &mut model::ServiceSpec| {
+        spec.networks = attached;
+        spec.mode = model::Mode::Replicated { replicas: 0 };
+    };
+    let idle = bed.service("idle", idle).unwrap();
+    bed.converge();
+    let mut board = Board::of(bed.view());
+    let mut seen = bed.steps.len();
+    let mut follower = Follower::starting(1);
+    assert!(follower.read(&board));
+    follower.check(&bed);
+    // All before the node's session looks again, while the task is still stopping.
+    bed.update(idle, |spec| spec.networks.clear());
+    let at = bed.now;
+    bed.apply(store::Command::RemoveService { id: here, at }).unwrap();
+    bed.apply(store::Command::RemoveNetwork { id: blue }).unwrap();
+    follow(&mut board, &bed, &mut seen);
+    assert!(follower.read(&board));
+    follower.check(&bed);
+}
