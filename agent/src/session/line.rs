@@ -10,8 +10,11 @@ use tokio::{
 use wire::pb::{self, session_down, session_up::Message};
 
 use super::{
-    Calling, Down, Ended, Manager, Ports, Trust, Up, WELCOME, checked, clock::Clocks, course::Pulse,
-    follower::Follower, message,
+    Calling, Down, Ended, Manager, Ports, Trust, Up, WELCOME, checked,
+    clock::Clocks,
+    course::{Outcome, Pulse},
+    follower::Follower,
+    message,
 };
 use crate::{
     logs::Publishers,
@@ -30,7 +33,7 @@ pub struct Line<'a> {
     down: Down,
     beat: Interval,
     pulse: Pulse,
-    welcomed: bool,
+    outcome: Outcome,
     follower: Follower,
     /// What this manager has been told; a new session tells everything anew.
     told: Statuses,
@@ -49,7 +52,7 @@ impl<'a> Line<'a> {
             down,
             beat: every(FIRST_BEAT),
             pulse: Pulse::default(),
-            welcomed: false,
+            outcome: Outcome::default(),
             follower,
             told: Statuses::new(),
             kept: BTreeSet::new(),
@@ -62,7 +65,7 @@ impl<'a> Line<'a> {
     pub async fn run(mut self) -> Result<Infallible, Ended> {
         let reason = self.talk().await.unwrap_or_else(|reason| reason);
         Err(Ended {
-            welcomed: self.welcomed,
+            outcome: self.outcome,
             reason,
         })
     }
@@ -108,7 +111,7 @@ impl<'a> Line<'a> {
                         self.send(Message::Description(changed.into())).await?;
                     }
                 }
-                () = tokio::time::sleep_until(deadline), if !self.welcomed => {
+                () = tokio::time::sleep_until(deadline), if !self.outcome.welcomed => {
                     return Ok("the manager does not answer".to_owned());
                 }
                 () = at(silent), if silent.is_some() => {
@@ -123,7 +126,7 @@ impl<'a> Line<'a> {
             .heard(matches!(down.message, Some(session_down::Message::Beat(_))));
         match down.message {
             Some(session_down::Message::Welcome(welcome)) => {
-                self.welcomed = true;
+                self.outcome.welcomed = true;
                 self.beat = every(Duration::from_millis(u64::from(welcome.heartbeat_ms.max(50))));
                 tracing::info!(manager = self.addr, session = welcome.session, "session");
                 self.ports.state.send_modify(|state| {
@@ -233,7 +236,7 @@ impl<'a> Line<'a> {
         });
     }
 
-    fn take_managers(&self, list: pb::Managers) {
+    fn take_managers(&mut self, list: pb::Managers) {
         let managers: Vec<_> = list
             .managers
             .into_iter()
@@ -245,6 +248,7 @@ impl<'a> Line<'a> {
             .collect();
         // An empty list would leave the node with nobody to ask.
         if !managers.is_empty() {
+            self.outcome.told = true;
             self.ports.managers.send_replace(managers);
         }
     }

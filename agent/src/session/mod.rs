@@ -24,7 +24,11 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Streaming, transport::Channel};
 use wire::pb::{self, dispatcher_client::DispatcherClient, session_up};
 
-use self::{course::Course, follower::Follower, line::Line};
+use self::{
+    course::{Course, Outcome},
+    follower::Follower,
+    line::Line,
+};
 use crate::{
     identity::Identity,
     runtime::Runtime,
@@ -143,7 +147,7 @@ pub fn spawn(ports: Ports) -> JoinHandle<()> {
                 tokio::time::sleep(NOBODY).await;
                 continue;
             };
-            let Err(Ended { welcomed, reason }) = once(&ports, &addr).await;
+            let Err(Ended { outcome, reason }) = once(&ports, &addr).await;
             // Hours without managers are told once.
             match ports.state.borrow().error == reason {
                 true => tracing::debug!(manager = %addr, %reason, "no session"),
@@ -154,7 +158,7 @@ pub fn spawn(ports: Ports) -> JoinHandle<()> {
                 state.error = reason;
                 state.since.get_or_insert_with(now);
             });
-            tokio::time::sleep(course.ended(&addr, welcomed)).await;
+            tokio::time::sleep(course.ended(&addr, outcome)).await;
         }
     })
 }
@@ -174,14 +178,14 @@ fn candidates(ports: &Ports) -> Vec<Manager> {
 
 /// Why a session ended; it never does so by itself.
 struct Ended {
-    welcomed: bool,
+    outcome: Outcome,
     reason: String,
 }
 
 impl Ended {
     fn early(reason: impl ToString) -> Self {
         Self {
-            welcomed: false,
+            outcome: Outcome::default(),
             reason: reason.to_string(),
         }
     }
