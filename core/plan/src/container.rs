@@ -7,6 +7,7 @@ mod alone;
 mod answers;
 mod let_go;
 mod lifecycle;
+mod names;
 mod request;
 mod template;
 
@@ -17,6 +18,7 @@ pub use alone::{Ended, PATIENCE, has_ended, next_again, run_again};
 pub use answers::{Answers, Asked};
 pub use let_go::{LONGEST, LetGo, kept_until};
 pub use lifecycle::{Container, ContainerState, Local, Standing, Step, next, next_unassigned};
+pub use names::{HOSTS, RESOLV_CONF, hosts, resolv_conf};
 pub use request::{
     ContainerRequest, EndpointRequest, FileRequest, TASK_LABEL, Unprepared, container_request, host_name,
 };

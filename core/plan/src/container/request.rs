@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use super::template::{Context, NodeFacts};
 
-/// One endpoint of a container, as it is handed to the network driver through the engine.
+/// One endpoint of a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndpointRequest {
     /// Its network.
