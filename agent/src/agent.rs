@@ -26,10 +26,10 @@ use tokio::sync::mpsc;
 pub use self::handle::{AgentHandle, AgentStatus};
 use self::{handle::Parts, wiring::Wires};
 use crate::{
-    datapath::{DatapathPaths, cgroup2_mount},
+    datapath::{DatapathPaths, cgroup2_mount, keep_large_blocks_apart},
+    gate::{Gate, Papers},
     identity::Identity,
     network::{Network, NetworkError},
-    plugin::Plugin,
     reconcile,
     runtime::{Runtime, RuntimeError, docker::DockerRuntime},
     session::saved,
@@ -40,12 +40,10 @@ use crate::{
 pub struct AgentConfig {
     /// The daemon's state; the agent uses `agent/` below it.
     pub data_root: PathBuf,
-    /// For what does not outlive a boot: files of tasks in memory.
+    /// For what does not outlive a boot: files of tasks, and the gate of their containers. The engine must see it, too.
     pub run_dir: PathBuf,
     /// `unix://PATH` of the engine.
     pub docker_host: String,
-    /// Where the engine looks for network drivers.
-    pub plugin_dir: PathBuf,
     /// Where maps and links are pinned.
     pub bpffs: PathBuf,
     /// cgroup2 directory of the socket hooks; `None`: the mount found in `/proc/mounts`.
@@ -75,8 +73,8 @@ pub enum AgentError {
     Runtime(#[from] RuntimeError),
     #[error(transparent)]
     Network(#[from] NetworkError),
-    #[error("cannot serve the network driver in {folder}: {error}")]
-    Plugin { folder: PathBuf, error: io::Error },
+    #[error("cannot open the gate of containers in {folder}: {error}; is there a /dev/fuse (modprobe fuse)?")]
+    Gate { folder: PathBuf, error: io::Error },
     #[error("cannot remove {path}: {error}")]
     State { path: PathBuf, error: io::Error },
 }
@@ -89,6 +87,7 @@ impl Agent {
     /// that takes its time costs no heartbeat. An engine that does not answer yet is waited for in the background. An
     /// error leaves nothing running.
     pub async fn start(config: AgentConfig) -> Result<AgentHandle, AgentError> {
+        keep_large_blocks_apart();
         let cgroup = match &config.cgroup {
             Some(path) => Some(path.clone()),
             None => cgroup2_mount().unwrap_or_default(),
@@ -100,7 +99,13 @@ impl Agent {
         let (network, opening) = reconcile::begin(paths)?;
         let report = network.report();
         let runtime = Arc::new(DockerRuntime::new(&config.docker_host));
-        let mut handle = Self::start_with(config, runtime, Arc::new(network)).await?;
+        let network: Arc<dyn Network> = Arc::new(network);
+        let gate = Gate::open(Papers::new(&config.run_dir), network.clone()).map_err(|error| AgentError::Gate {
+            folder: config.run_dir.clone(),
+            error,
+        })?;
+        let mut handle = Self::start_with(config, runtime, network).await?;
+        handle.gate = Some(gate);
         handle.report = Some(report);
         match opening.done().await {
             Ok(()) => Ok(handle),
@@ -111,17 +116,12 @@ impl Agent {
         }
     }
 
-    /// Starts an agent over this engine and network. Containers that run go on running.
+    /// Starts an agent over this engine and network, with nobody at the gate. Containers that run go on running.
     pub async fn start_with(
         config: AgentConfig,
         runtime: Arc<dyn Runtime>,
         network: Arc<dyn Network>,
     ) -> Result<AgentHandle, AgentError> {
-        // First of all: the engine may be about to start containers that need it.
-        let plugin = Plugin::serve(&config.plugin_dir, network.clone()).map_err(|error| AgentError::Plugin {
-            folder: config.plugin_dir.clone(),
-            error,
-        })?;
         let found = saved::load(&saved::path(&config.data_root)).filter(|s| s.view.node == config.identity.node);
         let rebooted = found.as_ref().is_some_and(|s| s.boot != saved::boot_id());
         let wires = Wires::new(&config, found);
@@ -130,7 +130,6 @@ impl Agent {
         let parts = Parts {
             runtime,
             network,
-            plugin,
             tasks,
             covers,
         };

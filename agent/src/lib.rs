@@ -3,11 +3,11 @@
 mod agent;
 pub mod datapath;
 pub mod dns;
+pub mod gate;
 pub mod identity;
 pub mod link;
 mod logs;
 pub mod network;
-pub mod plugin;
 pub mod probe;
 pub mod reconcile;
 pub mod runtime;

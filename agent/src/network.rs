@@ -1,20 +1,21 @@
 //! What the agent asks of the node's network: a seam, so that worker, driver and resolver are tested without a kernel.
 //!
-//! The real one is the network actor, which alone owns links and maps. Calls of the network driver come in while our
-//! own engine calls are under way, so `ensure_endpoint` must not wait for a whole reconcile pass that waits for the engine.
+//! The real one is the network actor, which alone owns links and maps. `ensure_endpoint` is called while the engine
+//! starts a container and waits for it, so it must not wait for the engine.
 
 pub mod fake;
 
-use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+use std::{collections::BTreeMap, fs::File, net::IpAddr, sync::Arc};
 
 use futures::future::BoxFuture;
 use ipnet::IpNet;
 use model::{Mac, NetworkId, NodeView, TaskId};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::sync::watch;
 
 /// An endpoint that a container is about to get.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndpointSpec {
     /// Its task.
     pub task: TaskId,
@@ -26,7 +27,12 @@ pub struct EndpointSpec {
     pub mac: Mac,
     /// Next hop of the default route; `Some` for the gateway endpoint of a container only.
     pub gateway: Option<IpAddr>,
+    /// What its device is called in the container.
+    pub device: String,
 }
+
+/// A container's network namespace, held open.
+pub type Namespace = Arc<File>;
 
 /// Whose question a source address of the resolver's clients stands for: local index -> task. One index per endpoint;
 /// the view of a container's names spans all its networks, so the task is what counts.
@@ -42,12 +48,9 @@ pub trait Network: Send + Sync + 'static {
     /// Makes links and kernel maps what `view` says. Returns when the kernel has it.
     fn reconcile(&self, view: Arc<NodeView>) -> BoxFuture<'_, Result<(), NetworkError>>;
 
-    /// Makes the endpoint's veth pair, its program and its map rows now, ahead of the next pass. Returns the name of the
-    /// device that goes into the container. Idempotent.
-    fn ensure_endpoint(&self, endpoint: EndpointSpec) -> BoxFuture<'_, Result<String, NetworkError>>;
-
-    /// Takes an endpoint away again; none is no error.
-    fn remove_endpoint(&self, task: TaskId, network: NetworkId) -> BoxFuture<'_, Result<(), NetworkError>>;
+    /// Makes the endpoint's veth pair, its program and its map rows now, ahead of the next pass, and puts its device with
+    /// address and routes into the namespace. It goes with the namespace.
+    fn ensure_endpoint(&self, endpoint: EndpointSpec, into: Namespace) -> BoxFuture<'_, Result<(), NetworkError>>;
 
     /// What is in the kernel, by name: rows per map, links, programs, drops by reason.
     fn counts(&self) -> BoxFuture<'_, Result<Vec<(String, u64)>, NetworkError>>;

@@ -25,15 +25,12 @@ pub struct Flags {
     /// Where state is kept [default: /var/lib/netctl]
     #[arg(long, value_name = "DIR")]
     data_root: Option<PathBuf>,
-    /// Where the socket is made [default: /run/netctl]
+    /// Where the socket is made, and containers get their network; the engine must see it, too [default: /run/netctl]
     #[arg(long, value_name = "DIR")]
     run_dir: Option<PathBuf>,
     /// The container engine [default: unix:///var/run/docker.sock]
     #[arg(long, value_name = "URL")]
     docker_host: Option<String>,
-    /// Where the engine looks for network drivers [default: /run/docker/plugins]
-    #[arg(long, value_name = "DIR")]
-    plugin_dir: Option<PathBuf>,
     /// Where maps and links are pinned; on a bpf file system [default: /sys/fs/bpf/netctl]
     #[arg(long, value_name = "DIR")]
     bpffs: Option<PathBuf>,
@@ -56,12 +53,10 @@ pub struct Flags {
 pub struct Config {
     /// State; made if absent.
     pub data_root: PathBuf,
-    /// Holds `netctl.sock`; made if absent.
+    /// Holds `netctl.sock` and the gate of containers; made if absent.
     pub run_dir: PathBuf,
     /// `unix://PATH` of the engine.
     pub docker_host: String,
-    /// Where the driver's socket goes.
-    pub plugin_dir: PathBuf,
     /// Where maps and links are pinned.
     pub bpffs: PathBuf,
     /// Where the socket hooks hang; `None`: the cgroup2 mount.
@@ -100,7 +95,6 @@ impl Config {
             data_root: dir(flags.data_root, file.data_root, "/var/lib/netctl"),
             run_dir: dir(flags.run_dir, file.run_dir, "/run/netctl"),
             docker_host: engine.unwrap_or_else(|| "unix:///var/run/docker.sock".to_owned()),
-            plugin_dir: dir(flags.plugin_dir, file.plugin_dir, "/run/docker/plugins"),
             bpffs: dir(flags.bpffs, file.bpffs, "/sys/fs/bpf/netctl"),
             cgroup: flags.cgroup.or(file.cgroup),
             peers: list(flags.peers, file.peers),

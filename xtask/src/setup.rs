@@ -13,7 +13,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("libc6-dev", "linker, and C parts of crates"),
     ("g++", "libFuzzer"),
     ("iproute2", "the lab's namespaces and links"),
-    ("iptables", "the engine's resolver inside containers"),
+    ("iptables", "engines with their defaults"),
     ("busybox-static", "the tools image"),
     ("curl", "the demo's requests"),
     ("rustc-web", "eBPF compiler"),

@@ -13,9 +13,9 @@ use wire::pb::{self, dispatcher_client::DispatcherClient};
 use super::{AgentConfig, AgentError, wiring::Wires};
 use crate::{
     dns,
+    gate::{Gate, Papers},
     identity::{CoverOrder, Identity, IdentityError},
     network::{Network, NetworkError},
-    plugin::Plugin,
     reconcile::Report,
     runtime::{Runtime, RuntimeError},
     session::{Calling, Manager, SessionState},
@@ -47,7 +47,6 @@ pub struct AgentStatus {
 pub(super) struct Parts {
     pub runtime: Arc<dyn Runtime>,
     pub network: Arc<dyn Network>,
-    pub plugin: Plugin,
     pub tasks: Vec<JoinHandle<()>>,
     /// Orders to the identity's writer.
     pub covers: mpsc::Sender<CoverOrder>,
@@ -66,6 +65,8 @@ pub struct AgentHandle {
     views: watch::Receiver<Option<CurrentView>>,
     description: watch::Receiver<Option<NodeDescription>>,
     pub(super) report: Option<watch::Receiver<Report>>,
+    /// Where containers get their network.
+    pub(super) gate: Option<Gate>,
 }
 
 impl AgentHandle {
@@ -81,6 +82,7 @@ impl AgentHandle {
             views: wires.views.subscribe(),
             description: wires.description.subscribe(),
             report: None,
+            gate: None,
         }
     }
 
@@ -146,13 +148,12 @@ impl AgentHandle {
         end(self.parts.tasks).await;
     }
 
-    /// Ends a start that failed: nothing serves the engine, either.
+    /// Ends a start that failed.
     pub(super) async fn abandon(self) {
         end(self.parts.tasks).await;
-        self.parts.plugin.stop();
     }
 
-    /// Takes the node out of service: tells the managers, removes all our containers and engine networks, takes
+    /// Takes the node out of service: tells the managers, removes all our containers, takes
     /// everything out of the kernel, forgets the saved view. The identity is the daemon's to remove.
     pub async fn leave(self) -> Result<(), AgentError> {
         let farewell = tokio::time::timeout(
@@ -164,11 +165,11 @@ impl AgentHandle {
         // The kernel can be cleaned without an engine, too.
         let emptied = empty(&*self.parts.runtime).await;
         let detached = self.parts.network.detach_all().await;
-        // Last: the engine calls it while containers and networks go.
-        self.parts.plugin.stop();
+        drop(self.gate);
         emptied?;
         detached?;
         let closed = Vault::new(&self.config.run_dir).close();
+        let closed = closed.and_then(|()| Papers::new(&self.config.run_dir).close());
         closed.map_err(|error| AgentError::State {
             path: self.config.run_dir.clone(),
             error,
@@ -205,7 +206,7 @@ fn held_ports<'a>(view: &'a NodeView, description: &'a NodeDescription) -> impl 
     })
 }
 
-/// Removes all our containers and the engine's side of our networks.
+/// Removes all our containers.
 async fn empty(runtime: &dyn Runtime) -> Result<(), RuntimeError> {
     // A container that was being made when the worker ended may come late: only a second empty list counts.
     for _ in 0..2 {
@@ -218,7 +219,7 @@ async fn empty(runtime: &dyn Runtime) -> Result<(), RuntimeError> {
         }
         tokio::time::sleep(LATE).await;
     }
-    runtime.prune_networks(&[]).await
+    Ok(())
 }
 
 async fn end(tasks: Vec<JoinHandle<()>>) {

@@ -13,7 +13,6 @@ fn config(folder: &std::path::Path) -> AgentConfig {
         data_root: folder.to_owned(),
         run_dir: folder.join("run"),
         docker_host: "unix:///nowhere".to_owned(),
-        plugin_dir: folder.join("plugins"),
         bpffs: folder.join("bpf"),
         cgroup: None,
         identity: Authority::new().identity(1, Role::Worker),
@@ -37,10 +36,8 @@ async fn shutdown_leaves_everything_and_leave_leaves_nothing() {
     assert!(!network.detached());
 
     let agent = start().await.unwrap();
-    assert!(folder.path().join("plugins/netctl.sock").exists());
     agent.leave().await.unwrap();
     assert!(runtime.containers().is_empty() && network.detached());
-    assert!(!folder.path().join("plugins/netctl.sock").exists());
     assert!(!folder.path().join("agent").exists());
 }
 

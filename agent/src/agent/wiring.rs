@@ -8,6 +8,7 @@ use tokio::{sync::watch, task::JoinHandle};
 use super::AgentConfig;
 use crate::{
     dns::{self, Resolver},
+    gate::Papers,
     identity::{self, Identity},
     network::Network,
     runtime::Runtime,
@@ -88,6 +89,7 @@ impl Wires {
             statuses: self.statuses.clone(),
             session: self.session.subscribe(),
             vault: Vault::new(&config.run_dir),
+            papers: Papers::new(&config.run_dir),
             released: self.released.subscribe(),
             kept: self.kept.clone(),
             forgotten: self.forgotten.subscribe(),

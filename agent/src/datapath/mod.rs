@@ -24,6 +24,7 @@ use thiserror::Error;
 pub use attach::Mode;
 pub use environment::cgroup2_mount;
 pub use fake::FakeDatapath;
+pub use heap::keep_large_blocks_apart;
 pub use kernel::KernelDatapath;
 pub use netns::netns_cookie;
 

@@ -5,7 +5,8 @@ use std::{cell::RefCell, collections::BTreeMap, net::IpAddr};
 use ipnet::IpNet;
 use plan::network::{HOST_LINK, HOST_PEER_LINK, Link, OVERLAY_LINK};
 
-use super::{LinkError, LinkTable, Links, Listener, OwnLinks, PairSpec};
+use super::{Furnishing, Inside, LinkError, LinkTable, Links, Listener, OwnLinks, PairSpec};
+use crate::network::Namespace;
 
 /// A namespace that exists only in memory.
 #[derive(Debug, Default)]
@@ -60,6 +61,11 @@ impl Links for FakeLinks {
         self.add(&pair.host, Vec::new(), None);
         self.add(&pair.peer, Vec::new(), None);
         Ok(())
+    }
+
+    async fn enter(&self, link: &str, _: &Namespace, _: Inside) -> Result<Furnishing, LinkError> {
+        self.delete(link).await?;
+        Ok(Box::pin(async { Ok(()) }))
     }
 
     async fn delete(&self, name: &str) -> Result<(), LinkError> {

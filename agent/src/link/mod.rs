@@ -5,6 +5,7 @@
 
 mod addresses;
 mod fake;
+mod inside;
 mod listeners;
 mod netlink;
 mod overlay;
@@ -12,11 +13,14 @@ mod sysctl;
 
 use std::{collections::BTreeMap, future::Future, net::IpAddr};
 
+use futures::future::BoxFuture;
 use ipnet::IpNet;
 use model::Mac;
 use plan::network::Link;
 use thiserror::Error;
 use tokio::sync::mpsc;
+
+use crate::network::Namespace;
 
 pub use fake::FakeLinks;
 pub use listeners::{Listener, listeners};
@@ -74,6 +78,20 @@ pub struct PairSpec {
     pub mtu: u16,
 }
 
+/// How a link that is in a container shall be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inside {
+    /// Its name there.
+    pub name: String,
+    /// Its address with the subnet's prefix length.
+    pub address: IpNet,
+    /// Next hop of the container's default route, if this link has it.
+    pub gateway: Option<IpAddr>,
+}
+
+/// Gives a link that is in a container's namespace its address and routes, and sets it up.
+pub type Furnishing = BoxFuture<'static, Result<(), LinkError>>;
+
 /// Devices of one network namespace.
 pub trait Links {
     /// All devices, with their addresses.
@@ -81,8 +99,15 @@ pub trait Links {
     /// Makes our own links what they should be; does nothing where they are.
     fn ensure_own(&self, own: &OwnLinks) -> impl Future<Output = Result<(), LinkError>>;
     /// Makes a pair, or keeps it if both ends are still here. A host end whose other end has gone elsewhere is
-    /// replaced: the engine starts the container anew.
+    /// replaced: the container is started anew.
     fn ensure_pair(&self, pair: &PairSpec) -> impl Future<Output = Result<(), LinkError>>;
+    /// Moves a link into a namespace. What is left to do there needs nobody's link table, and is the caller's to wait for.
+    fn enter(
+        &self,
+        link: &str,
+        namespace: &Namespace,
+        inside: Inside,
+    ) -> impl Future<Output = Result<Furnishing, LinkError>>;
     /// Deletes a device and with it the other end of its pair. None is no error.
     fn delete(&self, name: &str) -> impl Future<Output = Result<(), LinkError>>;
     /// Prefixes that the host has addresses in or routes of, default routes left out.

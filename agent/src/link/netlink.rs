@@ -10,7 +10,11 @@ use rtnetlink::{
 };
 use tokio::{sync::mpsc, task::AbortHandle};
 
-use super::{LinkError, LinkEvents, LinkTable, Links, Listener, OwnLinks, PairSpec, addresses, overlay, sysctl};
+use super::{
+    Furnishing, Inside, LinkError, LinkEvents, LinkTable, Links, Listener, OwnLinks, PairSpec, addresses, inside,
+    overlay, sysctl,
+};
+use crate::network::Namespace;
 
 /// Kernel's devices. Its socket belongs to the namespace of the thread that made it, and its connection runs as a task
 /// of the current runtime.
@@ -99,13 +103,7 @@ impl Netlink {
     }
 
     pub(super) async fn index(&self, name: &str) -> Result<u32, LinkError> {
-        let mut links = self.handle.link().get().match_name(name).execute();
-        let found = links.try_next().await.map_err(Failure::from);
-        match found {
-            Ok(Some(link)) => Ok(link.header.index),
-            Ok(None) => Err(Failure::Missing.about(format!("find link {name}"))),
-            Err(failure) => Err(failure.about(format!("find link {name}"))),
-        }
+        index(&self.handle, name).await
     }
 
     /// Makes a veth pair with the host end up. False: one of its names is taken.
@@ -128,6 +126,16 @@ impl Netlink {
         let index = self.index(&pair.host).await?;
         self.up(index).await.map_err(refused)?;
         Ok(true)
+    }
+}
+
+/// Index of the link of that name, in the namespace of the handle.
+pub(super) async fn index(handle: &Handle, name: &str) -> Result<u32, LinkError> {
+    let mut links = handle.link().get().match_name(name.to_owned()).execute();
+    match links.try_next().await.map_err(Failure::from) {
+        Ok(Some(link)) => Ok(link.header.index),
+        Ok(None) => Err(Failure::Missing.about(format!("find link {name}"))),
+        Err(failure) => Err(failure.about(format!("find link {name}"))),
     }
 }
 
@@ -158,6 +166,11 @@ impl Links for Netlink {
             true => Ok(()),
             false => Err(Failure::Exists.about(format!("create link {}", pair.host))),
         }
+    }
+
+    async fn enter(&self, link: &str, namespace: &Namespace, inside: Inside) -> Result<Furnishing, LinkError> {
+        inside::enter(self, link, namespace, &inside.name).await?;
+        Ok(Box::pin(inside::furnish(namespace.clone(), inside)))
     }
 
     async fn delete(&self, name: &str) -> Result<(), LinkError> {

@@ -9,13 +9,14 @@ use futures::{FutureExt, future::BoxFuture};
 use model::{NetworkId, NodeView, TaskId};
 use tokio::sync::watch;
 
-use super::{DnsClients, EndpointSpec, Network, NetworkError};
+use super::{DnsClients, EndpointSpec, Namespace, Network, NetworkError};
 
 #[derive(Default)]
 struct Inside {
     views: Vec<Arc<NodeView>>,
     endpoints: BTreeMap<(TaskId, NetworkId), EndpointSpec>,
     detached: bool,
+    refusal: Option<String>,
 }
 
 /// A fake network.
@@ -31,6 +32,11 @@ impl FakeNetwork {
     /// Endpoints that exist.
     pub fn endpoints(&self) -> Vec<EndpointSpec> {
         self.inside().endpoints.values().cloned().collect()
+    }
+
+    /// Why no endpoint can be made, from now on.
+    pub fn refuse(&self, why: Option<&str>) {
+        self.inside().refusal = why.map(ToOwned::to_owned);
     }
 
     /// Whether `detach_all` was called.
@@ -52,19 +58,13 @@ impl Network for FakeNetwork {
         .boxed()
     }
 
-    fn ensure_endpoint(&self, endpoint: EndpointSpec) -> BoxFuture<'_, Result<String, NetworkError>> {
+    fn ensure_endpoint(&self, endpoint: EndpointSpec, _: Namespace) -> BoxFuture<'_, Result<(), NetworkError>> {
         async move {
-            self.inside()
-                .endpoints
-                .insert((endpoint.task, endpoint.network), endpoint);
-            Ok("ntl0".to_owned())
-        }
-        .boxed()
-    }
-
-    fn remove_endpoint(&self, task: TaskId, network: NetworkId) -> BoxFuture<'_, Result<(), NetworkError>> {
-        async move {
-            self.inside().endpoints.remove(&(task, network));
+            let mut inside = self.inside();
+            if let Some(why) = &inside.refusal {
+                return Err(NetworkError(why.clone()));
+            }
+            inside.endpoints.insert((endpoint.task, endpoint.network), endpoint);
             Ok(())
         }
         .boxed()

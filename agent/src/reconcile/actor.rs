@@ -14,8 +14,8 @@ use super::{
 };
 use crate::{
     datapath::Datapath,
-    link::{LinkEvents, Links},
-    network::NetworkError,
+    link::{Furnishing, LinkEvents, Links},
+    network::{EndpointSpec, Namespace, NetworkError},
 };
 
 /// News of links come in bursts; one pass serves those that come within this time, and so does one for a call.
@@ -79,33 +79,24 @@ impl<L: Links, D: Datapath> Actor<L, D> {
                 self.view = Some(view);
                 let _ = reply.send(self.pass(Scope::View).await);
             }
-            Call::Ensure(endpoint, reply) => {
-                let result = match &self.view {
-                    Some(view) => self.owner.prepare_endpoint(view, &endpoint).await,
-                    None => Err(NetworkError(
-                        "this node has not been told of any network yet".to_owned(),
-                    )),
-                };
-                let result = match result {
-                    Ok(peer) => self.pass(Scope::Links).await.and_then(|()| {
-                        self.owner.check_endpoint(endpoint.task, endpoint.network)?;
-                        Ok(peer)
-                    }),
-                    Err(error) => Err(error),
-                };
-                let _ = reply.send(result);
-            }
-            Call::Remove(task, network, reply) => {
-                let result = self.owner.remove_endpoint(task, network).await;
-                let _ = reply.send(match result {
-                    Ok(()) => self.pass(Scope::Links).await,
-                    Err(error) => Err(error),
-                });
-            }
+            Call::Ensure(endpoint, namespace, reply) => drop(reply.send(self.ensure(&endpoint, &namespace).await)),
             Call::Counts(reply) => drop(reply.send(self.owner.counts().await)),
             // Taken by the loop.
             Call::Detach(_) => {}
         }
+    }
+
+    /// The program and the map rows are in place before the device is in the container, so that no packet is lost.
+    async fn ensure(&mut self, endpoint: &EndpointSpec, namespace: &Namespace) -> Result<Furnishing, NetworkError> {
+        let Some(view) = &self.view else {
+            return Err(NetworkError(
+                "this node has not been told of any network yet".to_owned(),
+            ));
+        };
+        let peer = self.owner.prepare_endpoint(view, endpoint).await?;
+        self.pass(Scope::Links).await?;
+        self.owner.check_endpoint(endpoint.task, endpoint.network)?;
+        self.owner.enter(&peer, endpoint, namespace).await
     }
 
     /// A pass that nobody waits for.

@@ -1,6 +1,6 @@
 //! The node's network as one owner: a thread that holds links and datapath, and the handle by which everybody asks it.
 //!
-//! The thread never waits for the engine or for managers, so the engine's network driver may call it at any time. It
+//! The thread never waits for the engine or for managers, so a container that the engine starts may wait for it. It
 //! works on a new view, on news of links and addresses, and every [`SWEEP`] against drift.
 
 mod actor;
@@ -11,7 +11,7 @@ mod tests;
 use std::{future::Future, io, sync::Arc, thread, time::Duration};
 
 use futures::future::BoxFuture;
-use model::{NetworkId, NodeView, PublishedPort, TaskId};
+use model::{NodeView, PublishedPort};
 use tokio::{
     runtime,
     sync::{mpsc, oneshot, watch},
@@ -19,8 +19,8 @@ use tokio::{
 
 use crate::{
     datapath::{Counts, DatapathPaths, KernelDatapath, netns_cookie},
-    link::{LinkEvents, Links, Netlink},
-    network::{DnsClients, EndpointSpec, Network, NetworkError},
+    link::{Furnishing, LinkEvents, Links, Netlink},
+    network::{DnsClients, EndpointSpec, Namespace, Network, NetworkError},
 };
 
 use self::{actor::Actor, pass::Owner};
@@ -44,8 +44,7 @@ pub struct Report {
 /// What the thread is asked.
 enum Call {
     Reconcile(Arc<NodeView>, Reply<()>),
-    Ensure(EndpointSpec, Reply<String>),
-    Remove(TaskId, NetworkId, Reply<()>),
+    Ensure(EndpointSpec, Namespace, Reply<Furnishing>),
     Counts(Reply<Counts>),
     Detach(Reply<()>),
 }
@@ -169,12 +168,10 @@ impl Network for NetHandle {
         self.ask(|reply| Call::Reconcile(view, reply))
     }
 
-    fn ensure_endpoint(&self, endpoint: EndpointSpec) -> BoxFuture<'_, Result<String, NetworkError>> {
-        self.ask(|reply| Call::Ensure(endpoint, reply))
-    }
-
-    fn remove_endpoint(&self, task: TaskId, network: NetworkId) -> BoxFuture<'_, Result<(), NetworkError>> {
-        self.ask(|reply| Call::Remove(task, network, reply))
+    fn ensure_endpoint(&self, endpoint: EndpointSpec, into: Namespace) -> BoxFuture<'_, Result<(), NetworkError>> {
+        let moved = self.ask(|reply| Call::Ensure(endpoint, into, reply));
+        // The rest beside the thread: many containers may start at the same time.
+        Box::pin(async move { moved.await?.await.map_err(fail) })
     }
 
     fn counts(&self) -> BoxFuture<'_, Result<Counts, NetworkError>> {

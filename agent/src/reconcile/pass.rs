@@ -10,8 +10,8 @@ use plan::network::{
 use super::{Report, fail};
 use crate::{
     datapath::{Counts, Datapath},
-    link::{LinkTable, Links, OwnLinks, PairSpec},
-    network::{EndpointSpec, NetworkError},
+    link::{Furnishing, Inside, LinkTable, Links, OwnLinks, PairSpec},
+    network::{EndpointSpec, Namespace, NetworkError},
 };
 
 /// How much of the machine a pass looks at anew.
@@ -191,8 +191,19 @@ impl<L: Links, D: Datapath> Owner<L, D> {
         Err(fail(format!("link {name} of task {task} could not be attached: {why}")))
     }
 
-    pub(super) async fn remove_endpoint(&mut self, task: TaskId, network: NetworkId) -> Result<(), NetworkError> {
-        self.links.delete(&link_name(task, network)).await.map_err(fail)
+    /// Puts the container's end of a pair where it belongs.
+    pub(super) async fn enter(
+        &self,
+        peer: &str,
+        endpoint: &EndpointSpec,
+        into: &Namespace,
+    ) -> Result<Furnishing, NetworkError> {
+        let inside = Inside {
+            name: endpoint.device.clone(),
+            address: endpoint.address,
+            gateway: endpoint.gateway,
+        };
+        self.links.enter(peer, into, inside).await.map_err(fail)
     }
 
     /// The endpoint behind each local index.

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use model::{ClusterId, EndpointView, Mac, NetworkView, NodeId, PeerView, ServiceId};
+use model::{ClusterId, EndpointView, Mac, NetworkId, NetworkView, NodeId, PeerView, ServiceId, TaskId};
 use tokio::sync::mpsc;
 
 use super::*;
@@ -65,7 +65,13 @@ fn spec() -> EndpointSpec {
         address: "10.1.0.3/24".parse().unwrap(),
         mac: Mac::of(ip("10.1.0.3")),
         gateway: None,
+        device: "eth0".to_owned(),
     }
+}
+
+/// Links in memory go anywhere.
+fn namespace() -> Namespace {
+    Arc::new(std::fs::File::open("/proc/self/ns/net").unwrap())
 }
 
 fn start_fake() -> NetHandle {
@@ -109,28 +115,25 @@ fn count(counts: &Counts, name: &str) -> u64 {
 }
 
 #[tokio::test]
-async fn an_endpoint_is_served_before_the_answer_and_gone_after_its_removal() {
+async fn an_endpoint_is_served_before_the_answer() {
     let network = start_fake();
     network.reconcile(view(1, vec![endpoint()])).await.unwrap();
     assert_eq!(count(&network.counts().await.unwrap(), "map PORT"), 0);
-    let peer = network.ensure_endpoint(spec()).await.unwrap();
-    assert!(peer.starts_with("ntc") && peer.len() <= 15, "{peer}");
+    network.ensure_endpoint(spec(), namespace()).await.unwrap();
     let counts = network.counts().await.unwrap();
     assert_eq!((count(&counts, "map PORT"), count(&counts, "map ENDPOINT")), (1, 1));
     let clients = network.dns_clients().borrow().clone();
     assert_eq!(clients.get(&1), Some(&(TASK, BLUE)));
-    network.remove_endpoint(TASK, BLUE).await.unwrap();
-    assert_eq!(count(&network.counts().await.unwrap(), "map PORT"), 0);
-    assert!(network.dns_clients().borrow().is_empty());
+    assert_eq!(count(&counts, "link ntc"), 0, "the other end is in the container");
 }
 
 #[tokio::test]
 async fn a_task_that_the_view_does_not_have_gets_no_link() {
     let network = start_fake();
-    let error = network.ensure_endpoint(spec()).await.unwrap_err();
+    let error = network.ensure_endpoint(spec(), namespace()).await.unwrap_err();
     assert!(error.to_string().contains("not been told"), "{error}");
     network.reconcile(view(1, vec![])).await.unwrap();
-    let error = network.ensure_endpoint(spec()).await.unwrap_err();
+    let error = network.ensure_endpoint(spec(), namespace()).await.unwrap_err();
     assert!(error.to_string().contains(&TASK.to_string()), "{error}");
 }
 
@@ -146,7 +149,7 @@ async fn the_report_names_the_last_view_that_the_kernel_has() {
 async fn links_of_a_task_that_has_left_the_view_are_deleted() {
     let network = start_fake();
     network.reconcile(view(1, vec![endpoint()])).await.unwrap();
-    network.ensure_endpoint(spec()).await.unwrap();
+    network.ensure_endpoint(spec(), namespace()).await.unwrap();
     network.reconcile(view(2, vec![])).await.unwrap();
     let counts = network.counts().await.unwrap();
     let name = plan::network::link_name(TASK, BLUE);

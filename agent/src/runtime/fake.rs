@@ -10,7 +10,7 @@ use std::{
 };
 
 use futures::{FutureExt, future::BoxFuture};
-use model::{HealthTest, HeldPort, NetworkId, PullPolicy, TaskId};
+use model::{HealthTest, HeldPort, PullPolicy, TaskId};
 use plan::container::{Container, ContainerRequest, ContainerState};
 use tokio::sync::{mpsc, watch};
 
@@ -28,7 +28,6 @@ struct Inside {
     answers: BTreeMap<TaskId, String>,
     /// What the last container was made from.
     last: Option<ContainerRequest>,
-    networks: BTreeSet<NetworkId>,
     calls: Vec<String>,
     listeners: Vec<mpsc::Sender<RuntimeEvent>>,
     made: u32,
@@ -99,11 +98,7 @@ impl FakeRuntime {
         inside.made += 1;
         let id = format!("c{}", inside.made);
         let container = Container { id: id.clone(), state };
-        let listed = Listed {
-            task,
-            container,
-            networks: vec![],
-        };
+        let listed = Listed { task, container };
         inside.containers.insert(id.clone(), listed);
         id
     }
@@ -172,11 +167,6 @@ impl FakeRuntime {
         self.inside().containers.values().cloned().collect()
     }
 
-    /// Engine networks.
-    pub fn networks(&self) -> Vec<NetworkId> {
-        self.inside().networks.iter().copied().collect()
-    }
-
     /// Calls so far, as `verb id`.
     pub fn calls(&self) -> Vec<String> {
         self.inside().calls.clone()
@@ -242,8 +232,6 @@ impl Inside {
             self.checked.insert(id.clone());
         }
         self.last = Some(request.clone());
-        let networks: Vec<_> = request.endpoints.iter().map(|e| e.network).collect();
-        self.networks.extend(&networks);
         let container = Container {
             id: id.clone(),
             state: ContainerState::Created,
@@ -251,7 +239,6 @@ impl Inside {
         let listed = Listed {
             task: request.task,
             container,
-            networks,
         };
         self.containers.insert(id.clone(), listed);
         Ok(id)
@@ -350,15 +337,6 @@ impl Runtime for FakeRuntime {
             let mut inside = self.inside();
             inside.calls.push(format!("remove {container}"));
             inside.change(container, None);
-            Ok(())
-        }
-        .boxed()
-    }
-
-    fn prune_networks<'a>(&'a self, needed: &'a [NetworkId]) -> BoxFuture<'a, Result<(), RuntimeError>> {
-        async move {
-            self.awake().await;
-            self.inside().networks.retain(|n| needed.contains(n));
             Ok(())
         }
         .boxed()

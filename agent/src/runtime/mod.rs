@@ -7,7 +7,7 @@ mod log;
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use futures::future::BoxFuture;
-use model::{GenericResource, HeldPort, NetworkId, ProbeTarget, TaskId};
+use model::{GenericResource, HeldPort, ProbeTarget, TaskId};
 use plan::container::{Container, ContainerRequest, ContainerState};
 use thiserror::Error;
 use tokio::sync::mpsc;
@@ -103,8 +103,6 @@ pub struct Listed {
     pub task: TaskId,
     /// Id and state.
     pub container: Container,
-    /// Networks that it has endpoints in.
-    pub networks: Vec<NetworkId>,
 }
 
 /// Where a long operation says in words how far it is.
@@ -141,8 +139,8 @@ pub trait Runtime: Send + Sync + 'static {
     /// Ports of the host that containers not ours publish.
     fn published_ports(&self) -> BoxFuture<'_, Result<Vec<HeldPort>, RuntimeError>>;
 
-    /// Gets the image as its pull policy says, makes the engine networks and the container with all its endpoints. Returns
-    /// its id. What was made is removed again when a later part fails. `say` hears how far the pull is.
+    /// Gets the image as its pull policy says, makes the container, without any network. Returns its id. `say` hears
+    /// how far the pull is.
     fn create<'a>(&'a self, request: &'a ContainerRequest, say: Say<'a>)
     -> BoxFuture<'a, Result<String, RuntimeError>>;
 
@@ -157,9 +155,6 @@ pub trait Runtime: Send + Sync + 'static {
 
     /// Removes a container, running or not. One that is gone is no error.
     fn remove<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<(), RuntimeError>>;
-
-    /// Removes the engine's side of all networks of ours but those in `needed`. Ones still in use stay.
-    fn prune_networks<'a>(&'a self, needed: &'a [NetworkId]) -> BoxFuture<'a, Result<(), RuntimeError>>;
 
     /// What the task's container printed, and prints from now on if that is followed; it ends when the container has
     /// ended. The first item is [`RuntimeError::NotFound`] if there is no container. Whoever reads slowly holds up the

@@ -2,12 +2,13 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use model::{HeldPort, NetworkId, TaskId, TaskState};
+use model::{HeldPort, TaskId, TaskState};
 use plan::container::{Asked, ContainerRequest, ContainerState, Step};
 use tokio::{sync::mpsc, task::JoinSet};
 
 use crate::{
-    runtime::{Listed, Runtime, RuntimeError},
+    gate::Papers,
+    runtime::{Listed, Runtime, RuntimeError, Say},
     vault::Vault,
 };
 
@@ -55,17 +56,53 @@ pub enum News {
     },
     /// The list could not be had.
     Unlisted,
-    /// Superfluous networks are removed.
-    Pruned,
+}
+
+/// Where the files are that containers get.
+#[derive(Clone, Debug)]
+pub struct Files {
+    /// Secrets and configs.
+    pub vault: Vault,
+    /// What the gate wants to see.
+    pub papers: Papers,
+}
+
+impl Files {
+    /// Writes those of a container, and makes them mounts of it.
+    async fn add(&self, mut request: ContainerRequest) -> Result<ContainerRequest, String> {
+        let files = self.clone();
+        let written = tokio::task::spawn_blocking(move || {
+            let wanted = std::mem::take(&mut request.files);
+            if !wanted.is_empty() {
+                let kept = files.vault.write(request.task, &wanted);
+                let kept = kept.map_err(|why| format!("cannot keep secrets and configs in memory: {why}"))?;
+                request.spec.mounts.extend(kept);
+            }
+            let papers = files.papers.write(&request).map_err(|why| why.to_string())?;
+            request.spec.mounts.extend(papers);
+            Ok(request)
+        });
+        written.await.unwrap_or_else(|why| Err(why.to_string()))
+    }
+
+    /// Removes those of a task.
+    pub fn wipe(&self, task: TaskId) -> io::Result<()> {
+        self.papers.wipe(task)?;
+        self.vault.wipe(task)
+    }
+
+    /// Removes those of all tasks but these.
+    pub fn keep(&self, wanted: impl Fn(TaskId) -> bool) -> io::Result<()> {
+        self.papers.keep(&wanted)?;
+        self.vault.keep(wanted)
+    }
 }
 
 /// Runs operations.
 pub struct Engine {
     runtime: Arc<dyn Runtime>,
-    vault: Vault,
+    files: Files,
     news: mpsc::Sender<News>,
-    /// While networks are being removed, no container may be made in one.
-    pruning: bool,
     /// Whether a list is under way, and whether another is wanted after it: an engine that hangs gets one question.
     listing: bool,
     list_again: bool,
@@ -74,12 +111,11 @@ pub struct Engine {
 }
 
 impl Engine {
-    pub fn new(runtime: Arc<dyn Runtime>, vault: Vault, news: mpsc::Sender<News>) -> Self {
+    pub fn new(runtime: Arc<dyn Runtime>, files: Files, news: mpsc::Sender<News>) -> Self {
         Self {
             runtime,
-            vault,
+            files,
             news,
-            pruning: false,
             listing: false,
             list_again: false,
             running: JoinSet::new(),
@@ -89,14 +125,6 @@ impl Engine {
     fn spawn(&mut self, operation: impl Future<Output = ()> + Send + 'static) {
         while self.running.try_join_next().is_some() {}
         self.running.spawn(operation);
-    }
-
-    pub fn is_pruning(&self) -> bool {
-        self.pruning
-    }
-
-    pub fn pruned(&mut self) {
-        self.pruning = false;
     }
 
     /// Lists containers and published ports. An engine that does not answer is asked again by the next tick or event.
@@ -130,15 +158,15 @@ impl Engine {
 
     /// Writes the container's files and makes it.
     pub fn create(&mut self, task: TaskId, request: ContainerRequest) {
-        let (runtime, news, vault) = (self.runtime.clone(), self.news.clone(), self.vault.clone());
+        let (runtime, news, files) = (self.runtime.clone(), self.news.clone(), self.files.clone());
         self.spawn(async move {
             let say = |words: &str| {
                 let words = words.to_owned();
                 // Who is too busy to hear of it hears the next one.
                 let _ = news.try_send(News::Progress { task, words });
             };
-            let outcome = match with_files(&vault, request).await {
-                Ok(request) => match runtime.create(&request, &say).await {
+            let outcome = match files.add(request).await {
+                Ok(request) => match make(&*runtime, &files.papers, &request, &say).await {
                     Ok(id) => Outcome::Created(id),
                     Err(error) => failed(TaskState::Rejected, error).await,
                 },
@@ -150,10 +178,11 @@ impl Engine {
 
     /// Writes the files of a container that is there, which a boot has taken, and starts it.
     pub fn restore(&mut self, task: TaskId, container: String, request: ContainerRequest) {
-        let (runtime, news, vault) = (self.runtime.clone(), self.news.clone(), self.vault.clone());
+        let (runtime, news, files) = (self.runtime.clone(), self.news.clone(), self.files.clone());
         self.spawn(async move {
-            let outcome = match with_files(&vault, request).await {
-                Ok(_) => start(&*runtime, &container).await,
+            let named = |request| files.papers.name(&request, &container).map_err(|why| why.to_string());
+            let outcome = match files.add(request).await.and_then(named) {
+                Ok(()) => start(&*runtime, &files.papers, task, &container).await,
                 Err(why) => Outcome::Failed(TaskState::Failed, why),
             };
             let _ = news.send(News::Done { task, outcome }).await;
@@ -162,28 +191,30 @@ impl Engine {
 
     /// Starts, stops or removes.
     pub fn perform(&mut self, task: TaskId, step: Step) {
-        let (runtime, news) = (self.runtime.clone(), self.news.clone());
+        let (runtime, news, papers) = (self.runtime.clone(), self.news.clone(), self.files.papers.clone());
         self.spawn(async move {
-            let outcome = perform(&*runtime, step).await;
+            let outcome = perform(&*runtime, &papers, task, step).await;
             let _ = news.send(News::Done { task, outcome }).await;
-        });
-    }
-
-    pub fn prune(&mut self, needed: Vec<NetworkId>) {
-        self.pruning = true;
-        let (runtime, news) = (self.runtime.clone(), self.news.clone());
-        self.spawn(async move {
-            if let Err(error) = runtime.prune_networks(&needed).await {
-                tracing::warn!(%error, "cannot remove networks at the engine");
-            }
-            let _ = news.send(News::Pruned).await;
         });
     }
 }
 
-async fn perform(runtime: &dyn Runtime, step: Step) -> Outcome {
+/// Makes a container, and writes its name where it looks for it.
+async fn make(
+    runtime: &dyn Runtime,
+    papers: &Papers,
+    request: &ContainerRequest,
+    say: Say<'_>,
+) -> Result<String, RuntimeError> {
+    let id = runtime.create(request, say).await?;
+    let named = papers.name(request, &id);
+    named.map_err(|why| RuntimeError::Engine(format!("cannot write the names of container {id}: {why}")))?;
+    Ok(id)
+}
+
+async fn perform(runtime: &dyn Runtime, papers: &Papers, task: TaskId, step: Step) -> Outcome {
     match step {
-        Step::Start { container } => start(runtime, &container).await,
+        Step::Start { container } => start(runtime, papers, task, &container).await,
         Step::Stop { container, grace } => match runtime.stop(&container, grace).await {
             Ok(code) => Outcome::Stopped(code),
             Err(RuntimeError::NotFound(_)) => Outcome::Removed,
@@ -197,26 +228,15 @@ async fn perform(runtime: &dyn Runtime, step: Step) -> Outcome {
     }
 }
 
-async fn start(runtime: &dyn Runtime, container: &str) -> Outcome {
+/// One that the gate did not let through fails for the gate's reason; the engine knows of a mount that went wrong.
+async fn start(runtime: &dyn Runtime, papers: &Papers, task: TaskId, container: &str) -> Outcome {
     match runtime.start(container).await {
         Ok(state) => Outcome::Started(state),
-        Err(error) => failed(TaskState::Failed, error).await,
+        Err(error) => match papers.refusal(task) {
+            Some(why) if !error.is_about_the_engine() => Outcome::Failed(TaskState::Failed, why),
+            _ => failed(TaskState::Failed, error).await,
+        },
     }
-}
-
-/// The request with its files as mounts, once they are written.
-async fn with_files(vault: &Vault, mut request: ContainerRequest) -> Result<ContainerRequest, String> {
-    if request.files.is_empty() {
-        return Ok(request);
-    }
-    let (vault, task, files) = (vault.clone(), request.task, std::mem::take(&mut request.files));
-    let written = tokio::task::spawn_blocking(move || vault.write(task, &files)).await;
-    let mounts = written.map_err(io::Error::other).and_then(|mounts| mounts);
-    request
-        .spec
-        .mounts
-        .extend(mounts.map_err(|why| format!("cannot keep secrets and configs in memory: {why}"))?);
-    Ok(request)
 }
 
 /// An engine that does not answer is no fault of the task.

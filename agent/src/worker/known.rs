@@ -7,17 +7,14 @@ mod kept;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{NetworkId, RestartPolicy, Task, TaskId, TaskState, TaskStatus, Timestamp};
+use model::{RestartPolicy, Task, TaskId, TaskState, TaskStatus, Timestamp};
 use plan::container::{Answers, Asked, Container, ContainerState, Ended, Local, has_ended, run_again};
 
-use self::kept::has_exited;
 use super::{Past, Statuses, engine::Outcome};
 use crate::runtime::Listed;
 
 struct Entry {
     local: Local,
-    /// Networks that its container was listed in.
-    networks: Vec<NetworkId>,
     touched: u64,
     /// Its container ended with the engine.
     by_engine: bool,
@@ -121,7 +118,6 @@ impl Known {
             if entry.local.busy || entry.touched > epoch {
                 continue;
             }
-            entry.networks = listed.as_ref().map(|l| l.networks.clone()).unwrap_or_default();
             let before = std::mem::replace(&mut entry.local.container, listed.map(|l| l.container));
             if let (Some(before), Some(now)) = (before, &entry.local.container) {
                 entry.by_engine |= leaving && ends(&before.state, &now.state);
@@ -300,23 +296,6 @@ impl Known {
         down.map(|(task, _)| *task).collect()
     }
 
-    /// Networks that assigned tasks need, or containers are in that have not ended: those are in none any more.
-    pub fn networks(&self, assigned: &[Task]) -> Vec<NetworkId> {
-        let live = |task: &&Task| self.get(task.id).is_some_and(|l| !l.status.state.is_terminal());
-        let tasks = assigned.iter().filter(live).flat_map(|t| &t.attachments);
-        let containers = self
-            .entries
-            .values()
-            .filter(|e| e.local.container.is_some() && !has_exited(&e.local));
-        let mut networks: Vec<_> = tasks
-            .map(|a| a.network)
-            .chain(containers.flat_map(|e| e.networks.iter().copied()))
-            .collect();
-        networks.sort_unstable();
-        networks.dedup();
-        networks
-    }
-
     fn entry(&mut self, task: TaskId) -> &mut Entry {
         self.entries.entry(task).or_insert_with(|| Entry {
             local: Local {
@@ -326,7 +305,6 @@ impl Known {
                 revive: false,
                 answers: Answers::default(),
             },
-            networks: Vec::new(),
             touched: 0,
             by_engine: false,
             ended: None,

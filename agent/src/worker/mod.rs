@@ -37,11 +37,12 @@ use tokio::{
 
 use self::{
     asking::Asking,
-    engine::{Engine, News},
+    engine::{Engine, Files, News},
     known::Known,
     let_go::Leaving,
 };
 use crate::{
+    gate::Papers,
     runtime::{Runtime, RuntimeEvent},
     session::SessionState,
     vault::Vault,
@@ -82,8 +83,10 @@ pub struct Ports {
     pub statuses: watch::Sender<Statuses>,
     /// Whether a manager is in reach.
     pub session: watch::Receiver<SessionState>,
-    /// Where files of tasks are.
+    /// Where secrets and configs of tasks are.
     pub vault: Vault,
+    /// Where the rest is that their containers get.
+    pub papers: Papers,
     /// Tasks that the managers allow to be stopped: nobody sends them new connections any more.
     pub released: watch::Receiver<BTreeSet<TaskId>>,
     /// Tasks that are not assigned any more and whose containers are kept for their logs.
@@ -105,10 +108,14 @@ pub struct Past {
 pub fn spawn(runtime: Arc<dyn Runtime>, ports: Ports, past: Past) -> JoinHandle<()> {
     let events = runtime.events();
     let (sender, news) = mpsc::channel(64);
+    let files = Files {
+        vault: ports.vault,
+        papers: ports.papers,
+    };
     let worker = Worker {
         asking: Asking::new(runtime.clone(), sender.clone()),
-        engine: Engine::new(runtime, ports.vault.clone(), sender),
-        vault: ports.vault,
+        engine: Engine::new(runtime, files.clone(), sender),
+        files,
         views: ports.views,
         effective: ports.effective,
         statuses: ports.statuses,
@@ -123,7 +130,7 @@ pub fn spawn(runtime: Arc<dyn Runtime>, ports: Ports, past: Past) -> JoinHandle<
         current: None,
         hold: Instant::now() + HOLD,
         again: None,
-        prune: false,
+        tidy: false,
     };
     tokio::spawn(worker.run(events, news))
 }
@@ -131,7 +138,7 @@ pub fn spawn(runtime: Arc<dyn Runtime>, ports: Ports, past: Past) -> JoinHandle<
 struct Worker {
     engine: Engine,
     asking: Asking,
-    vault: Vault,
+    files: Files,
     views: watch::Receiver<Option<CurrentView>>,
     effective: watch::Sender<Option<Arc<NodeView>>>,
     statuses: watch::Sender<Statuses>,
@@ -149,8 +156,8 @@ struct Worker {
     hold: Instant,
     /// When the next ended task is to be run again without the managers' word.
     again: Option<Timestamp>,
-    /// Engine networks may have become superfluous.
-    prune: bool,
+    /// Files may have become superfluous.
+    tidy: bool,
 }
 
 impl Worker {
@@ -170,8 +177,7 @@ impl Worker {
                 Some(event) = events.recv() => self.take_event(event),
                 Some(news) = news.recv() => self.take_news(news),
                 _ = relist.tick() => {
-                    // A network whose last container was still on its way out stayed.
-                    self.prune = true;
+                    self.tidy = true;
                     self.engine.list(self.known.epoch());
                 }
                 () = tokio::time::sleep_until(wake) => {}
@@ -184,7 +190,7 @@ impl Worker {
         let current = self.views.borrow_and_update().clone();
         if let Some(current) = &current {
             self.known.take_view(&current.view.tasks);
-            self.prune = true;
+            self.tidy = true;
         }
         self.current = current;
         self.take_leaving();
@@ -200,7 +206,7 @@ impl Worker {
     fn take_event(&mut self, event: RuntimeEvent) {
         match event {
             RuntimeEvent::Changed { task, container, state } => {
-                self.prune |= state.is_none();
+                self.tidy |= state.is_none();
                 self.known.take_event(task, &container, state);
             }
             RuntimeEvent::Leaving => self.known.engine_leaves(),
@@ -217,7 +223,7 @@ impl Worker {
             }
             News::Unlisted => self.engine.listed(self.known.epoch()),
             News::Done { task, outcome } => {
-                self.prune = true;
+                self.tidy = true;
                 self.known.take_outcome(task, outcome, now());
                 self.sweep(task);
             }
@@ -229,7 +235,6 @@ impl Worker {
                 answer,
                 counts,
             } => self.known.take_answer(task, &container, asked, answer, counts),
-            News::Pruned => self.engine.pruned(),
         }
     }
 
@@ -260,12 +265,11 @@ impl Worker {
                 }
             }
         }
-        if self.prune && current.confirmed && !self.known.any_busy() && !self.engine.is_pruning() {
-            self.prune = false;
-            self.engine.prune(self.known.networks(&current.view.tasks));
+        if self.tidy && current.confirmed && !self.known.any_busy() {
+            self.tidy = false;
             let needed = |task| self.known.needs_files(task, self.standing(task));
-            if let Err(error) = self.vault.keep(needed) {
-                tracing::error!(%error, "secrets and configs of ended tasks are still in memory");
+            if let Err(error) = self.files.keep(needed) {
+                tracing::error!(%error, "files of ended tasks are still in memory");
             }
         }
     }
@@ -321,7 +325,6 @@ impl Worker {
                 }
                 true
             }
-            (Step::Prepare, Some(_)) if self.engine.is_pruning() => false,
             (Step::Prepare, Some(task)) => match self.request(current, task, TaskState::Rejected) {
                 Ok(request) => {
                     self.known.begin(id);
@@ -350,7 +353,8 @@ impl Worker {
     }
 
     fn lacks_files(&self, task: &Task) -> bool {
-        task.container.payloads().next().is_some() && !self.vault.has(task.id)
+        let secrets = task.container.payloads().next().is_some();
+        !self.files.papers.has(task.id) || secrets && !self.files.vault.has(task.id)
     }
 
     /// What a task's container is made from. If there is no knowing the task ends, or waits: `Err` says whether it ended.

@@ -9,9 +9,9 @@ impl Worker {
     /// Files go with the task, whatever stays of its container.
     pub(super) fn sweep(&self, task: TaskId) {
         if !self.known.needs_files(task, self.standing(task))
-            && let Err(error) = self.vault.wipe(task)
+            && let Err(error) = self.files.wipe(task)
         {
-            tracing::error!(%task, %error, "secrets and configs of an ended task are still in memory");
+            tracing::error!(%task, %error, "files of an ended task are still in memory");
         }
     }
 

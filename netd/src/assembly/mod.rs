@@ -48,7 +48,6 @@ impl Assembly {
             data_root: self.config.data_root.clone(),
             run_dir: self.config.run_dir.clone(),
             docker_host: self.config.docker_host.clone(),
-            plugin_dir: self.config.plugin_dir.clone(),
             bpffs: self.config.bpffs.clone(),
             cgroup: self.config.cgroup.clone(),
             identity: identity.clone(),

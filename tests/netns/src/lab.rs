@@ -151,17 +151,12 @@ impl Lab {
             address: ipnet::IpNet::new(IpAddr::V4(task.addr), network.subnet.prefix_len())?,
             mac: Mac::of(IpAddr::V4(task.addr)),
             gateway: Some(network.gateway),
+            device: "eth0".to_owned(),
         };
-        let address = spec.address;
-        let made = self.runtime.block_on(node.network()?.ensure_endpoint(spec));
-        let device = made.map_err(|error| anyhow!("{error}"))?;
         let ns = Ns::new()?;
-        node.ns
-            .ip(&format!("link set dev {device} netns {} name eth0", ns.path()))?;
-        ns.ip(&format!(
-            "addr add {address} dev eth0\nlink set dev eth0 up\nroute add default via {}",
-            network.gateway
-        ))?;
+        let namespace = std::sync::Arc::new(std::fs::File::open(ns.path())?);
+        let made = self.runtime.block_on(node.network()?.ensure_endpoint(spec, namespace));
+        made.map_err(|error| anyhow!("{error}"))?;
         Ok(Container { ns, task: task.clone() })
     }
 

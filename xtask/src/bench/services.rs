@@ -3,7 +3,7 @@
 //!
 //! Engines run with their defaults, and the floor is what a user of docker would type: `docker run -d IMAGE`, which gives
 //! a container a place in the engine's own bridge network. Beside it stand the same in a bridge network with a name, for
-//! which, as for ours, the engine starts a resolver with rules of iptables in each container; and with none at all.
+//! which the engine starts a resolver with rules of iptables in each container; and with none at all.
 //!
 //! Prints `name value unit` lines and writes them to `target/bench/services.json`. Ratios are what counts: both sides are
 //! measured in turn on the same machine.

@@ -1,5 +1,5 @@
-//! Step 8: services and networks are removed; containers, links, engine
-//! networks and map rows are gone on every node.
+//! Step 8: services and networks are removed; containers, links
+//! and map rows are gone on every node.
 
 use super::cluster::{Cluster, SETTLE};
 use super::report::Report;
@@ -15,7 +15,6 @@ const N1: Place = Place::Node(Node(1));
 const TRACES: &[(&str, &str)] = &[
     ("containers", "docker ps -aq --filter label=com.docker.swarm.task.id"),
     ("links of containers", "ip -o link | grep -oE 'ntl[0-9a-f]{11}' || true"),
-    ("networks of the engine", "docker network ls -q --filter name=ntl-"),
 ];
 
 /// Removes everything and looks for traces.

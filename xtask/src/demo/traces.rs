@@ -9,7 +9,10 @@ use anyhow::{Context, Result, bail};
 pub const OF_A_NODE: &[(&str, &str)] = &[
     ("containers", "docker ps -aq --filter label=com.docker.swarm.task.id"),
     ("links", "ip -o link | grep ntl- || true"),
-    ("networks of the engine", "docker network ls -q --filter name=ntl-"),
+    (
+        "the gate of containers",
+        "grep ' /run/netctl/gate ' /proc/mounts || true",
+    ),
     ("pins", "find /sys/fs/bpf/netctl -type f 2>/dev/null || true"),
     ("routes", "ip route | grep -E 'ntl|169[.]254[.]6' || true"),
     (

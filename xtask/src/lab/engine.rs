@@ -26,7 +26,7 @@ mount -t tmpfs tmpfs /dev/shm
 mount -t overlay -o lowerdir=/etc,upperdir=\"$1/etc\",workdir=\"$1/work\" overlay /etc
 mount --bind \"$1/var-lib\" /var/lib
 mount -t bpf bpf /sys/fs/bpf
-mkdir -p /run/lock /run/docker/plugins /run/netctl /etc/netctl
+mkdir -p /run/lock /run/netctl /etc/netctl
 hostname \"$2\"
 rm -f /etc/hostname /etc/hosts /etc/resolv.conf /etc/docker/daemon.json
 echo \"$2\" > /etc/hostname

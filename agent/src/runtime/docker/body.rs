@@ -1,22 +1,17 @@
 //! A container in the engine's words.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use bollard::models::{
-    ContainerCreateBody, DeviceMapping, EndpointSettings, HealthConfig, HostConfig, HostConfigLogConfig, Mount,
-    MountBindOptions, MountBindOptionsPropagationEnum, MountImageOptions, MountTmpfsOptions, MountType,
-    MountVolumeOptions, MountVolumeOptionsDriverConfig, NetworkingConfig, ResourcesUlimits,
+    ContainerCreateBody, DeviceMapping, HealthConfig, HostConfig, HostConfigLogConfig, Mount, MountBindOptions,
+    MountBindOptionsPropagationEnum, MountImageOptions, MountTmpfsOptions, MountType, MountVolumeOptions,
+    MountVolumeOptionsDriverConfig, ResourcesUlimits,
 };
-use model::{ContainerSpec, Driver, HealthCheck, HealthTest, MountKind, Propagation, TaskId};
-use plan::container::{ContainerRequest, EndpointRequest};
-
-use super::networks::network_name;
-use crate::{dns::RESOLVER, plugin};
+use model::{ContainerSpec, Driver, HealthCheck, HealthTest, MountKind, Propagation};
+use plan::container::ContainerRequest;
 
 pub(super) fn body(request: &ContainerRequest) -> ContainerCreateBody {
     let spec = &request.spec;
-    let first = request.endpoints.first();
-    let endpoints = first.map(|e| HashMap::from([(network_name(e.network), settings(request.task, e))]));
     ContainerCreateBody {
         image: Some(spec.image.clone()),
         entrypoint: some(&spec.command),
@@ -33,13 +28,9 @@ pub(super) fn body(request: &ContainerRequest) -> ContainerCreateBody {
             .map(|grace| grace.as_secs().try_into().unwrap_or(i64::MAX)),
         healthcheck: spec.health.as_ref().map(health),
         labels: Some(request.labels.clone().into_iter().collect()),
-        host_config: Some(HostConfig {
-            network_mode: Some(first.map_or_else(|| "none".to_owned(), |e| network_name(e.network))),
-            ..host(spec)
-        }),
-        networking_config: Some(NetworkingConfig {
-            endpoints_config: endpoints,
-        }),
+        // Neither networks nor names are the engine's: see `crate::gate`.
+        network_disabled: Some(true),
+        host_config: Some(host(spec)),
         ..ContainerCreateBody::default()
     }
 }
@@ -56,11 +47,7 @@ fn positive(number: i64) -> Option<i64> {
 fn host(spec: &ContainerSpec) -> HostConfig {
     let limits = spec.resources.limits;
     HostConfig {
-        // Other name servers are asked by the node's resolver: it alone knows the names of services.
-        dns: Some(vec![RESOLVER.to_string()]),
-        dns_search: some(&spec.dns.search),
-        dns_options: some(&spec.dns.options),
-        extra_hosts: some(&spec.hosts.iter().flat_map(|line| extra_hosts(line)).collect::<Vec<_>>()),
+        network_mode: Some("none".to_owned()),
         group_add: some(&spec.groups),
         init: spec.init,
         readonly_rootfs: Some(spec.read_only),
@@ -84,13 +71,6 @@ fn host(spec: &ContainerSpec) -> HostConfig {
         }),
         ..HostConfig::default()
     }
-}
-
-/// `ADDRESS NAME...` as the engine has it: `NAME:ADDRESS` each.
-fn extra_hosts(line: &str) -> impl Iterator<Item = String> {
-    let mut words = line.split_whitespace();
-    let address = words.next().unwrap_or_default();
-    words.map(move |name| format!("{name}:{address}"))
 }
 
 fn ulimits(spec: &ContainerSpec) -> Vec<ResourcesUlimits> {
@@ -241,28 +221,11 @@ pub(super) fn unfit_mount(spec: &ContainerSpec, version: (usize, usize)) -> Opti
     })
 }
 
-/// What the network driver will need to make the endpoint; the engine hands it through.
-pub(super) fn settings(task: TaskId, endpoint: &EndpointRequest) -> EndpointSettings {
-    let mut options = HashMap::from([
-        (plugin::OPTION_TASK, task.to_string()),
-        (plugin::OPTION_NETWORK, endpoint.network.to_string()),
-        (plugin::OPTION_ADDRESS, endpoint.address.to_string()),
-        (plugin::OPTION_MAC, endpoint.mac.to_string()),
-    ]);
-    if let Some(gateway) = endpoint.gateway {
-        options.insert(plugin::OPTION_GATEWAY, gateway.to_string());
-    }
-    EndpointSettings {
-        driver_opts: Some(options.into_iter().map(|(k, v)| (k.to_owned(), v)).collect()),
-        ..EndpointSettings::default()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
-    use model::{Device, Mount as Wanted, Ulimit};
+    use model::{Device, Mount as Wanted, TaskId, Ulimit};
 
     use super::*;
 
@@ -295,14 +258,15 @@ mod tests {
             (host.memory, host.nano_cpus, host.init, host.mounts),
             (None, None, None, None)
         );
-        assert_eq!(host.dns, Some(vec![RESOLVER.to_string()]));
+        assert_eq!(
+            (host.network_mode.as_deref(), body.network_disabled),
+            (Some("none"), Some(true))
+        );
     }
 
     #[test]
     fn what_the_spec_says_is_what_the_engine_is_told() {
         let mut spec = ContainerSpec::of("nginx");
-        spec.hosts = vec!["192.0.2.1 a b".to_owned()];
-        spec.dns.search = vec!["example.com".to_owned()];
         spec.stop_signal = Some("SIGQUIT".to_owned());
         spec.stop_grace = Some(Duration::from_secs(30));
         spec.resources.limits.memory_bytes = 64 << 20;
@@ -333,9 +297,7 @@ mod tests {
             (Some(5_000_000), Some(2), None)
         );
         let host = body.host_config.unwrap();
-        assert_eq!(host.extra_hosts.unwrap(), ["a:192.0.2.1", "b:192.0.2.1"]);
         assert_eq!((host.memory, host.nano_cpus), (Some(64 << 20), Some(500_000_000)));
-        assert_eq!(host.dns_search.unwrap(), ["example.com"]);
         assert_eq!(host.devices.unwrap()[0].cgroup_permissions.as_deref(), Some("rwm"));
         assert_eq!(host.ulimits.unwrap()[0].hard, Some(2));
     }

@@ -1,18 +1,20 @@
-//! Makes a container with all its endpoints.
-//!
-//! The first network is given at creation, further ones are connected before the start: engines below API 1.44 take no
-//! more than one at creation, and later ones accept this order too.
+//! Makes a container.
 
-use bollard::{errors::Error, models::NetworkConnectRequest, query_parameters::CreateContainerOptionsBuilder};
-use model::{MountKind, PullPolicy, TaskId};
-use plan::container::{ContainerRequest, EndpointRequest};
+use std::sync::atomic::Ordering;
+
+use bollard::{errors::Error, query_parameters::CreateContainerOptionsBuilder};
+use model::{MountKind, PullPolicy};
+use plan::container::ContainerRequest;
 
 use super::{
     DockerRuntime, RuntimeError,
-    body::{body, settings, unfit_mount},
-    networks::network_name,
+    body::{body, unfit_mount},
 };
 use crate::runtime::Say;
+
+/// See [`crate::gate`].
+const REMAPPED: &str = "the Docker daemon remaps the users of containers (userns-remap), and such containers cannot be given \
+                        their network: take the option out of its configuration";
 
 impl DockerRuntime {
     pub(super) async fn create_container(
@@ -24,17 +26,10 @@ impl DockerRuntime {
         if let Some(why) = unfit_mount(&request.spec, (version.major_version, version.minor_version)) {
             return Err(RuntimeError::Engine(why));
         }
-        self.ensure_networks(request).await?;
-        let id = self.create_from_images(request, say).await?;
-        for endpoint in request.endpoints.iter().skip(1) {
-            if let Err(error) = self.attach(&id, request.task, endpoint).await {
-                // It may be the network that is not there any more.
-                self.forget_networks();
-                self.remove_forced(&id).await?;
-                return Err(error);
-            }
+        if self.remaps_users.load(Ordering::Relaxed) && !request.endpoints.is_empty() {
+            return Err(RuntimeError::Engine(REMAPPED.to_owned()));
         }
-        Ok(id)
+        self.create_from_images(request, say).await
     }
 
     /// Most images are here: the engine says so when one is not, and only then, or to pull it always, is asked.
@@ -46,20 +41,11 @@ impl DockerRuntime {
         }
         match self.create_or_replace(request).await {
             Err(RuntimeError::NotFound(_)) => {
-                self.forget_networks();
-                self.ensure_networks(request).await?;
                 self.ensure_images(spec, say).await?;
                 self.create_or_replace(request).await
             }
             outcome => outcome,
         }
-    }
-
-    async fn ensure_networks(&self, request: &ContainerRequest) -> Result<(), RuntimeError> {
-        for endpoint in &request.endpoints {
-            self.ensure_network(endpoint.network).await?;
-        }
-        Ok(())
     }
 
     /// A container of this name can only be a half-made one of the same task: the name holds the task id.
@@ -77,15 +63,5 @@ impl DockerRuntime {
             other => other,
         };
         Ok(made.map_err(|e| self.fault(e))?.id)
-    }
-
-    async fn attach(&self, id: &str, task: TaskId, endpoint: &EndpointRequest) -> Result<(), RuntimeError> {
-        let connect = NetworkConnectRequest {
-            container: id.to_owned(),
-            endpoint_config: Some(settings(task, endpoint)),
-        };
-        let name = network_name(endpoint.network);
-        let connected = self.docker().await?.connect_network(&name, connect).await;
-        connected.map_err(|e| self.fault(e))
     }
 }

@@ -66,8 +66,6 @@ async fn follow_once(engine: &DockerRuntime, sender: &mpsc::Sender<RuntimeEvent>
         return Some(());
     };
     let mut stream = std::pin::pin!(docker.events(Some(options)));
-    // It may have been another engine, or the same with nothing left.
-    engine.forget_networks();
     sender.send(RuntimeEvent::Relist).await.ok()?;
     while let Some(message) = stream.next().await {
         match message.map(change) {

@@ -1,6 +1,6 @@
 //! What the engine says of itself and its machine.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::atomic::Ordering};
 
 use bollard::models::{GenericResourcesInner, LocalNodeState, Plugin, SystemInfo};
 use model::GenericResource;
@@ -19,6 +19,7 @@ impl DockerRuntime {
     pub(super) async fn read_facts(&self) -> Result<EngineFacts, RuntimeError> {
         let docker = self.docker().await?;
         let info = docker.info().await.map_err(|e| self.fault(e))?;
+        self.remaps_users.store(remaps_users(&info), Ordering::Relaxed);
         // The engine's own list lacks them. One that does not list them is taken to have what is asked for.
         let managed = docker.list_plugins(None).await;
         if let Err(error) = &managed {
@@ -26,6 +27,13 @@ impl DockerRuntime {
         }
         Ok(facts(info, managed.ok().as_deref()))
     }
+}
+
+/// Whether containers' users are others on the host: the paths of mounts are opened outside of the container then, and it
+/// would pass the gate without having been there.
+fn remaps_users(info: &SystemInfo) -> bool {
+    let mut options = info.security_options.iter().flatten();
+    options.any(|option| option.split(',').any(|word| word == "name=userns"))
 }
 
 fn facts(info: SystemInfo, managed: Option<&[Plugin]>) -> EngineFacts {
@@ -113,6 +121,15 @@ mod tests {
         };
         plugin.config.interface.types = vec![capability.to_owned()];
         plugin
+    }
+
+    #[test]
+    fn an_engine_that_remaps_users_is_known() {
+        let with = |options: &str| serde_json::from_str(&format!(r#"{{ "SecurityOptions": {options} }}"#)).unwrap();
+        assert!(remaps_users(&with(
+            r#"["name=seccomp,profile=default", "name=userns"]"#
+        )));
+        assert!(!remaps_users(&with(r#"["name=seccomp,profile=default"]"#)) && !remaps_users(&info()));
     }
 
     #[test]

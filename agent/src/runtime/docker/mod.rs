@@ -10,13 +10,12 @@ mod events;
 mod facts;
 mod image;
 mod logs;
-mod networks;
 mod observe;
 mod pulls;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -26,11 +25,11 @@ use bollard::{
     query_parameters::{RemoveContainerOptionsBuilder, StopContainerOptionsBuilder},
 };
 use futures::{FutureExt, future::BoxFuture};
-use model::{HeldPort, NetworkId, TaskId};
+use model::{HeldPort, TaskId};
 use plan::container::{ContainerRequest, ContainerState};
 use tokio::sync::{OnceCell, mpsc};
 
-use self::{networks::Networks, pulls::Pulls};
+use self::pulls::Pulls;
 use super::{EngineFacts, Listed, LogLine, LogRequest, Question, Runtime, RuntimeError, RuntimeEvent, Say};
 
 /// Longest wait for an answer of the engine, beyond what the call itself is meant to take.
@@ -41,8 +40,9 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub struct DockerRuntime {
     connection: Arc<OnceCell<Docker>>,
     host: Arc<str>,
-    networks: Networks,
     pulls: Pulls,
+    /// As it said when it was asked last.
+    remaps_users: Arc<AtomicBool>,
     /// Processes of containers that were asked; a container that is started again has another.
     processes: Arc<Mutex<BTreeMap<String, i64>>>,
     /// How containers have ended that were looked at: they stay so until they are started.
@@ -55,8 +55,8 @@ impl DockerRuntime {
         Self {
             connection: Arc::default(),
             host: host.into(),
-            networks: Networks::new(),
             pulls: Pulls::default(),
+            remaps_users: Arc::default(),
             processes: Arc::default(),
             ended: Arc::default(),
         }
@@ -136,14 +136,7 @@ impl DockerRuntime {
         self.ended().remove(container);
         let options = None::<bollard::query_parameters::StartContainerOptions>;
         let started = self.docker().await?.start_container(container, options).await;
-        started.map_err(|error| {
-            let fault = self.fault(error);
-            // One of its networks, if somebody has removed it.
-            if matches!(fault, RuntimeError::NotFound(_)) {
-                self.forget_networks();
-            }
-            fault
-        })?;
+        started.map_err(|error| self.fault(error))?;
         self.inspect_state(container).await
     }
 
@@ -199,10 +192,6 @@ impl Runtime for DockerRuntime {
 
     fn remove<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<(), RuntimeError>> {
         self.remove_forced(container).boxed()
-    }
-
-    fn prune_networks<'a>(&'a self, needed: &'a [NetworkId]) -> BoxFuture<'a, Result<(), RuntimeError>> {
-        self.prune(needed).boxed()
     }
 
     fn logs(&self, task: TaskId, request: LogRequest) -> mpsc::Receiver<Result<LogLine, RuntimeError>> {

@@ -9,10 +9,10 @@ use bollard::{
     },
     query_parameters::{InspectContainerOptions, ListContainersOptionsBuilder},
 };
-use model::{HeldPort, NetworkId, Protocol};
+use model::{HeldPort, Protocol};
 use plan::container::{Container, ContainerState, TASK_LABEL};
 
-use super::{DockerRuntime, Listed, RuntimeError, ask::tail, networks::NETWORK_PREFIX};
+use super::{DockerRuntime, Listed, RuntimeError, ask::tail};
 
 /// Characters of a health check's output that are kept, its last ones.
 const OUTPUT: usize = 200;
@@ -56,7 +56,6 @@ impl DockerRuntime {
             Ok(state) => Ok(Some(Listed {
                 task,
                 container: Container { id, state },
-                networks: networks(&summary),
             })),
             Err(RuntimeError::NotFound(_)) => Ok(None),
             Err(error) => Err(error),
@@ -109,17 +108,6 @@ fn running(health: Option<Health>) -> ContainerState {
         }
         _ => ContainerState::Running,
     }
-}
-
-fn networks(summary: &ContainerSummary) -> Vec<NetworkId> {
-    let settings = summary.network_settings.as_ref();
-    let names = settings
-        .and_then(|s| s.networks.as_ref())
-        .into_iter()
-        .flat_map(HashMap::keys);
-    names
-        .filter_map(|name| name.strip_prefix(NETWORK_PREFIX)?.parse().ok())
-        .collect()
 }
 
 fn published(summary: &ContainerSummary) -> Vec<HeldPort> {

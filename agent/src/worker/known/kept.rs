@@ -40,6 +40,6 @@ impl Known {
     }
 }
 
-pub(super) fn has_exited(local: &Local) -> bool {
+fn has_exited(local: &Local) -> bool {
     matches!(&local.container, Some(c) if matches!(c.state, ContainerState::Exited { .. }))
 }

@@ -29,7 +29,7 @@ async fn a_secret_is_a_mount_of_its_task_and_goes_with_it() {
     let status = bench.until(1, TaskState::Running).await;
     assert_eq!(bench.files(), [b"canary"]);
     let request = bench.runtime.last_request().unwrap();
-    let mount = request.spec.mounts.last().unwrap();
+    let mount = &request.spec.mounts[0];
     assert_eq!((mount.target.as_str(), mount.read_only), ("/run/secrets/db", true));
     assert!(matches!(mount.kind, MountKind::Bind { .. }));
     // Neither the engine nor the managers get to see it.
