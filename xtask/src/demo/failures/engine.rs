@@ -1,8 +1,9 @@
 //! The engine restarts and takes its containers with it; the engine hangs.
 
-use super::{N2, SERVICE, all_run};
+use super::{N1, N2, SERVICE, all_run};
 use crate::demo::cluster::{Cluster, SETTLE};
 use crate::demo::report::Report;
+use crate::lab::images::TOOLS;
 use crate::lab::place::Place;
 use crate::lab::{engine, wait};
 use anyhow::{Result, bail};
@@ -39,6 +40,34 @@ pub fn restarted(cluster: &Cluster, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
+/// A container on n2 in a network with names: its process, as the host has it.
+fn asker(cluster: &Cluster, report: &mut Report) -> Result<String> {
+    for line in [
+        "netctl network create calm".to_owned(),
+        format!(
+            "netctl service create --name asker --network calm --constraint node.hostname=={} {TOOLS} sleep infinity",
+            N2.name()
+        ),
+    ] {
+        report.require(&line, cluster.typed(Place::Node(N1), &line).map(|_| String::new()))?;
+    }
+    report.require("it runs", cluster.await_replicas("asker", 1))?;
+    let container = cluster.container("asker")?;
+    let inspect = format!("docker inspect --format {{{{.State.Pid}}}} {}", container.id);
+    Ok(cluster.quiet(Place::Node(N2), &inspect)?.trim().to_owned())
+}
+
+/// The container's own service has an address there; asked without the engine.
+fn resolves(cluster: &Cluster, process: &str) -> Result<String> {
+    let line = format!("nsenter --target {process} --mount --net nslookup -type=a asker");
+    let text = cluster.quiet(Place::Node(N2), &line)?;
+    if text.contains("Name:") {
+        Ok(String::new())
+    } else {
+        bail!("nslookup says {text}")
+    }
+}
+
 /// n2's engine answers nobody for a while.
 ///
 /// # Errors
@@ -48,17 +77,20 @@ pub fn hangs(cluster: &Cluster, report: &mut Report) -> Result<()> {
         let line = format!("kill -{word} \"$(cat /var/run/docker.pid)\"");
         cluster.quiet(Place::Node(N2), &line).map(|_| ())
     };
+    let asker = asker(cluster, report)?;
     let before = cluster.containers(SERVICE)?;
     println!("   n2's engine hangs");
     signal("STOP")?;
     let start = Instant::now();
-    let mut answers = Ok(String::new());
-    while answers.is_ok() && start.elapsed() < HANG {
+    let (mut answers, mut names) = (Ok(String::new()), Ok(String::new()));
+    while answers.is_ok() && names.is_ok() && start.elapsed() < HANG {
         answers = cluster.port_answers(N2);
+        names = resolves(cluster, &asker);
         std::thread::sleep(Duration::from_millis(500));
     }
     signal("CONT")?;
     report.check("meanwhile port 80 of n2 answered every request", answers);
+    report.check("and its containers found services by name", names);
     engine::await_engine(&cluster.record, N2)?;
     std::thread::sleep(Duration::from_secs(3));
     let now = cluster.containers(SERVICE)?;
