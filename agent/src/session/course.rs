@@ -8,6 +8,11 @@ use super::Manager;
 
 /// First and longest wait before the next attempt. Short: a new leader waits one grace for its nodes, and no longer.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(800));
+/// Before another manager is called after one that is said to lead: as long as a connection may take, for a new leader is
+/// busy with all nodes at once, and whoever hangs up on it costs it one more.
+const LEADER: Duration = super::dial::CONNECT;
+/// Before another one is called beside any other: many connections are answered within this, and none of a dead host's.
+const OTHER: Duration = Duration::from_millis(250);
 /// Heartbeat periods without an answer after which a manager is given up.
 const PATIENCE: u32 = 2;
 
@@ -20,12 +25,20 @@ pub struct Outcome {
     pub told: bool,
 }
 
+/// One call of a round.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// The manager.
+    pub addr: String,
+    /// How long it may take before the next one is called beside it.
+    pub alone: Duration,
+}
+
 /// The way through the managers: the leader first, as far as one is known, unless it is the one that has just failed;
-/// else one after the other. A leader that does not answer may have moved: it is called in its turn only, until some
+/// then one after the other. A leader that does not answer may have moved: it is called in its turn only, until some
 /// manager says who leads.
 #[derive(Clone, Debug)]
 pub struct Course {
-    turn: usize,
     /// Called last, without success.
     failed: Option<String>,
     /// Took no session since somebody has said last who leads.
@@ -36,7 +49,6 @@ pub struct Course {
 impl Default for Course {
     fn default() -> Self {
         Self {
-            turn: 0,
             failed: None,
             doubted: BTreeSet::new(),
             backoff: BACKOFF.0,
@@ -45,22 +57,34 @@ impl Default for Course {
 }
 
 impl Course {
-    /// The manager to call now.
-    pub fn next(&mut self, managers: &[Manager]) -> Option<String> {
-        let good = |manager: &Manager| self.failed.as_ref() != Some(&manager.addr);
-        let believed = |manager: &Manager| !self.doubted.contains(&manager.addr);
-        if let Some(leader) = managers.iter().find(|m| m.leader && good(m) && believed(m)) {
-            return Some(leader.addr.clone());
-        }
-        let in_turn = (0..managers.len()).map(|step| (self.turn + step) % managers.len());
-        let next = in_turn.into_iter().find(|at| good(&managers[*at]));
-        // The only one is called again although it failed.
-        let at = next.or((!managers.is_empty()).then_some(0))?;
-        self.turn = at + 1;
-        Some(managers[at].addr.clone())
+    /// All managers in the order in which they are to be called now. Of those that nobody calls the leader one is as good
+    /// as another: the next one does not wait for long.
+    pub fn round(&self, managers: &[Manager]) -> Vec<Call> {
+        let failed = |manager: &Manager| self.failed.as_ref() == Some(&manager.addr);
+        let believed = |m: &&Manager| m.leader && !failed(m) && !self.doubted.contains(&m.addr);
+        let leader = managers.iter().find(believed);
+        let turn = managers.iter().position(failed).map_or(0, |at| at + 1);
+        let in_turn = managers.iter().cycle().skip(turn).take(managers.len());
+        let rest = in_turn.filter(|manager| leader.is_none_or(|leader| leader.addr != manager.addr));
+        let call = |alone| {
+            move |manager: &Manager| Call {
+                addr: manager.addr.clone(),
+                alone,
+            }
+        };
+        leader
+            .map(call(LEADER))
+            .into_iter()
+            .chain(rest.map(call(OTHER)))
+            .collect()
     }
 
-    /// The session with a manager ended, or did not begin; answers with how long to wait before the next attempt.
+    /// A manager took no connection.
+    pub fn doubt(&mut self, addr: &str) {
+        self.doubted.insert(addr.to_owned());
+    }
+
+    /// The session with a manager ended, or did not begin; answers with how long to wait before the next round.
     pub fn ended(&mut self, addr: &str, outcome: Outcome) -> Duration {
         self.failed = Some(addr.to_owned());
         if outcome.welcomed {
@@ -69,7 +93,7 @@ impl Course {
         if outcome.told {
             self.doubted.clear();
         } else if !outcome.welcomed {
-            self.doubted.insert(addr.to_owned());
+            self.doubt(addr);
         }
         let wait = self.backoff;
         self.backoff = (wait * 2).min(BACKOFF.1);
@@ -129,50 +153,45 @@ mod tests {
         told: true,
     };
 
-    /// Who is called, if every call ends in the same way.
-    fn tried(course: &mut Course, leader: Option<usize>, outcome: Outcome, calls: usize) -> Vec<String> {
-        let call = |_| {
-            let next = course.next(&managers(leader))?;
-            course.ended(&next, outcome);
-            Some(next)
-        };
-        (0..calls).filter_map(call).collect()
+    fn round(course: &Course, leader: Option<usize>) -> Vec<String> {
+        let calls = course.round(&managers(leader)).into_iter();
+        calls.map(|call| call.addr).collect()
     }
 
     #[test]
-    fn the_leader_is_called_unless_it_has_just_failed() {
+    fn the_leader_is_called_first_unless_it_has_just_failed() {
         let mut course = Course::default();
-        assert_eq!(course.next(&managers(Some(1))).as_deref(), Some("b"));
+        assert_eq!(round(&course, Some(1)), ["b", "a", "c"]);
+        assert_eq!(course.round(&managers(Some(1)))[0].alone, LEADER);
         course.ended("b", WELCOMED);
-        assert_eq!(tried(&mut course, Some(1), TOLD, 4), ["a", "b", "c", "b"]);
-        assert_eq!(
-            course.next(&managers(Some(0))).as_deref(),
-            Some("a"),
-            "told by the last one"
-        );
+        assert_eq!(round(&course, Some(1)), ["c", "a", "b"], "what is known may be stale");
+        course.ended("c", TOLD);
+        assert_eq!(round(&course, Some(1)), ["b", "a", "c"], "told by the last one");
+        assert_eq!(round(&course, Some(0)), ["a", "b", "c"]);
     }
 
     #[test]
     fn a_leader_that_does_not_answer_has_no_preference_until_somebody_says_who_leads() {
         let mut course = Course::default();
-        let all = tried(&mut course, Some(1), Outcome::default(), 5);
-        assert_eq!(all, ["b", "a", "b", "c", "a"], "each in turn, as all may have moved");
-        course.ended("a", TOLD);
-        assert_eq!(course.next(&managers(Some(1))).as_deref(), Some("b"));
+        course.doubt("b");
+        assert_eq!(round(&course, Some(1)), ["a", "b", "c"], "all may have moved");
+        course.ended("a", Outcome::default());
+        assert_eq!(round(&course, Some(1)), ["b", "c", "a"]);
+        course.ended("c", TOLD);
+        assert_eq!(round(&course, Some(1))[0], "b");
     }
 
     #[test]
-    fn without_a_leader_all_are_tried_in_turn_and_the_only_one_again() {
+    fn without_a_leader_all_are_called_in_turn_and_the_only_one_again() {
         let mut course = Course::default();
-        let mut all = tried(&mut course, None, Outcome::default(), 6);
-        all.sort();
-        all.dedup();
-        assert_eq!(all, ["a", "b", "c"]);
+        assert_eq!(round(&course, None), ["a", "b", "c"]);
+        course.ended("b", Outcome::default());
+        assert_eq!(round(&course, None), ["c", "a", "b"]);
+        assert!(course.round(&managers(None)).iter().all(|call| call.alone == OTHER));
         let only = &managers(None)[..1];
-        assert_eq!(course.next(only).as_deref(), Some("a"));
         course.ended("a", Outcome::default());
-        assert_eq!(course.next(only).as_deref(), Some("a"));
-        assert_eq!(course.next(&[]), None);
+        assert_eq!(course.round(only)[0].addr, "a");
+        assert_eq!(course.round(&[]), []);
     }
 
     #[test]

@@ -65,6 +65,7 @@ impl<'a> Line<'a> {
     pub async fn run(mut self) -> Result<Infallible, Ended> {
         let reason = self.talk().await.unwrap_or_else(|reason| reason);
         Err(Ended {
+            addr: self.addr.to_owned(),
             outcome: self.outcome,
             reason,
         })

@@ -7,6 +7,7 @@
 mod clock;
 mod course;
 pub mod describe;
+mod dial;
 pub mod ends;
 mod follower;
 mod line;
@@ -25,7 +26,7 @@ use tonic::{Streaming, transport::Channel};
 use wire::pb::{self, dispatcher_client::DispatcherClient, session_up};
 
 use self::{
-    course::{Course, Outcome},
+    course::{Call, Course, Outcome},
     follower::Follower,
     line::Line,
 };
@@ -39,8 +40,6 @@ use crate::{
 const FORMAT: u32 = 2;
 /// Before managers are looked for again where none is known.
 const NOBODY: Duration = Duration::from_secs(1);
-/// A manager takes a connection within this, although its first packet be lost; else another one may be better.
-const CONNECT: Duration = Duration::from_millis(1_500);
 /// A manager that accepts a session welcomes it within this.
 const WELCOME: Duration = Duration::from_secs(3);
 
@@ -142,12 +141,12 @@ pub fn spawn(ports: Ports) -> JoinHandle<()> {
     tokio::spawn(async move {
         let mut course = Course::default();
         loop {
-            let next = course.next(&candidates(&ports));
-            let Some(addr) = next else {
+            let calls = course.round(&candidates(&ports));
+            if calls.is_empty() {
                 tokio::time::sleep(NOBODY).await;
                 continue;
-            };
-            let Err(Ended { outcome, reason }) = once(&ports, &addr).await;
+            }
+            let Err(Ended { addr, outcome, reason }) = once(&ports, calls, &mut course).await;
             // Hours without managers are told once.
             match ports.state.borrow().error == reason {
                 true => tracing::debug!(manager = %addr, %reason, "no session"),
@@ -178,34 +177,43 @@ fn candidates(ports: &Ports) -> Vec<Manager> {
 
 /// Why a session ended; it never does so by itself.
 struct Ended {
+    addr: String,
     outcome: Outcome,
     reason: String,
 }
 
 impl Ended {
-    fn early(reason: impl ToString) -> Self {
+    fn early(addr: &str, reason: impl ToString) -> Self {
         Self {
+            addr: addr.to_owned(),
             outcome: Outcome::default(),
             reason: reason.to_string(),
         }
     }
 }
 
-async fn once(ports: &Ports, addr: &str) -> Result<std::convert::Infallible, Ended> {
+async fn once(ports: &Ports, calls: Vec<Call>, course: &mut Course) -> Result<std::convert::Infallible, Ended> {
     let mut description = ports.description.clone();
-    description.wait_for(Option::is_some).await.map_err(Ended::early)?;
+    let waits = description.wait_for(Option::is_some).await.map(drop);
+    waits.map_err(|ends| Ended::early("", ends))?;
     let described = description.borrow().clone();
     let identity = ports.identity.borrow().clone();
-    let connecting = tokio::time::timeout(CONNECT, identity.connect(addr)).await;
-    let channel = connecting
-        .map_err(|_| Ended::early(format!("manager {addr} does not answer")))?
-        .map_err(Ended::early)?;
+    let connect = |addr: String| {
+        let identity = &identity;
+        async move { identity.connect(&addr).await.map_err(|why| why.to_string()) }
+    };
+    let dialled = dial::first(calls, connect).await;
+    dialled.failed.iter().for_each(|(addr, _)| course.doubt(addr));
+    let Some((addr, channel)) = dialled.taken else {
+        let (addr, reason) = dialled.failed.into_iter().next_back().unwrap_or_default();
+        return Err(Ended::early(&addr, reason));
+    };
     let view = ports.views.borrow().as_ref().map(|current| current.view.clone());
     let follower = Follower::starting(view);
     let (up, down) = open(channel, described, ports.addr, &follower)
         .await
-        .map_err(|s| Ended::early(s.message()))?;
-    Line::new(ports, addr, (up, down), follower).run().await
+        .map_err(|status| Ended::early(&addr, status.message()))?;
+    Line::new(ports, &addr, (up, down), follower).run().await
 }
 
 type Up = mpsc::Sender<pb::SessionUp>;
