@@ -7,6 +7,7 @@ use crate::demo::report::Report;
 use crate::demo::roster;
 use crate::lab::faults::power;
 use crate::lab::images::TOOLS;
+use crate::lab::layout::Node;
 use crate::lab::{netd, wait};
 use anyhow::{Context, Result, bail};
 use std::process::Child;
@@ -56,6 +57,7 @@ pub fn run(cluster: &mut Cluster, report: &mut Report) -> Result<()> {
     report.check("four replicas run: the worker has found its manager", four);
     for (name, child) in knocks {
         let told = finish(child).and_then(|printed| all_answered(&printed));
+        let told = told.with_context(|| format!("dropped: {}", dropped(cluster)));
         report.check(&format!("port 80 of {name} answered all the time"), told);
     }
     for (node, status) in [(N1, "Down"), (N2, "Down"), (N3, "Ready"), (N4, "Ready")] {
@@ -80,6 +82,18 @@ fn all_answered(printed: &str) -> Result<String> {
         (Some(tried), Some(0)) if tried > 0 => Ok(format!("{tried} connections")),
         _ => bail!("{}", printed.replace('\n', " ")),
     }
+}
+
+/// What the datapaths of the living have dropped, and why.
+fn dropped(cluster: &Cluster) -> String {
+    let drops = |node: Node| {
+        let dump = cluster.quiet(at(node), "netctl datapath dump").unwrap_or_default();
+        let lines = dump
+            .lines()
+            .filter(|line| line.starts_with("drop ") && !line.ends_with(" 0"));
+        format!("{} {}", node.name(), lines.collect::<Vec<_>>().join(", "))
+    };
+    [N3, N4].map(drops).join("; ")
 }
 
 /// A manager that was not gone for good after all.
