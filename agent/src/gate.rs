@@ -32,7 +32,8 @@ use crate::network::Network;
 /// The mounted gate; it goes when this value does. Containers cannot start then.
 pub struct Gate {
     path: PathBuf,
-    _session: BackgroundSession,
+    /// There until the end.
+    session: Option<BackgroundSession>,
 }
 
 impl Gate {
@@ -54,14 +55,15 @@ impl Gate {
         let session = Session::new(Doors::new(papers, network)?, &path, &config)?;
         Ok(Self {
             path,
-            _session: session.spawn()?,
+            session: Some(session.spawn()?),
         })
     }
 }
 
 impl Drop for Gate {
     fn drop(&mut self) {
-        // At once, although the engine may be looking at it.
+        drop(self.session.take());
+        // The engine may be looking at it just now, which keeps it where it is.
         if let Err(error) = clear(&self.path) {
             tracing::warn!(%error, "the gate of containers stays mounted");
         }

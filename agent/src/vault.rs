@@ -79,18 +79,7 @@ impl Vault {
 
     /// Removes the files of all tasks but these.
     pub fn keep(&self, wanted: impl Fn(TaskId) -> bool) -> io::Result<()> {
-        let entries = match fs::read_dir(&self.root) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        for entry in entries {
-            let task = entry?.file_name().to_str().and_then(|name| name.parse().ok());
-            if let Some(task) = task.filter(|task| !wanted(*task)) {
-                self.wipe(task)?;
-            }
-        }
-        Ok(())
+        keep_folders(&self.root, wanted)
     }
 
     /// Removes everything, the file system too.
@@ -138,7 +127,24 @@ fn private(folder: &Path) -> io::Result<()> {
     DirBuilder::new().mode(0o700).create(folder)
 }
 
-fn gone(removed: io::Result<()>) -> io::Result<()> {
+/// Removes the folders of all tasks but these.
+pub(crate) fn keep_folders(root: &Path, wanted: impl Fn(TaskId) -> bool) -> io::Result<()> {
+    let entries = match fs::read_dir(root) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let task: Option<TaskId> = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        if task.is_some_and(|task| !wanted(task)) {
+            gone(fs::remove_dir_all(entry.path()))?;
+        }
+    }
+    Ok(())
+}
+
+/// What was not there is removed as well.
+pub(crate) fn gone(removed: io::Result<()>) -> io::Result<()> {
     match removed {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),

@@ -2,15 +2,18 @@
 //! which outlives the daemon, as containers do, and no boot.
 
 use std::{
-    fs,
-    io::{self, ErrorKind},
+    fs, io,
     path::{Path, PathBuf},
 };
 
 use model::{Mount, MountKind, TaskId};
 use plan::container::{ContainerRequest, HOSTS, RESOLV_CONF, hosts, resolv_conf};
 
-use crate::{dns::RESOLVER, network::EndpointSpec};
+use crate::{
+    dns::RESOLVER,
+    network::EndpointSpec,
+    vault::{gone, keep_folders},
+};
 
 /// Below the daemon's folder for what does not outlive a boot: folders of tasks, and where the gate is mounted.
 const FOLDERS: [&str; 2] = ["endpoints", "gate"];
@@ -110,30 +113,13 @@ impl Papers {
 
     /// Removes those of all tasks but these.
     pub fn keep(&self, wanted: impl Fn(TaskId) -> bool) -> io::Result<()> {
-        let entries = match fs::read_dir(&self.root) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-            entries => entries?,
-        };
-        for entry in entries {
-            let task = entry?.file_name().to_str().and_then(|name| name.parse().ok());
-            if let Some(task) = task.filter(|task| !wanted(*task)) {
-                self.wipe(task)?;
-            }
-        }
-        Ok(())
+        keep_folders(&self.root, wanted)
     }
 
     /// Removes everything.
     pub fn close(&self) -> io::Result<()> {
         gone(fs::remove_dir_all(&self.root))?;
         gone(fs::remove_dir(&self.gate))
-    }
-}
-
-fn gone(removed: io::Result<()>) -> io::Result<()> {
-    match removed {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        outcome => outcome,
     }
 }
 
