@@ -58,16 +58,7 @@ impl Vault {
         let mounts = files.iter().enumerate().map(|(number, file)| {
             let source = folder.join(number.to_string());
             write(&source, file)?;
-            Ok(Mount {
-                kind: MountKind::Bind {
-                    propagation: None,
-                    non_recursive: false,
-                    create_host_path: false,
-                },
-                source: source.to_string_lossy().into_owned(),
-                target: file.path.clone(),
-                read_only: true,
-            })
+            Ok(bind(&source, &file.path, true))
         });
         mounts.collect()
     }
@@ -125,6 +116,20 @@ impl Vault {
 
 fn private(folder: &Path) -> io::Result<()> {
     DirBuilder::new().mode(0o700).create(folder)
+}
+
+/// A file of the host's in a container.
+pub(crate) fn bind(source: &Path, target: &str, read_only: bool) -> Mount {
+    Mount {
+        kind: MountKind::Bind {
+            propagation: None,
+            non_recursive: false,
+            create_host_path: false,
+        },
+        source: source.to_string_lossy().into_owned(),
+        target: target.to_owned(),
+        read_only,
+    }
 }
 
 /// Removes the folders of all tasks but these.

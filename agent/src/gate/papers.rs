@@ -6,13 +6,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use model::{Mount, MountKind, TaskId};
+use model::{Mount, TaskId};
 use plan::container::{ContainerRequest, HOSTS, RESOLV_CONF, hosts, resolv_conf};
 
 use crate::{
     dns::RESOLVER,
     network::EndpointSpec,
-    vault::{gone, keep_folders},
+    vault::{bind, gone, keep_folders},
 };
 
 /// Below the daemon's folder for what does not outlive a boot: folders of tasks, and where the gate is mounted.
@@ -23,6 +23,8 @@ const ENDPOINTS: &str = "endpoints.json";
 const REFUSAL: &str = "refusal";
 /// Where the host has its own resolver and domains.
 const HOST: &str = "/etc/resolv.conf";
+/// Why there are no mounts.
+const NO_WAY: &str = "mounts at both /etc/resolv.conf and /etc/hosts leave no way to give the container its network";
 /// Characters of an engine's container id that are the host name of a container without one.
 const HOST_NAME: usize = 12;
 
@@ -57,34 +59,33 @@ impl Papers {
 
     /// Writes them, and answers with the mounts that put the files into the container, the first of them through the gate.
     pub fn write(&self, request: &ContainerRequest) -> io::Result<Vec<Mount>> {
+        let mounts = self.mounts(request).ok_or_else(|| io::Error::other(NO_WAY))?;
         let folder = self.folder(request.task);
         fs::create_dir_all(&folder)?;
         let host = fs::read_to_string(HOST).unwrap_or_default();
-        fs::write(
-            folder.join("resolv.conf"),
-            resolv_conf(&request.spec.dns, RESOLVER.into(), &host),
-        )?;
-        fs::write(folder.join("hosts"), hosts(request, ""))?;
+        let text = resolv_conf(&request.spec.dns, RESOLVER.into(), &host);
+        fs::write(file(&folder, RESOLV_CONF), text)?;
+        fs::write(file(&folder, HOSTS), hosts(request, ""))?;
         // Last: it says that they are here.
         fs::write(folder.join(ENDPOINTS), serde_json::to_vec(&endpoints(request))?)?;
+        Ok(mounts)
+    }
+
+    /// `None`: the service has files of its own in both places.
+    fn mounts(&self, request: &ContainerRequest) -> Option<Vec<Mount>> {
         let given = |target: &str| request.spec.mounts.iter().any(|mount| mount.target == target);
         let mut targets = [RESOLV_CONF, HOSTS].into_iter().filter(|target| !given(target));
-        let Some(first) = targets.next() else {
-            let words =
-                format!("mounts at both {RESOLV_CONF} and {HOSTS} leave no way to give the container its network");
-            return Err(io::Error::other(words));
-        };
-        let way = self.gate.join(request.task.to_string());
-        let read_only = request.spec.read_only;
-        let rest = targets.map(|target| mount(&folder, target, read_only));
-        Ok(std::iter::once(mount(&way, first, read_only)).chain(rest).collect())
+        let mount = |folder: &Path, target| bind(&file(folder, target), target, request.spec.read_only);
+        let first = mount(&self.gate.join(request.task.to_string()), targets.next()?);
+        let rest = targets.map(|target| mount(&self.folder(request.task), target));
+        Some(std::iter::once(first).chain(rest).collect())
     }
 
     /// The container is made: its own name is known.
     pub fn name(&self, request: &ContainerRequest, container: &str) -> io::Result<()> {
         let short = container.get(..HOST_NAME).unwrap_or(container);
         let name = request.spec.hostname.as_deref().unwrap_or(short);
-        fs::write(self.folder(request.task).join("hosts"), hosts(request, name))
+        fs::write(file(&self.folder(request.task), HOSTS), hosts(request, name))
     }
 
     /// The endpoints that a task's container gets.
@@ -124,18 +125,8 @@ impl Papers {
 }
 
 /// The file in `folder` that is named as the one at `target`.
-fn mount(folder: &Path, target: &str, read_only: bool) -> Mount {
-    let name = Path::new(target).file_name().unwrap_or_default();
-    Mount {
-        kind: MountKind::Bind {
-            propagation: None,
-            non_recursive: false,
-            create_host_path: false,
-        },
-        source: folder.join(name).to_string_lossy().into_owned(),
-        target: target.to_owned(),
-        read_only,
-    }
+fn file(folder: &Path, target: &str) -> PathBuf {
+    folder.join(Path::new(target).file_name().unwrap_or_default())
 }
 
 fn endpoints(request: &ContainerRequest) -> Vec<EndpointSpec> {
@@ -200,11 +191,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let papers = Papers::new(folder.path());
         let mut request = request();
-        request.spec.mounts = vec![mount(Path::new("/srv"), RESOLV_CONF, true)];
+        request.spec.mounts = vec![bind(Path::new("/srv/own"), RESOLV_CONF, true)];
         let mounts = papers.write(&request).unwrap();
         assert_eq!(mounts.len(), 1);
         assert!(mounts[0].source.contains("/gate/") && mounts[0].target == HOSTS);
-        request.spec.mounts.push(mount(Path::new("/srv"), HOSTS, true));
+        request.spec.mounts.push(bind(Path::new("/srv/own"), HOSTS, true));
         let error = papers.write(&request).unwrap_err().to_string();
         assert!(error.contains("/etc/resolv.conf and /etc/hosts"), "{error}");
     }

@@ -246,7 +246,7 @@ fn our_links(links: &LinkTable) -> impl Iterator<Item = &String> {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::tests::{ip, view},
+        super::tests::{endpoint, ip, namespace, spec, view},
         *,
     };
     use crate::{datapath::FakeDatapath, link::FakeLinks};
@@ -276,5 +276,20 @@ mod tests {
         owner.pass(&view, Scope::Links).await.unwrap();
         assert!(owner.links.dump().await.unwrap().contains_key(HOST_LINK));
         assert!(owner.facts.index(HOST_LINK).is_some());
+    }
+
+    #[tokio::test]
+    async fn one_end_of_a_pair_stays_and_the_other_one_goes_into_the_container() {
+        let links = FakeLinks::with_uplink("eth0", ip("192.0.2.1"));
+        let mut owner = Owner::new(links, FakeDatapath::default(), 7);
+        let (view, spec) = (view(1, vec![endpoint()]), spec());
+        let host = link_name(spec.task, spec.network);
+        let peer = owner.prepare_endpoint(&view, &spec).await.unwrap();
+        let both = owner.links.dump().await.unwrap();
+        assert!(both.contains_key(&host) && both.contains_key(&peer));
+        let furnished = owner.enter(&peer, &spec, &namespace()).await.unwrap();
+        furnished.await.unwrap();
+        let left = owner.links.dump().await.unwrap();
+        assert!(left.contains_key(&host) && !left.contains_key(&peer));
     }
 }

@@ -68,7 +68,7 @@ pub struct Local {
 pub enum Step {
     /// Report this status; no effect on the engine.
     Report(TaskStatus),
-    /// Get the image, the engine networks and the container.
+    /// Get the image and the container.
     Prepare,
     /// Start the container.
     Start {
