@@ -12,11 +12,21 @@ use std::sync::mpsc::channel;
 use std::time::{Duration, Instant, SystemTime};
 
 const PERIOD: Duration = Duration::from_millis(20);
-/// Far above what a connection takes, far below a retransmission.
-const PATIENCE: Duration = Duration::from_millis(400);
+/// An answer after this is one to a retransmission, the first of which goes out after 1 s (RFC 6298): a packet was lost.
+/// Far above what a connection takes, even on a machine that is busy with other things.
+const PROMPT: Duration = Duration::from_millis(900);
+/// Long enough for a second retransmission, to tell a lost packet from a server that is gone.
+const PATIENCE: Duration = Duration::from_millis(3500);
+
+/// A knock without a prompt answer.
+struct Unanswered {
+    at: SystemTime,
+    /// The port that it came from and how long its answer took after all; none: no answer.
+    late: Option<(u16, Duration)>,
+}
 
 /// Knocks for `seconds`; prints `tried`, `unanswered`, and if there are such `first_unanswered_ms` and
-/// `last_unanswered_ms` since the epoch.
+/// `last_unanswered_ms` since the epoch, and `late` for those that were answered after all.
 ///
 /// # Errors
 /// The clock is before the epoch.
@@ -25,26 +35,38 @@ pub fn run(server: SocketAddrV4, seconds: u64) -> Result<()> {
     let (sender, outcomes) = channel();
     while start.elapsed() < Duration::from_secs(seconds) {
         let sender = sender.clone();
-        std::thread::spawn(move || {
-            let at = SystemTime::now();
-            let outcome = TcpStream::connect_timeout(&SocketAddr::V4(server), PATIENCE);
-            // Whoever refuses lives: a task whose process does not listen yet.
-            let silent = outcome.is_err_and(|error| error.kind() == ErrorKind::TimedOut);
-            // The receiver outlives all knocks.
-            let _ = sender.send(silent.then_some(at));
-        });
+        // The receiver outlives all knocks.
+        std::thread::spawn(move || drop(sender.send(knock(server))));
         std::thread::sleep(PERIOD);
     }
     drop(sender);
-    let outcomes: Vec<Option<SystemTime>> = outcomes.iter().collect();
-    let unanswered: Vec<SystemTime> = outcomes.iter().copied().flatten().collect();
+    let outcomes: Vec<Option<Unanswered>> = outcomes.iter().collect();
+    let mut unanswered: Vec<&Unanswered> = outcomes.iter().flatten().collect();
+    unanswered.sort_by_key(|knock| knock.at);
     println!("tried {}\nunanswered {}", outcomes.len(), unanswered.len());
-    for (name, at) in [("first", unanswered.iter().min()), ("last", unanswered.iter().max())] {
-        if let Some(at) = at {
-            println!("{name}_unanswered_ms {}", since_epoch(*at)?);
+    for (name, knock) in [("first", unanswered.first()), ("last", unanswered.last())] {
+        if let Some(knock) = knock {
+            println!("{name}_unanswered_ms {}", since_epoch(knock.at)?);
         }
     }
+    for (at, (port, took)) in unanswered.iter().filter_map(|knock| Some((knock.at, knock.late?))) {
+        println!("late at {} from {port} after {} ms", since_epoch(at)?, took.as_millis());
+    }
     Ok(())
+}
+
+/// One connection, closed at once; none if it was answered promptly.
+fn knock(server: SocketAddrV4) -> Option<Unanswered> {
+    let (at, start) = (SystemTime::now(), Instant::now());
+    let outcome = TcpStream::connect_timeout(&SocketAddr::V4(server), PATIENCE);
+    let took = start.elapsed();
+    // Whoever refuses lives: a task whose process does not listen yet.
+    let silent = outcome.as_ref().is_err_and(|error| error.kind() == ErrorKind::TimedOut);
+    let port = || Some(outcome.ok()?.local_addr().ok()?.port());
+    (silent || took > PROMPT).then(|| Unanswered {
+        at,
+        late: port().map(|port| (port, took)),
+    })
 }
 
 /// Milliseconds from `fault` to the last knock that was not answered, out of what [`run`] printed; none if all were.

@@ -129,8 +129,13 @@ fn privileged(package: &str, options: &[&str]) -> Result<u32> {
     cargo_test("", &["-p", package], &[&["--include-ignored"], options].concat())
 }
 
-/// `cargo test` in a folder of the repository, its output passed on; counts
-/// what passed.
+/// How a claim of a scenario that failed begins (`demo::report`).
+const FAILED_CLAIM: &str = "   FAIL  ";
+
+/// `cargo test` in a folder of the repository, its output passed on; counts what passed.
+///
+/// # Errors
+/// A test failed. Claims that failed are said once more, as they stand far up in the output of many scenarios.
 fn cargo_test(folder: &str, words: &[&str], options: &[&str]) -> Result<u32> {
     let mut cargo = command("cargo", &["test", "--quiet", "--no-fail-fast"]);
     cargo
@@ -145,14 +150,18 @@ fn cargo_test(folder: &str, words: &[&str], options: &[&str]) -> Result<u32> {
     let mut child = cargo.spawn().context("starting cargo test")?;
     let output = child.stdout.take().context("cargo test has an output")?;
     let mut passed = 0;
+    let mut failed = String::new();
     for line in BufReader::new(output).lines() {
         let line = line?;
         passed += passed_in(&line);
+        if line.starts_with(FAILED_CLAIM) {
+            failed = failed + "\n" + &line;
+        }
         println!("{line}");
     }
     let status = child.wait()?;
     if !status.success() {
-        bail!("cargo test {} failed", words.join(" "));
+        bail!("cargo test {} failed{failed}", words.join(" "));
     }
     Ok(passed)
 }

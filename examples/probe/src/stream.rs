@@ -28,7 +28,7 @@ fn copy_back(mut stream: TcpStream) -> Result<()> {
     }
 }
 
-/// Keeps one stream open for `seconds` and checks that every line comes back.
+/// Says `started` once it has a connection, keeps that open for `seconds` and checks that every line comes back.
 ///
 /// # Errors
 /// A reset, an early end, a line out of order or five seconds of silence.
@@ -36,6 +36,7 @@ pub fn keep(host: &str, port: u16, seconds: u16) -> Result<()> {
     let address = mini::dns::lookup(host)?.first().copied();
     let address = address.ok_or_else(|| Error::other(format!("{host} has no address")))?;
     let stream = TcpStream::connect((address, port))?;
+    println!("started");
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(SILENCE))?;
     let mut reader = BufReader::new(stream.try_clone()?);

@@ -28,7 +28,7 @@ pub fn echo(port: u16) -> Result<()> {
     }
 }
 
-/// Sends `rate` datagrams a second for `seconds`; counts the echoes.
+/// Says `started`, sends `rate` datagrams a second for `seconds`, counts the echoes.
 ///
 /// # Errors
 /// Anything lost, or the name does not resolve.
@@ -37,6 +37,7 @@ pub fn send(host: &str, port: u16, rate: u16, seconds: u16) -> Result<()> {
     let address = address.ok_or_else(|| Error::other(format!("{host} has no address")))?;
     let socket = UdpSocket::bind("0.0.0.0:0")?;
     socket.connect((address, port))?;
+    println!("started");
     let total = u64::from(rate) * u64::from(seconds);
     let receiver = {
         let socket = socket.try_clone()?;

@@ -11,7 +11,8 @@ use crate::lab::{netd, wait};
 use crate::process::said;
 use anyhow::{Context, Result, bail};
 use nix::sys::signal::Signal;
-use std::process::Child;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, ChildStdout};
 use std::time::{Duration, Instant};
 
 const N1: Place = Place::Node(Node(1));
@@ -19,6 +20,44 @@ const TRAFFIC: Duration = Duration::from_secs(20);
 const ECHO_PORT: u16 = 9_000;
 const RATE: u32 = 1_000;
 const READY: Duration = Duration::from_secs(20);
+
+/// Numbered traffic of the probe.
+struct Stream {
+    child: Child,
+    output: BufReader<ChildStdout>,
+}
+
+impl Stream {
+    fn begin(cluster: &Cluster, place: Place, line: &str) -> Result<Self> {
+        let mut child = cluster.background(place, line)?;
+        let output = child.stdout.take().context("the probe has an output")?;
+        Ok(Self {
+            child,
+            output: BufReader::new(output),
+        })
+    }
+
+    /// Waits until it has found its server: the name is looked up once, by the daemon that is about to be killed.
+    fn started(&mut self) -> Result<String> {
+        let mut line = String::new();
+        self.output.read_line(&mut line)?;
+        match line.trim() {
+            "started" => Ok(String::new()),
+            other => bail!("it said {other:?}"),
+        }
+    }
+
+    /// What it said at its end. One that lost something ends with an error code, and says how much all the same.
+    fn figures(mut self) -> Result<String> {
+        let mut text = String::new();
+        self.output.read_to_string(&mut text)?;
+        let output = self.child.wait_with_output()?;
+        if figure(&text, "lost").is_none() {
+            bail!("{} {}", said(&output), text.replace('\n', " "));
+        }
+        Ok(text)
+    }
+}
 
 /// Kills and restarts under traffic.
 ///
@@ -42,12 +81,15 @@ pub fn run(cluster: &Cluster, report: &mut Report) -> Result<()> {
     }
     let one_socket = wait::until_ok(READY, || one_port(cluster, "udp", ECHO_PORT));
     report.check("one UDP socket of the client talks to all nodes", one_socket);
-    let start = Instant::now();
     let running = streams.iter().map(|(name, place, line)| {
         let line = line.replace("SECONDS", &TRAFFIC.as_secs().to_string());
-        Ok((name.as_str(), cluster.background(*place, &line)?))
+        Ok((name.as_str(), Stream::begin(cluster, *place, &line)?))
     });
-    let running: Vec<(&str, Child)> = running.collect::<Result<_>>()?;
+    let mut running: Vec<(&str, Stream)> = running.collect::<Result<_>>()?;
+    let start = Instant::now();
+    for (name, stream) in &mut running {
+        report.require(&format!("{name} has started"), stream.started())?;
+    }
     for node in [Node(2), Node(3), Node(1)] {
         report.check(
             &format!("SIGKILL of netd on {}, and its start", node.name()),
@@ -62,7 +104,7 @@ pub fn run(cluster: &Cluster, report: &mut Report) -> Result<()> {
     report.check("all of it under traffic", in_time);
     let ended: Vec<(&str, Result<String>)> = running
         .into_iter()
-        .map(|(name, child)| (name, figures(child)))
+        .map(|(name, stream)| (name, stream.figures()))
         .collect();
     let mut at_server = full_buffers(cluster);
     for (name, figures) in ended {
@@ -122,16 +164,6 @@ fn full_buffers(cluster: &Cluster) -> u64 {
     let values = rows.get(1).into_iter().flat_map(|row| row.split(' '));
     let found = names.zip(values).find(|(name, _)| *name == "RcvbufErrors");
     found.and_then(|(_, value)| value.parse().ok()).unwrap_or(0)
-}
-
-/// What a stream said at its end. One that lost something ends with an error code, and says how much all the same.
-fn figures(child: Child) -> Result<String> {
-    let output = child.wait_with_output()?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    if figure(&text, "lost").is_none() {
-        bail!("{} {}", said(&output), text.replace('\n', " "));
-    }
-    Ok(text)
 }
 
 /// What a stream lost must have been lost at the server's socket; `at_server` counts down what is left of those.
