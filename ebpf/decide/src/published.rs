@@ -9,8 +9,8 @@ use abi::*;
 
 use crate::deliver::to_endpoint;
 use crate::second_chance::{
-    Earlier, HOP_BACK, HOP_EARLIER, HOP_FIRST, earlier, earlier_here, end_at, hand_on, lives_elsewhere, lives_here,
-    mesh_request, to_earlier, unknown,
+    Earlier, HOP_BACK, HOP_EARLIER, HOP_FIRST, HOP_LAST, earlier, earlier_here, end_at, hand_on, insist,
+    lives_elsewhere, lives_here, mesh_request, to_earlier, unknown,
 };
 use crate::service::{admit, owner};
 use crate::tables::Tables;
@@ -166,8 +166,8 @@ fn to_owner(c: &Config, w: &mut Work, owner: Addr, before: Earlier) -> Decision 
 }
 
 /// Forwarded here although the ring of this node names another owner. First hop: the sender's ring is older
-/// than ours, so the packet goes on to the owner. Later ones: an open connection of before, which the
-/// task's own stack resets if it does not know it.
+/// than ours, so the packet goes on to the owner. Later ones: a packet for whom the slot had before, whose own
+/// stack resets an open connection that it does not know; if that one is not here, our ring is the older one.
 #[inline(always)]
 fn not_owner<T: Tables>(t: &T, c: &Config, w: &mut Work, f: &Frontend, hash: u32, owner: &Backend) -> Decision {
     if w.handed_on == HOP_FIRST {
@@ -175,6 +175,7 @@ fn not_owner<T: Tables>(t: &T, c: &Config, w: &mut Work, f: &Frontend, hash: u32
     }
     match earlier_here(t, c, f, hash) {
         Some((id, b)) => admit_here(t, c, w, id, b),
+        None if w.handed_on == HOP_LAST && !w.packet.continues() => insist(t, c, w, owner.vtep),
         None => Err(DropReason::NoLocalBackend),
     }
 }

@@ -24,8 +24,10 @@ pub(crate) const HOP_FIRST: u32 = 0;
 pub(crate) const HOP_LAST: u32 = 1;
 /// Mark of a datagram offered to the previous owner; the owner stands in the previous owner's place.
 pub(crate) const HOP_ASK: u32 = 2;
+/// Mark of the first packet of a flow that two nodes with rings of different age took for each other's.
+pub(crate) const HOP_INSIST: u32 = 3;
 /// Mark of one for an earlier owner, less its place (1 to [`EARLIER`]).
-pub(crate) const HOP_EARLIER: u32 = 2;
+pub(crate) const HOP_EARLIER: u32 = 3;
 /// Mark of one that an earlier owner sends back to the ingress node, less its place.
 pub(crate) const HOP_BACK: u32 = 8;
 
@@ -134,6 +136,17 @@ pub(crate) fn end_at(c: &Config, w: &mut Work, vtep: Addr) -> Decision {
     w.out.vtep = vtep;
     w.out.name(Be32::from_raw(0), 0);
     mesh_request(c, w, HOP_LAST)
+}
+
+/// The first packet of a flow to the slot's owner as this node knows it, which said that this node is: it has the newer
+/// ring, and takes the packet for the task that had the slot before, although that one may drain. It lives: no
+/// container is ended before all nodes have acknowledged a ring without it, and this one has not.
+#[inline(always)]
+pub(crate) fn insist<T: Tables>(t: &T, c: &Config, w: &mut Work, vtep: Addr) -> Decision {
+    t.count(Event::SecondChance);
+    w.out.vtep = vtep;
+    w.out.name(Be32::from_raw(0), 0);
+    mesh_request(c, w, HOP_INSIST)
 }
 
 /// Into the tunnel; the ingress node stays the one that the client sent the packet to.

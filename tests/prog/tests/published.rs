@@ -31,8 +31,10 @@ fn request(previous: Ipv4Addr, handed_on: u8, mut f: prog::packet::Frame) -> pro
 }
 
 /// Hop of a request for the earlier owner at a place: this and the place.
-const HANDED_ON: u8 = 2;
-/// Hop of one that such an owner gives back: this and its place.
+const HANDED_ON: u8 = 3;
+/// Hop of one that goes to the node which named this one the owner.
+const INSISTED: u8 = 3;
+/// Hop of one that an earlier owner gives back: this and its place.
 const GIVEN_BACK: u8 = 8;
 
 const MESH: Entry = Entry::Overlay(VNI_MESH_REQUEST, NODE2);
@@ -232,12 +234,18 @@ fn on_the_ingress_node_itself_a_moved_slot_keeps_old_connections() {
 }
 
 #[test]
-fn a_request_for_another_nodes_backend_goes_on_once_and_no_further() {
+fn a_request_for_another_nodes_backend_goes_on_twice_and_no_further() {
     let mut n = node();
     n.published_to(G);
-    let r = n.send(MESH, &request(NOBODY, 0, tcp(CLIENT, 4000, NODE3, 8080, SYN)));
+    let syn = |hop| request(NOBODY, hop, tcp(CLIENT, 4000, NODE3, 8080, SYN));
+    let r = n.send(MESH, &syn(0));
     assert!(r.did(Event::MeshRequest), "{r:?}");
-    let r = n.send(MESH, &request(NOBODY, 1, tcp(CLIENT, 4000, NODE3, 8080, SYN)));
+    assert_eq!(r.frame().src_mac, names(NODE2, 1));
+    let r = n.send(MESH, &syn(1));
+    assert!(r.did(Event::MeshRequest), "back to the newer ring: {r:?}");
+    assert_eq!(r.frame().src_mac, names(NODE2, INSISTED));
+    assert_eq!(n.send(MESH, &syn(INSISTED)).dropped(), Some("no-local-backend"));
+    let r = n.send(MESH, &request(NOBODY, 1, tcp(CLIENT, 4001, NODE3, 8080, ACK)));
     assert_eq!(r.dropped(), Some("no-local-backend"));
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::second_chance::{HOP_ASK, HOP_LAST};
+use crate::second_chance::{HOP_ASK, HOP_INSIST, HOP_LAST};
 use crate::testing::{Memory, addr, backend, config, segment};
 use crate::work::{Kind, TCP_ACK, TCP_SYN};
 
@@ -192,9 +192,14 @@ fn without_any_owner_an_open_connection_still_finds_its_previous_one() {
     m.backends.clear();
     assert_eq!(send(&m, Place::Ingress, TCP_ACK, 0).0, Err(DropReason::NoBackend));
 }
+
 /// A packet of an open connection with a mark, from node `via` as its ingress (0 = this one).
 fn marked(m: &Memory, hop: u32, via: u8) -> (Decision, Work) {
-    let mut w = segment(200, 1000, 1, 8080, TCP_ACK);
+    marked_segment(m, TCP_ACK, hop, via)
+}
+
+fn marked_segment(m: &Memory, flags: u8, hop: u32, via: u8) -> (Decision, Work) {
+    let mut w = segment(200, 1000, 1, 8080, flags);
     w.handed_on = hop;
     if via != 0 {
         w.via = addr(via).low();
@@ -245,6 +250,36 @@ fn the_ingress_node_names_the_latest_owner_on_a_third_node() {
     m.ring[0].owner = 1;
     let out = send(&m, Place::Ingress, TCP_ACK, 0).1.out;
     assert_eq!((out.vtep, out.handed_on), (addr(2), HOP_EARLIER + 1));
+}
+
+#[test]
+fn a_first_packet_that_two_nodes_take_for_each_others_ends_at_the_newer_ring() {
+    // Node 3 has the newer ring, in which this node owns the slot; ours names node 3.
+    let older = mesh(3, 0);
+    let (decision, w) = marked_segment(&older, TCP_SYN, HOP_LAST, 2);
+    assert_eq!((decision, w.out.vtep), (Ok(Verdict::MeshRequest), addr(3)));
+    assert_eq!((w.out.handed_on, w.out.ingress), (HOP_INSIST, addr(2).low()));
+    // There: node 3 owns the slot now, its task had it before and drains.
+    let mut newer = mesh(3, 1);
+    newer.backends.entry(1).and_modify(|b| b.flags = BACKEND_DRAINING);
+    assert_eq!(marked_segment(&newer, TCP_SYN, HOP_INSIST, 2).0, Ok(Verdict::Local));
+    assert_eq!(
+        marked(&newer, HOP_FIRST, 2).0,
+        Ok(Verdict::Local),
+        "the rest of the flow"
+    );
+}
+
+#[test]
+fn a_packet_that_was_insisted_on_goes_no_further() {
+    let older = mesh(3, 0);
+    let gone = Err(DropReason::NoLocalBackend);
+    assert_eq!(marked_segment(&older, TCP_SYN, HOP_INSIST, 2).0, gone);
+    assert_eq!(
+        marked(&older, HOP_LAST, 2).0,
+        gone,
+        "nor does one of an open connection"
+    );
 }
 
 #[test]
