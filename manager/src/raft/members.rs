@@ -3,12 +3,15 @@
 
 use control::Members;
 use protobuf::Message as _;
-use raft::eraftpb::{ConfChange, ConfChangeType, Entry as LogEntry, EntryType};
+use raft::{
+    INVALID_ID, StateRole,
+    eraftpb::{ConfChange, ConfChangeType, Entry as LogEntry, EntryType, Message},
+};
 use store::{Entry, MemberChange, MemberStep};
 
 use super::{
     disk::{Disk, DiskWrite},
-    effect::{Effect, ReplicaError, raft_error},
+    effect::{Effect, ReplicaError, raft_error, send},
     replica::Replica,
 };
 
@@ -65,7 +68,11 @@ impl<D: Disk> Replica<D> {
 
     /// Carries out a committed change. That it is committed is written first: a member that restarts must not count votes
     /// by a membership that is no more.
-    pub(super) fn apply_member_change(&mut self, entry: &LogEntry) -> Result<Option<Effect>, ReplicaError> {
+    pub(super) fn apply_member_change(
+        &mut self,
+        entry: &LogEntry,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), ReplicaError> {
         let mut hard_state = self.node.store().hard_state.clone();
         hard_state.commit = hard_state.commit.max(entry.index);
         self.disk.write(&DiskWrite {
@@ -86,12 +93,28 @@ impl<D: Disk> Replica<D> {
         let outcome = self.state.apply(index, command);
         if outcome.is_ok() && !repeated {
             self.node.apply_conf_change(&change).map_err(raft_error)?;
+            send(self.last_words(), effects)?;
         }
-        Ok(Some(Effect::Applied {
+        effects.push(Effect::Applied {
             index,
             request,
             outcome,
             view: Box::new(self.state.clone()),
-        }))
+        });
+        Ok(())
+    }
+
+    /// A leader does not dismiss itself, but the one before it may have: whoever takes over carries out what is in its
+    /// log. The raft crate (0.7) leaves such a leader in its place, and panics at the next receipt: it steps down. The
+    /// others are told once more how far the log is committed: until they know of the dismissal they need its vote.
+    fn last_words(&mut self) -> Vec<Message> {
+        let raft = &mut self.node.raft;
+        if raft.state != StateRole::Leader || raft.promotable() {
+            return Vec::new();
+        }
+        raft.bcast_append();
+        let words = std::mem::take(&mut raft.msgs);
+        raft.become_follower(raft.term, INVALID_ID);
+        words
     }
 }

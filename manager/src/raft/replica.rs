@@ -296,7 +296,7 @@ impl<D: Disk> Replica<D> {
                     });
                 }
                 EntryType::EntryConfChange | EntryType::EntryConfChangeV2 => {
-                    effects.extend(self.apply_member_change(&entry)?);
+                    self.apply_member_change(&entry, effects)?;
                 }
             }
         }

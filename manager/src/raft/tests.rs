@@ -5,9 +5,9 @@ mod snapshot;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{Name, NetworkId, NetworkSpec, RequestId, Timestamp};
+use model::{Name, NetworkId, NetworkSpec, NodeId, RequestId, Timestamp};
 use raft::eraftpb::MessageType;
-use store::{Command, Entry, NewNetwork, Refused};
+use store::{Command, Entry, MemberChange, MemberStep, NewNetwork, Refused};
 
 use super::{
     disk::{DiskError, DiskWrite, Saved},
@@ -329,4 +329,35 @@ fn a_minority_answers_no_reads() {
     group.members.get_mut(&leader).unwrap().read(RequestId::from_bits(5));
     group.run(5);
     assert!(group.readable.is_empty());
+}
+
+#[test]
+fn a_leader_whom_an_entry_of_the_one_before_dismisses_steps_down() {
+    let mut group = Group::of_three();
+    group.run(40);
+    let old = group.leader().unwrap();
+    let mut others = (1..=3).filter(|member| *member != old);
+    let (new, third) = (others.next().unwrap(), others.next().unwrap());
+    // The entry reaches the one whom it dismisses, and the old leader does not hear of that.
+    (group.cut_off, group.unheard) = ([third].into(), Some(new));
+    let leader = group.members.get_mut(&old).unwrap();
+    let change = MemberChange {
+        node: NodeId::from_bits(1),
+        raft_id: new,
+        at: Timestamp(0),
+        step: MemberStep::Leave,
+    };
+    assert!(leader.change_members(leader.standing().term, &change, entry(1)));
+    group.settle();
+    // It has the longer log: nobody else can take over, and to do so is to be dismissed.
+    (group.cut_off, group.unheard) = ([old].into(), None);
+    group.run(60);
+    assert!(!group.members[&new].standing().leads);
+    assert_eq!(group.members[&new].members().voters, [old, third].into());
+    group.cut_off.clear();
+    group.run(60);
+    let leader = group.leader().unwrap();
+    assert_ne!(leader, new);
+    assert_eq!(group.members[&leader].members().voters, [old, third].into());
+    assert_eq!(group.members[&leader].view().networks().count(), 1);
 }
