@@ -94,8 +94,7 @@ pub fn next_member_move(view: &View, members: &Members, now: Timestamp) -> Optio
             _ => {}
         }
     }
-    for node in view.managers().filter(|node| !wished(node)) {
-        let Some(id) = node.raft_id else { continue };
+    for (node, id) in dismissed(view) {
         let gone = BTreeSet::from([id]);
         if members.voters.contains(&id) && !members.keep_quorum_without(&gone) {
             continue;
@@ -108,6 +107,15 @@ pub fn next_member_move(view: &View, members: &Members, now: Timestamp) -> Optio
         }
     }
     None
+}
+
+/// Members that shall be none, with their raft ids, the oldest wish first: who waits for longest may be about to leave by
+/// force, and must not be one of two that the next dismissal leaves.
+fn dismissed(view: &View) -> Vec<(&Node, u64)> {
+    let unwished = view.managers().filter(|node| node.spec.role != Role::Manager);
+    let mut members: Vec<_> = unwished.filter_map(|node| Some((node, node.raft_id?))).collect();
+    members.sort_by_key(|(node, _)| node.version);
+    members
 }
 
 /// Whether raft has let its member `raft_id` go, for good. False as long as the state does not know of it yet.

@@ -131,3 +131,14 @@ fn a_learner_leaves_whatever_is_reachable() {
     wish(&mut bed, 2, Role::Worker);
     assert_eq!(next(bed.view(), &members), Some((2, 2, MemberStep::Leave)));
 }
+
+#[test]
+fn who_was_dismissed_first_goes_first() {
+    for [first, second] in [[2_u64, 3], [3, 2]] {
+        let (mut bed, members) = group(3, 3);
+        wish(&mut bed, first.into(), Role::Worker);
+        wish(&mut bed, second.into(), Role::Worker);
+        let step = next(bed.view(), &members);
+        assert_eq!(step, Some((first.into(), first, MemberStep::Leave)));
+    }
+}

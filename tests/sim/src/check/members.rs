@@ -119,13 +119,13 @@ impl Membership {
 
     /// A majority of the voters can still be there some day.
     pub fn lives(&self, is_there: impl Fn(u64) -> bool) -> Checked {
-        let there = self.voters.iter().filter(|id| is_there(**id)).count();
-        ensure!(
-            2 * there > self.voters.len(),
-            "the majority of {:?} is lost for good: {there} are left",
-            self.voters
-        );
-        Ok(())
+        majority(&self.voters, is_there)
+    }
+
+    /// Whether that is still so once raft has let `member` go.
+    pub fn lives_after(&self, member: u64, is_there: impl Fn(u64) -> bool) -> bool {
+        let rest = &self.voters - &BTreeSet::from([member]);
+        majority(&rest, is_there).is_ok()
     }
 
     /// Whether the majority would still be there if `member` went.
@@ -145,6 +145,15 @@ impl Membership {
         }
         Ok(())
     }
+}
+
+fn majority(voters: &BTreeSet<u64>, is_there: impl Fn(u64) -> bool) -> Checked {
+    let there = voters.iter().filter(|id| is_there(**id)).count();
+    ensure!(
+        2 * there > voters.len(),
+        "the majority of {voters:?} is lost for good: {there} are left"
+    );
+    Ok(())
 }
 
 /// What a manager's raft and its state say of the members at one index is the same.

@@ -126,6 +126,11 @@ impl World {
         self.membership.lives(|id| self.is_there(id))
     }
 
+    /// Whether a majority is there once raft has let this member go.
+    pub(super) fn can_spare(&self, member: Option<u64>) -> bool {
+        member.is_none_or(|id| self.membership.lives_after(id, |other| self.is_there(other)))
+    }
+
     fn is_there(&self, member: u64) -> bool {
         self.seat_of_member(member).is_some_and(|m| !self.managers[m].gone)
     }
