@@ -13,17 +13,19 @@ use std::{
 
 use anyhow::{Context, Result};
 use manager::NodeCredentials;
-use prost::Message as _;
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
     time::{sleep, timeout},
 };
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::Status;
-use wire::pb::{self, dispatcher_client::DispatcherClient, session_down, session_up};
+use tonic::{Request, Status, Streaming, client::Grpc, codegen::http::uri::PathAndQuery};
+use wire::pb::{self, session_up};
 
-use super::join;
+use super::{
+    down::{Down, Kind, SessionCodec, Task},
+    join,
+};
 
 /// Until a session that ended is opened anew; agents take turns within the second part of it.
 const AGAIN: Duration = Duration::from_millis(200);
@@ -34,6 +36,9 @@ const BEAT: Duration = Duration::from_millis(800);
 const UP_QUEUE: usize = 16;
 /// Format of sessions.
 const FORMAT: u32 = 2;
+const SESSION: &str = "/netctl.v1.Dispatcher/Session";
+/// Longest message that is taken, bytes.
+const LONGEST: usize = 64 << 20;
 
 /// What all agents were told, in encoded bytes.
 #[derive(Default)]
@@ -132,9 +137,7 @@ impl Keeper {
     async fn session(&mut self, addr: SocketAddr) -> Result<()> {
         let (up, stream) = mpsc::channel(UP_QUEUE);
         up.send(message(session_up::Message::Hello(self.hello()))).await?;
-        let mut dispatcher =
-            DispatcherClient::new(join::channel(&self.credentials, addr).await?).max_decoding_message_size(64 << 20);
-        let mut down = dispatcher.session(ReceiverStream::new(stream)).await?.into_inner();
+        let mut down = self.open(addr, stream).await?;
         let mut beat = tokio::time::interval(BEAT);
         loop {
             tokio::select! {
@@ -144,8 +147,8 @@ impl Keeper {
                 }
                 next = down.message() => {
                     let next = next?.ok_or_else(|| Status::aborted("the session ended"))?;
-                    self.told.0.fetch_add(next.encoded_len() as u64, Ordering::Relaxed);
-                    let running = next.message.map(|message| self.take(message)).unwrap_or_default();
+                    self.told.0.fetch_add(next.length, Ordering::Relaxed);
+                    let running = next.kind.map(|kind| self.take(kind)).unwrap_or_default();
                     if !running.is_empty() {
                         let batch = pb::StatusBatch { reports: running };
                         up.send(message(session_up::Message::Statuses(batch))).await?;
@@ -153,6 +156,17 @@ impl Keeper {
                 }
             }
         }
+    }
+
+    async fn open(&self, addr: SocketAddr, up: mpsc::Receiver<pb::SessionUp>) -> Result<Streaming<Down>> {
+        let channel = join::channel(&self.credentials, addr).await?;
+        let mut dispatcher = Grpc::new(channel).max_decoding_message_size(LONGEST);
+        dispatcher.ready().await?;
+        let (up, path) = (
+            Request::new(ReceiverStream::new(up)),
+            PathAndQuery::from_static(SESSION),
+        );
+        Ok(dispatcher.streaming(up, path, SessionCodec).await?.into_inner())
     }
 
     fn hello(&self) -> pb::Hello {
@@ -176,9 +190,9 @@ impl Keeper {
     }
 
     /// What follows from a message: reports.
-    fn take(&mut self, message: session_down::Message) -> Vec<pb::TaskReport> {
+    fn take(&mut self, message: Kind) -> Vec<pb::TaskReport> {
         match message {
-            session_down::Message::Managers(list) => {
+            Kind::Managers(list) => {
                 let mut list = list.managers;
                 list.sort_by_key(|manager| !manager.leader);
                 let addrs: Vec<SocketAddr> = list.iter().filter_map(|manager| manager.addr.parse().ok()).collect();
@@ -187,22 +201,21 @@ impl Keeper {
                 }
                 Vec::new()
             }
-            session_down::Message::Identity(identity) => {
+            Kind::Identity(identity) => {
                 self.say.send_modify(|seen| seen.member = identity.raft_id);
                 Vec::new()
             }
-            session_down::Message::View(view) => {
+            Kind::View(view) => {
                 self.say.send_modify(|seen| seen.in_session = true);
                 self.start(view.tasks)
             }
-            session_down::Message::Delta(delta) => self.start(delta.tasks),
-            _ => Vec::new(),
+            Kind::Delta(delta) => self.start(delta.tasks),
         }
     }
 
-    fn start(&mut self, tasks: Vec<pb::Task>) -> Vec<pb::TaskReport> {
+    fn start(&mut self, tasks: Vec<Task>) -> Vec<pb::TaskReport> {
         let fresh = tasks.into_iter().filter(|task| self.known.insert(task.id.clone()));
-        let running = |task: pb::Task| pb::TaskReport {
+        let running = |task: Task| pb::TaskReport {
             status: Some(pb::TaskStatus {
                 state: pb::TaskState::Running.into(),
                 at: task.updated_at + 1,

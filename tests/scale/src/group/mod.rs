@@ -2,6 +2,7 @@
 //! a token and hold real sessions. What is virtual is the containers: an agent reports what it is told to run as running.
 
 mod agent;
+mod down;
 mod host;
 mod join;
 mod load;
