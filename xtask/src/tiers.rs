@@ -3,6 +3,7 @@
 //! A tier that cannot run fails and names what is missing; a tier in which no
 //! test ran fails too. Every tier runs whatever the ones before it did.
 
+use crate::demo::report;
 use crate::process::command;
 use crate::{binaries, ebpf, fuzz, repo, setup};
 use anyhow::{Context, Result, bail};
@@ -129,9 +130,6 @@ fn privileged(package: &str, options: &[&str]) -> Result<u32> {
     cargo_test("", &["-p", package], &[&["--include-ignored"], options].concat())
 }
 
-/// How a claim of a scenario that failed begins (`demo::report`).
-const FAILED_CLAIM: &str = "   FAIL  ";
-
 /// `cargo test` in a folder of the repository, its output passed on; counts what passed.
 ///
 /// # Errors
@@ -154,7 +152,7 @@ fn cargo_test(folder: &str, words: &[&str], options: &[&str]) -> Result<u32> {
     for line in BufReader::new(output).lines() {
         let line = line?;
         passed += passed_in(&line);
-        if line.starts_with(FAILED_CLAIM) {
+        if line.starts_with(report::FAIL) {
             failed = failed + "\n" + &line;
         }
         println!("{line}");

@@ -20,7 +20,7 @@ pub(crate) const EARLIER: u32 = 3;
 
 /// Mark of a mesh request from the ingress node.
 pub(crate) const HOP_FIRST: u32 = 0;
-/// Mark of one that must end here.
+/// Mark of one that is to end here; only a flow's first packet may go on, once more, as [`HOP_INSIST`].
 pub(crate) const HOP_LAST: u32 = 1;
 /// Mark of a datagram offered to the previous owner; the owner stands in the previous owner's place.
 pub(crate) const HOP_ASK: u32 = 2;
@@ -130,12 +130,10 @@ pub(crate) fn to_earlier<T: Tables>(t: &T, c: &Config, w: &mut Work, earlier: Ea
     hand_on(t, c, w)
 }
 
-/// To a node that takes the packet whatever it knows of it.
+/// To a node that takes the packet whatever it knows of it, unless it is a first one and that node's ring is older.
 #[inline(always)]
 pub(crate) fn end_at(c: &Config, w: &mut Work, vtep: Addr) -> Decision {
-    w.out.vtep = vtep;
-    w.out.name(Be32::from_raw(0), 0);
-    mesh_request(c, w, HOP_LAST)
+    send_on(c, w, vtep, HOP_LAST)
 }
 
 /// The first packet of a flow to the slot's owner as this node knows it, which said that this node is: it has the newer
@@ -144,9 +142,15 @@ pub(crate) fn end_at(c: &Config, w: &mut Work, vtep: Addr) -> Decision {
 #[inline(always)]
 pub(crate) fn insist<T: Tables>(t: &T, c: &Config, w: &mut Work, vtep: Addr) -> Decision {
     t.count(Event::SecondChance);
+    send_on(c, w, vtep, HOP_INSIST)
+}
+
+/// To `vtep`, without an earlier owner named.
+#[inline(always)]
+fn send_on(c: &Config, w: &mut Work, vtep: Addr, hop: u32) -> Decision {
     w.out.vtep = vtep;
     w.out.name(Be32::from_raw(0), 0);
-    mesh_request(c, w, HOP_INSIST)
+    mesh_request(c, w, hop)
 }
 
 /// Into the tunnel; the ingress node stays the one that the client sent the packet to.

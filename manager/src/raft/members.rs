@@ -93,7 +93,7 @@ impl<D: Disk> Replica<D> {
         let outcome = self.state.apply(index, command);
         if outcome.is_ok() && !repeated {
             self.node.apply_conf_change(&change).map_err(raft_error)?;
-            send(self.last_words(), effects)?;
+            send(self.step_down_if_dismissed(), effects)?;
         }
         effects.push(Effect::Applied {
             index,
@@ -105,9 +105,9 @@ impl<D: Disk> Replica<D> {
     }
 
     /// A leader does not dismiss itself, but the one before it may have: whoever takes over carries out what is in its
-    /// log. The raft crate (0.7) leaves such a leader in its place, and panics at the next receipt: it steps down. The
-    /// others are told once more how far the log is committed: until they know of the dismissal they need its vote.
-    fn last_words(&mut self) -> Vec<Message> {
+    /// log. The raft crate (0.7) leaves such a leader in its place, and panics at the next receipt: it steps down.
+    /// What it returns tells the others how far the log is committed: until they know of the dismissal they need its vote.
+    fn step_down_if_dismissed(&mut self) -> Vec<Message> {
         let raft = &mut self.node.raft;
         if raft.state != StateRole::Leader || raft.promotable() {
             return Vec::new();

@@ -2,6 +2,9 @@
 
 use anyhow::{Result, anyhow};
 
+/// How the line of a claim that failed begins.
+pub const FAIL: &str = "   FAIL  ";
+
 /// Counts claims. A claim is a sentence that was checked.
 #[derive(Default)]
 pub struct Report {
@@ -21,7 +24,7 @@ impl Report {
             Ok(detail) if detail.is_empty() => println!("   ok    {claim}"),
             Ok(detail) => println!("   ok    {claim} ({detail})"),
             Err(error) => {
-                println!("   FAIL  {claim}: {error:#}");
+                println!("{FAIL}{claim}: {error:#}");
                 self.failed.push(claim.to_owned());
                 return false;
             }

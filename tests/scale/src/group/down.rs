@@ -4,8 +4,9 @@
 use prost::{Message, bytes::Buf as _};
 use tonic::{
     Status,
-    codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
+    codec::{Codec, DecodeBuf, Decoder},
 };
+use tonic_prost::ProstEncoder;
 use wire::pb;
 
 /// A message, and its length as it was sent, bytes.
@@ -62,25 +63,15 @@ pub struct SessionCodec;
 impl Codec for SessionCodec {
     type Encode = pb::SessionUp;
     type Decode = Down;
-    type Encoder = Self;
+    type Encoder = ProstEncoder<pb::SessionUp>;
     type Decoder = Self;
 
-    fn encoder(&mut self) -> Self {
-        *self
+    fn encoder(&mut self) -> Self::Encoder {
+        ProstEncoder::default()
     }
 
     fn decoder(&mut self) -> Self {
         *self
-    }
-}
-
-impl Encoder for SessionCodec {
-    type Item = pb::SessionUp;
-    type Error = Status;
-
-    fn encode(&mut self, message: pb::SessionUp, into: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        let encoded = message.encode(into);
-        encoded.map_err(|why| Status::internal(why.to_string()))
     }
 }
 
