@@ -24,6 +24,9 @@ const WITH_SECRETS: [&str; 4] = [
     "netctl.v1.RotatePayloadRequest",
 ];
 
+/// Fields with bytes that many messages have in common.
+const SHARED: &str = ".netctl.v1.ViewDelta.endpoints";
+
 fn main() -> Result<(), Box<dyn Error>> {
     for file in FILES {
         println!("cargo:rerun-if-changed=proto/{file}");
@@ -35,6 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let rpc = env::var_os("CARGO_FEATURE_RPC").is_some();
     tonic_prost_build::configure()
         .skip_debug(WITH_SECRETS)
+        .bytes(SHARED)
         .build_client(rpc)
         .build_server(rpc)
         .compile_fds(compiler.file_descriptor_set())?;

@@ -19,7 +19,7 @@ use store::View;
 
 use crate::allocator::networks_of;
 
-pub use board::{Board, Touched};
+pub use board::{Board, EndpointRow, Touched};
 pub use feed::{Feed, Known, Update, Verdict};
 
 /// Bytes that the tunnel adds to a packet: outer IPv4, UDP, VXLAN and inner Ethernet headers.

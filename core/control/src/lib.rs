@@ -33,7 +33,7 @@ mod history;
 mod testbed;
 
 pub use acks::{Acks, let_go};
-pub use assignment::{Board, Feed, Known, TUNNEL_OVERHEAD, Touched, Update, Verdict, node_view};
+pub use assignment::{Board, EndpointRow, Feed, Known, TUNNEL_OVERHEAD, Touched, Update, Verdict, node_view};
 pub use attempts::{JoinAttempts, TooManyAttempts};
 pub use dirty::Dirty;
 pub use draft::Ids;

@@ -1,9 +1,12 @@
 //! What changes a node's view.
 
-use model::{Changes, NetworkId, TaskId, ViewDelta};
+use model::{Changes, EndpointView, NetworkId, Row, TaskId, ViewDelta};
+use prost::bytes::Bytes;
 
 use crate::{
-    WireError, pb,
+    EncodedEndpoint, WireError,
+    endpoint::decoded,
+    pb,
     scalar::{list, narrow, parse, port, to_list},
 };
 
@@ -31,8 +34,18 @@ fn ids<T: std::str::FromStr<Err = model::Invalid>>(field: &str, texts: &[String]
     texts.iter().map(|text| parse(field, text)).collect()
 }
 
-impl From<ViewDelta> for pb::ViewDelta {
-    fn from(delta: ViewDelta) -> Self {
+fn endpoints(all: Vec<Bytes>) -> Result<Vec<EndpointView>, WireError> {
+    let decoded = all.into_iter().map(decoded);
+    let decoded = decoded.collect::<Result<_, WireError>>();
+    decoded.map_err(|why| why.within("endpoints"))
+}
+
+impl<E> From<ViewDelta<E>> for pb::ViewDelta
+where
+    E: Row<Key = (NetworkId, TaskId)> + Into<EncodedEndpoint>,
+{
+    fn from(delta: ViewDelta<E>) -> Self {
+        let endpoints = delta.endpoints.put.into_iter().map(Into::into);
         Self {
             base: delta.base,
             seq: delta.seq,
@@ -46,7 +59,7 @@ impl From<ViewDelta> for pb::ViewDelta {
             networks_gone: to_texts(delta.networks.gone),
             tasks: to_list(delta.tasks.put),
             tasks_gone: to_texts(delta.tasks.gone),
-            endpoints: to_list(delta.endpoints.put),
+            endpoints: endpoints.map(Bytes::from).collect(),
             endpoints_gone: to_list(delta.endpoints.gone),
             services: to_list(delta.services.put),
             services_gone: to_texts(delta.services.gone),
@@ -79,7 +92,7 @@ impl TryFrom<pb::ViewDelta> for ViewDelta {
                 gone: ids("tasks_gone", &delta.tasks_gone)?,
             },
             endpoints: Changes {
-                put: list("endpoints", delta.endpoints)?,
+                put: endpoints(delta.endpoints)?,
                 gone: list("endpoints_gone", delta.endpoints_gone)?,
             },
             services: Changes {

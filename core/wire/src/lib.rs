@@ -8,6 +8,7 @@ mod access;
 mod cluster;
 mod container;
 mod delta;
+mod endpoint;
 mod error;
 mod files;
 mod health;
@@ -23,6 +24,7 @@ mod update;
 mod view;
 
 pub use access::{METHODS, access};
+pub use endpoint::EncodedEndpoint;
 pub use error::WireError;
 
 /// Generated messages and stubs of package `netctl.v1`.

@@ -1,6 +1,6 @@
 //! What a node is told.
 
-use model::{EarlierPorts, EndpointView, NameKind, NetworkView, NodeView, PeerView, ServiceView};
+use model::{EarlierPorts, NameKind, NetworkView, NodeView, PeerView, ServiceView};
 
 use crate::{
     WireError, pb,
@@ -53,39 +53,6 @@ impl TryFrom<pb::NetworkView> for NetworkView {
             gateway: parse("gateway", &network.gateway)?,
             internal: network.internal,
             ingress: network.ingress,
-        })
-    }
-}
-
-impl From<EndpointView> for pb::EndpointView {
-    fn from(endpoint: EndpointView) -> Self {
-        Self {
-            task: endpoint.task.to_string(),
-            service: endpoint.service.to_string(),
-            slot: endpoint.slot.get(),
-            network: endpoint.network.to_string(),
-            addr: endpoint.addr.to_string(),
-            node: endpoint.node.to_string(),
-            gateway: endpoint.gateway,
-            serving: endpoint.serving,
-            spec_version: endpoint.spec_version,
-        }
-    }
-}
-
-impl TryFrom<pb::EndpointView> for EndpointView {
-    type Error = WireError;
-    fn try_from(endpoint: pb::EndpointView) -> Result<Self, WireError> {
-        Ok(Self {
-            task: parse("task", &endpoint.task)?,
-            service: parse("service", &endpoint.service)?,
-            slot: narrow("slot", endpoint.slot)?,
-            network: parse("network", &endpoint.network)?,
-            addr: parse("addr", &endpoint.addr)?,
-            node: parse("node", &endpoint.node)?,
-            gateway: endpoint.gateway,
-            serving: endpoint.serving,
-            spec_version: endpoint.spec_version,
         })
     }
 }

@@ -1,35 +1,35 @@
-//! The board that all sessions read, its one writer, and the bells that it rings: a session sleeps until something changed
-//! for its node. Kept on followers too, so that a new leader knows what changed under the old one.
+//! The board that all sessions read, and its one writer, which rings the bells of those that have something to read. Kept
+//! on followers too, so that a new leader knows what changed under the old one.
 //!
 //! What must stay true: the board takes in entry by entry, state and events together; the lock is held for a step of
-//! computing, never across an await; a bell that rings while its session is busy rings once when it is back.
+//! computing, never across an await.
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
-    time::Duration,
+    sync::{Arc, PoisonError, RwLock},
+    time::{Duration, Instant},
 };
 
 use control::{Board, Feed, Touched, Update, let_go};
-use model::{NodeId, TaskId};
+use model::{DesiredState, NodeId, TaskId};
 use store::Event;
 use tokio::{
-    sync::{Notify, broadcast, watch},
+    sync::{broadcast, watch},
     time::timeout,
 };
-use wire::pb;
+use wire::{EncodedEndpoint, pb};
 
-use super::{level::Level, report};
+use super::{
+    bells::Bells,
+    level::Level,
+    pace::{Pace, Turn},
+    report,
+};
 use crate::{
     proposer::Proposer,
     raft::{Changed, News, Published},
 };
 
-/// Updates of one node are at least this far apart; what changes meanwhile goes into one. The more nodes there are the
-/// longer, so that telling them all takes a bounded share of the leader's time; more than the last nobody waits.
-const PAUSE: Duration = Duration::from_millis(20);
-const PAUSE_PER_SESSION: Duration = Duration::from_micros(300);
-const LONGEST_PAUSE: Duration = Duration::from_millis(300);
 /// How long a session waits for a board that is behind what its node has already seen.
 const CATCH_UP: Duration = Duration::from_millis(500);
 
@@ -58,22 +58,22 @@ impl Bearings {
 /// What a session has read.
 pub(super) struct Reading {
     /// What its node has to be told.
-    pub update: Option<Update>,
+    pub update: Option<Update<EncodedEndpoint>>,
     /// Up to where it was read.
     pub seq: u64,
     /// The node's tasks that are let go, see [`control::let_go`], if they may be others than before.
     pub let_go: Option<BTreeMap<TaskId, u64>>,
 }
 
-type Bells = BTreeMap<(NodeId, u128), Arc<Notify>>;
-
 /// A handle; cheap to clone.
 #[derive(Clone)]
 pub(super) struct SharedBoard {
-    board: Arc<RwLock<Board>>,
-    bells: Arc<Mutex<Bells>>,
+    board: Arc<RwLock<Board<EncodedEndpoint>>>,
+    /// Sessions that wait for it.
+    pub(super) bells: Bells,
     /// Who has what it was told.
     pub(super) level: Level,
+    pace: Pace,
     seq: watch::Receiver<u64>,
     bearings: watch::Receiver<Bearings>,
 }
@@ -90,8 +90,9 @@ impl SharedBoard {
         let (bearings, told) = watch::channel(Bearings::of(&first));
         let shared = Self {
             board: Arc::new(RwLock::new(board)),
-            bells: Arc::default(),
+            bells: Bells::default(),
             level: Level::new(),
+            pace: Pace::default(),
             seq: seen,
             bearings: told,
         };
@@ -113,7 +114,7 @@ impl SharedBoard {
     /// What the feed of `node` has to tell. `whole`: never a part of it.
     pub fn next(&self, node: NodeId, feed: &mut Feed, whole: bool) -> Reading {
         let board = self.board.read().unwrap_or_else(PoisonError::into_inner);
-        let begins = feed.begins();
+        let (began, begins) = (Instant::now(), feed.begins());
         let update = match feed.next(&board) {
             Some(Update::Delta(_)) if whole => {
                 feed.restart();
@@ -121,49 +122,19 @@ impl SharedBoard {
             }
             update => update,
         };
-        let own = begins
-            || update.as_ref().is_some_and(|update| match update {
-                Update::Whole(_) => true,
-                Update::Delta(delta) => !delta.tasks.is_empty(),
-            });
-        Reading {
+        let own = begins || update.as_ref().is_some_and(concerns_let_go);
+        let reading = Reading {
             update,
             seq: board.seq(),
             let_go: own.then(|| let_go(board.view(), node)),
-        }
+        };
+        self.pace.took(began.elapsed());
+        reading
     }
 
-    /// How long a session waits after an update before it looks for the next one.
-    pub fn pause(&self) -> Duration {
-        let sessions = u32::try_from(self.bells().len()).unwrap_or(u32::MAX);
-        PAUSE_PER_SESSION.saturating_mul(sessions).clamp(PAUSE, LONGEST_PAUSE)
-    }
-
-    /// A bell for a session; it rings once at first.
-    pub fn bell(&self, node: NodeId, session: u128) -> Bell {
-        let notify = Arc::new(Notify::new());
-        notify.notify_one();
-        self.bells().insert((node, session), notify.clone());
-        Bell {
-            key: (node, session),
-            notify,
-            bells: self.bells.clone(),
-        }
-    }
-
-    fn bells(&self) -> MutexGuard<'_, Bells> {
-        self.bells.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn ring(&self, touched: &Touched) {
-        let bells = self.bells();
-        if touched.everyone {
-            return bells.values().for_each(|bell| bell.notify_one());
-        }
-        for node in &touched.nodes {
-            let own = bells.range((*node, 0)..=(*node, u128::MAX));
-            own.for_each(|(_, bell)| bell.notify_one());
-        }
+    /// When a session that has just told its node something may look for more.
+    pub fn turn(&self) -> Turn {
+        self.pace.turn(self.bells.count())
     }
 
     fn update(&self, batch: &Batch, published: &Published) -> Touched {
@@ -179,24 +150,14 @@ impl SharedBoard {
     }
 }
 
-/// A session's bell; taken down when dropped.
-pub(super) struct Bell {
-    key: (NodeId, u128),
-    notify: Arc<Notify>,
-    bells: Arc<Mutex<Bells>>,
-}
-
-impl Bell {
-    /// Waits until it rings, or has rung since the last time.
-    pub async fn rung(&self) {
-        self.notify.notified().await;
-    }
-}
-
-impl Drop for Bell {
-    fn drop(&mut self) {
-        let mut bells = self.bells.lock().unwrap_or_else(PoisonError::into_inner);
-        bells.remove(&self.key);
+/// Whether tasks of the node may be let go now that were not before, or are no more. A task's wish never goes back.
+fn concerns_let_go(update: &Update<EncodedEndpoint>) -> bool {
+    match update {
+        Update::Whole(_) => true,
+        Update::Delta(delta) => {
+            let mut put = delta.tasks.put.iter();
+            !delta.tasks.gone.is_empty() || put.any(|task| task.desired >= DesiredState::Shutdown)
+        }
     }
 }
 
@@ -271,7 +232,7 @@ async fn write(
             let view = batch.last.as_ref().map_or(&now.view, |last| &last.view);
             shared.level.advance(view, &touched);
             seq.send_replace(view.applied());
-            shared.ring(&touched);
+            shared.bells.ring(&touched);
         }
         let told = Bearings::of(&now);
         bearings.send_if_modified(|old| {

@@ -2,11 +2,13 @@
 //! is what they read it from; `presence` knows which nodes have a session and which are heard from, and proposes what
 //! follows from it. Only the leader holds sessions.
 
+mod bells;
 mod board;
 mod heard;
 mod intake;
 mod kept;
 mod level;
+mod pace;
 mod presence;
 mod probe;
 mod release;

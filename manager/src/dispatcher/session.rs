@@ -15,10 +15,13 @@ use model::{NodeDescription, NodeId, RequestId};
 use store::Command;
 use tokio::{
     sync::{mpsc, watch},
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, timeout},
 };
 use tonic::{Status, Streaming};
-use wire::pb::{self, session_down, session_up};
+use wire::{
+    EncodedEndpoint,
+    pb::{self, session_down, session_up},
+};
 
 use super::{
     board::{Bearings, SharedBoard},
@@ -26,6 +29,7 @@ use super::{
     intake::Intake,
     kept::{Clearance, Kept},
     level::Place,
+    pace::Turn,
     presence::Presence,
     probe::Probes,
     release::Release,
@@ -193,10 +197,10 @@ impl Session {
     /// Sends the heartbeat period, managers and what changes for the node, until this manager leads no more or the node is
     /// removed.
     async fn tell(&self, session: u128, mut teller: Teller, place: &Place) -> Result<(), Status> {
-        let bell = self.board.bell(self.node, session);
+        let bell = self.board.bells.hang(self.node, session);
         let mut bearings = self.board.bearings();
         let (mut told, mut trust) = (None, trust::Told::default());
-        let mut next = Instant::now();
+        let (mut turn, mut due) = (Turn::now(), true);
         loop {
             let now = bearings.borrow_and_update().clone();
             self.orient(session, &now, told.as_ref()).await?;
@@ -213,16 +217,13 @@ impl Session {
                 let words = format!("node {} is not part of this swarm (any more)", self.node);
                 return Err(Status::permission_denied(words));
             }
-            if Instant::now() >= next && self.update(&mut teller, place).await? {
-                next = Instant::now() + self.board.pause();
+            if (due || Instant::now() >= turn.any) && self.update(&mut teller, place).await? {
+                turn = self.board.turn();
             }
+            due = false;
             self.tell_besides(&mut teller, &mut trust).await?;
-            let rung = async {
-                sleep_until(next).await;
-                bell.rung().await;
-            };
             tokio::select! {
-                () = rung => {}
+                () = bell.rung(turn) => due = true,
                 () = teller.listener.changed() => {}
                 () = teller.logs.changed() => {}
                 () = teller.release.changed() => {}
@@ -308,14 +309,14 @@ struct Teller {
     clearance: Clearance,
 }
 
-fn seq(update: &Update) -> u64 {
+fn seq(update: &Update<EncodedEndpoint>) -> u64 {
     match update {
         Update::Whole(view) => view.seq,
         Update::Delta(delta) => delta.seq,
     }
 }
 
-fn message(update: Update) -> session_down::Message {
+fn message(update: Update<EncodedEndpoint>) -> session_down::Message {
     match update {
         Update::Whole(view) => session_down::Message::View(view.into()),
         Update::Delta(delta) => session_down::Message::Delta(delta.into()),

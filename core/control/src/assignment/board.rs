@@ -2,16 +2,24 @@
 //! that a new leader knows what changed under the old one.
 //!
 //! An applied batch costs what it changed, whatever the number of nodes; what follows for one node is read in `told.rs`.
-//! Rows hold digests only: what they say is looked up in the state that they were made from.
+//! Rows hold digests only: what they say is looked up in the state that they were made from. Endpoints are kept in the
+//! form in which they are told, for each is told to all nodes in its network.
 
 mod intake;
+mod room;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{ClusterId, NetworkId, NodeId, NodeView, PayloadId, ServiceId, TaskId};
+use model::{ClusterId, EndpointView, NetworkId, NodeId, NodeView, PayloadId, Row, ServiceId, TaskId};
 use store::{Event, View};
 
 use super::{container_mtu, topic::Topic};
+pub(super) use room::Room;
+
+/// The form in which endpoints are told.
+pub trait EndpointRow: Row<Key = (NetworkId, TaskId)> + From<EndpointView> {}
+
+impl<R: Row<Key = (NetworkId, TaskId)> + From<EndpointView>> EndpointRow for R {}
 
 /// Which nodes may have to be told something.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +28,8 @@ pub struct Touched {
     pub everyone: bool,
     /// These.
     pub nodes: BTreeSet<NodeId>,
+    /// Soon: an endpoint takes no new flows any more, or is no more.
+    pub urgent: bool,
     /// Those in these networks, until they are looked up.
     networks: BTreeSet<NetworkId>,
 }
@@ -28,6 +38,7 @@ impl Touched {
     /// These too.
     pub fn extend(&mut self, other: Self) {
         self.everyone |= other.everyone;
+        self.urgent |= other.urgent;
         self.nodes.extend(other.nodes);
         self.networks.extend(other.networks);
     }
@@ -71,7 +82,7 @@ impl Head {
 
 /// See the module.
 #[derive(Clone, Debug)]
-pub struct Board {
+pub struct Board<E = EndpointView> {
     pub(super) view: View,
     pub(super) seq: u64,
     /// Before this nothing is known of what changed when.
@@ -91,11 +102,10 @@ pub struct Board {
     pub(super) payloads: BTreeMap<NodeId, Topic<PayloadId>>,
     /// How many of them have a secret or config on a node.
     readers: BTreeMap<(PayloadId, NodeId), u32>,
-    /// Endpoints of each network.
-    pub(super) endpoints: BTreeMap<NetworkId, Topic<TaskId>>,
-    /// Those of them that take published traffic, which all nodes are told.
+    /// What is in each network.
+    pub(super) rooms: BTreeMap<NetworkId, Room<E>>,
+    /// The endpoints that take published traffic, which all nodes are told.
     pub(super) published: Topic<(NetworkId, TaskId)>,
-    pub(super) published_sums: BTreeMap<NetworkId, u64>,
     /// Networks with one of those, or with a service that publishes.
     pub(super) published_networks: Topic<NetworkId>,
     /// Services that publish, with the network for it that they are specified with.
@@ -104,8 +114,7 @@ pub struct Board {
     pub(super) services: Topic<ServiceId>,
     /// Those of them that every node is told, and those that were in a network which is no more.
     pub(super) services_everywhere: Topic<ServiceId>,
-    /// Those that are attached to a network.
-    pub(super) services_in: BTreeMap<NetworkId, Topic<ServiceId>>,
+    /// Networks that a service is attached to.
     pub(super) attached: BTreeMap<ServiceId, BTreeSet<NetworkId>>,
 }
 
@@ -117,7 +126,7 @@ struct Place {
     payloads: Vec<PayloadId>,
 }
 
-impl Board {
+impl<E: EndpointRow> Board<E> {
     /// The board of a state; what changed before is not known.
     pub fn of(view: &View) -> Self {
         let floor = view.applied();
@@ -134,14 +143,12 @@ impl Board {
             crowd: BTreeMap::new(),
             payloads: BTreeMap::new(),
             readers: BTreeMap::new(),
-            endpoints: BTreeMap::new(),
+            rooms: BTreeMap::new(),
             published: Topic::starting(floor),
-            published_sums: BTreeMap::new(),
             published_networks: Topic::starting(floor),
             publishers: BTreeMap::new(),
             services: Topic::starting(floor),
             services_everywhere: Topic::starting(floor),
-            services_in: BTreeMap::new(),
             attached: BTreeMap::new(),
         };
         board.take_everything(&mut Touched::default());

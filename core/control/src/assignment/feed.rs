@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use model::{Changes, NodeId, NodeView, Row, ServiceId, ServiceView, ViewDelta};
+use model::{Changes, EndpointView, NodeId, NodeView, Row, ServiceId, ServiceView, ViewDelta};
 
-use super::board::Board;
+use super::board::{Board, EndpointRow};
 
 /// What a node says that it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,11 +18,11 @@ pub struct Known {
 
 /// What a node has to be told.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Update {
+pub enum Update<E: Row = EndpointView> {
     /// Everything.
     Whole(NodeView),
     /// What changed since the last update, or since the view that it had.
-    Delta(ViewDelta),
+    Delta(ViewDelta<E>),
 }
 
 /// How what a node says that it has compares with what it was told.
@@ -75,7 +75,7 @@ impl Feed {
     }
 
     /// What the node has to be told now; `None`: nothing, or it is not part of the cluster.
-    pub fn next(&mut self, board: &Board) -> Option<Update> {
+    pub fn next<E: EndpointRow>(&mut self, board: &Board<E>) -> Option<Update<E>> {
         let update = match self.told.take() {
             None => self.first(board)?,
             Some(told) if told.read == board.seq() => {
@@ -91,7 +91,7 @@ impl Feed {
     }
 
     /// The beginning of a session: what the node has may be what it should have, or so old that it gets everything.
-    fn first(&mut self, board: &Board) -> Option<Update> {
+    fn first<E: EndpointRow>(&mut self, board: &Board<E>) -> Option<Update<E>> {
         let Some(has) = self.has.take() else {
             return self.whole(board);
         };
@@ -108,23 +108,23 @@ impl Feed {
     }
 
     /// An update without changes, if the node has what it should have.
-    fn same(&mut self, board: &Board, has: Known) -> Option<Update> {
+    fn same<E: EndpointRow>(&mut self, board: &Board<E>, has: Known) -> Option<Update<E>> {
         let view = board.whole(self.node).filter(|view| view.checksum() == has.checksum)?;
         let services = view.services.iter().map(|s| (s.id, s.digest())).collect();
-        let mut delta = ViewDelta::between(&view, &view);
-        delta.base = has.seq;
+        let mut unchanged = nothing(ViewDelta::between(&view, &view));
+        unchanged.base = has.seq;
         self.settle(board, view.seq, services);
-        Some(Update::Delta(delta))
+        Some(Update::Delta(unchanged))
     }
 
-    fn whole(&mut self, board: &Board) -> Option<Update> {
+    fn whole<E: EndpointRow>(&mut self, board: &Board<E>) -> Option<Update<E>> {
         let view = board.whole(self.node)?;
         let services = view.services.iter().map(|s| (s.id, s.digest())).collect();
         self.settle(board, view.seq, services);
         Some(Update::Whole(view))
     }
 
-    fn go_on(&mut self, board: &Board, told: Told, mut delta: ViewDelta) -> Option<Update> {
+    fn go_on<E: EndpointRow>(&mut self, board: &Board<E>, told: Told, mut delta: ViewDelta<E>) -> Option<Update<E>> {
         let Told { known, services, .. } = told;
         let mut services = services;
         delta.base = known.seq;
@@ -140,7 +140,7 @@ impl Feed {
     }
 
     /// Notes what the node has after the update that is about to be sent.
-    fn settle(&mut self, board: &Board, seq: u64, services: BTreeMap<ServiceId, u64>) -> u64 {
+    fn settle<E: EndpointRow>(&mut self, board: &Board<E>, seq: u64, services: BTreeMap<ServiceId, u64>) -> u64 {
         let checksum = sum(board, self.node, &services);
         let (known, read) = (Known { seq, checksum }, board.seq());
         self.told = Some(Told { known, read, services });
@@ -159,7 +159,7 @@ impl Feed {
     }
 }
 
-fn sum(board: &Board, node: NodeId, services: &BTreeMap<ServiceId, u64>) -> u64 {
+fn sum<E: EndpointRow>(board: &Board<E>, node: NodeId, services: &BTreeMap<ServiceId, u64>) -> u64 {
     services
         .values()
         .fold(board.checksum(node), |sum, digest| sum.wrapping_add(*digest))
@@ -178,8 +178,13 @@ fn news(services: &mut BTreeMap<ServiceId, u64>, changes: Changes<ServiceView>) 
 }
 
 /// The delta without changes: the node has them already.
-fn nothing(delta: ViewDelta) -> ViewDelta {
+fn nothing<F: Row, E: Row>(delta: ViewDelta<F>) -> ViewDelta<E> {
     ViewDelta {
+        base: delta.base,
+        seq: delta.seq,
+        checksum: delta.checksum,
+        data_port: delta.data_port,
+        container_mtu: delta.container_mtu,
         cleared: Vec::new(),
         peers: Changes::default(),
         networks: Changes::default(),
@@ -187,7 +192,6 @@ fn nothing(delta: ViewDelta) -> ViewDelta {
         endpoints: Changes::default(),
         services: Changes::default(),
         payloads: Changes::default(),
-        ..delta
     }
 }
 

@@ -1,5 +1,6 @@
 //! Rows of one kind by key, of which is known when each changed last: whoever saw them at one index can be told what
-//! changed since. Holds digests, not rows; what a row says is looked up in the state.
+//! changed since. Most hold digests only, and what a row says is looked up in the state; rows that many nodes are told are
+//! kept as they are told.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,9 +9,8 @@ const TOMBSTONES: usize = 1024;
 
 /// See the module.
 #[derive(Clone, Debug)]
-pub(super) struct Topic<K: Ord + Copy> {
-    /// Index of the last change and digest.
-    rows: BTreeMap<K, (u64, u64)>,
+pub(super) struct Topic<K: Ord + Copy, R = ()> {
+    rows: BTreeMap<K, Entry<R>>,
     /// Removed rows, with the index at which they went.
     gone: BTreeMap<K, u64>,
     /// Rows and removed rows by index, each once.
@@ -19,7 +19,22 @@ pub(super) struct Topic<K: Ord + Copy> {
     floor: u64,
 }
 
+#[derive(Clone, Debug)]
+struct Entry<R> {
+    /// Index of the last change.
+    at: u64,
+    digest: u64,
+    row: R,
+}
+
 impl<K: Ord + Copy> Topic<K> {
+    /// The row is as `digest` says since index `at`, or is no more. Whether that is news.
+    pub fn set(&mut self, at: u64, key: K, digest: Option<u64>) -> bool {
+        self.put(at, key, digest.map(|digest| (digest, || ())))
+    }
+}
+
+impl<K: Ord + Copy, R> Topic<K, R> {
     /// Nothing yet. What happened at `floor` or before is not known.
     pub fn starting(floor: u64) -> Self {
         Self {
@@ -31,28 +46,27 @@ impl<K: Ord + Copy> Topic<K> {
         }
     }
 
-    /// The row is as `digest` says since index `at`, or is no more. Whether that is news.
-    pub fn set(&mut self, at: u64, key: K, digest: Option<u64>) -> bool {
-        let old = self.rows.get(&key).copied();
-        if old.map(|(_, digest)| digest) == digest {
+    /// The row with this digest is there since index `at`, or none is any more. Whether that is news; the row is made
+    /// only if it is.
+    pub fn put(&mut self, at: u64, key: K, row: Option<(u64, impl FnOnce() -> R)>) -> bool {
+        let before = self.get(key);
+        if before == row.as_ref().map(|(digest, _)| *digest) {
             return false;
         }
         if let Some(before) = self.changed_at(key) {
             self.changed.remove(&(before, key));
         }
-        let before = old.map_or(0, |(_, digest)| digest);
-        self.sum = self.sum.wrapping_sub(before).wrapping_add(digest.unwrap_or(0));
         self.changed.insert((at, key));
-        match digest {
-            Some(digest) => {
-                self.gone.remove(&key);
-                self.rows.insert(key, (at, digest));
-            }
-            None => {
-                self.rows.remove(&key);
-                self.gone.insert(key, at);
-                self.forget();
-            }
+        self.sum = self.sum.wrapping_sub(before.unwrap_or(0));
+        if let Some((digest, row)) = row {
+            self.sum = self.sum.wrapping_add(digest);
+            self.gone.remove(&key);
+            let row = row();
+            self.rows.insert(key, Entry { at, digest, row });
+        } else {
+            self.rows.remove(&key);
+            self.gone.insert(key, at);
+            self.forget();
         }
         true
     }
@@ -62,7 +76,7 @@ impl<K: Ord + Copy> Topic<K> {
         let before = self.changed_at(key);
         self.changed.extend([(at, key)]);
         match self.rows.get_mut(&key) {
-            Some(row) => row.0 = at,
+            Some(entry) => entry.at = at,
             None => {
                 self.gone.insert(key, at);
             }
@@ -75,8 +89,8 @@ impl<K: Ord + Copy> Topic<K> {
 
     /// Index of the last change of a row, or of its removal.
     pub fn changed_at(&self, key: K) -> Option<u64> {
-        let row = self.rows.get(&key).map(|(at, _)| *at);
-        row.or_else(|| self.gone.get(&key).copied())
+        let entry = self.rows.get(&key).map(|entry| entry.at);
+        entry.or_else(|| self.gone.get(&key).copied())
     }
 
     fn forget(&mut self) {
@@ -106,9 +120,19 @@ impl<K: Ord + Copy> Topic<K> {
         later.map(|(_, key)| *key)
     }
 
+    /// The same with the rows as they are now; `None`: no more.
+    pub fn changes(&self, from: u64) -> impl Iterator<Item = (K, Option<&R>)> {
+        self.since(from).map(|key| (key, self.row(key)))
+    }
+
     /// The row's digest.
     pub fn get(&self, key: K) -> Option<u64> {
-        self.rows.get(&key).map(|(_, digest)| *digest)
+        self.rows.get(&key).map(|entry| entry.digest)
+    }
+
+    /// The row.
+    pub fn row(&self, key: K) -> Option<&R> {
+        self.rows.get(&key).map(|entry| &entry.row)
     }
 
     /// Keys of all rows, in order.
@@ -116,9 +140,14 @@ impl<K: Ord + Copy> Topic<K> {
         self.rows.keys().copied()
     }
 
+    /// All rows, in the order of their keys.
+    pub fn rows(&self) -> impl Iterator<Item = (K, &R)> {
+        self.rows.iter().map(|(key, entry)| (*key, &entry.row))
+    }
+
     /// All rows' keys and digests, in order.
-    pub fn rows(&self) -> impl Iterator<Item = (K, u64)> {
-        self.rows.iter().map(|(key, (_, digest))| (*key, *digest))
+    pub fn digests(&self) -> impl Iterator<Item = (K, u64)> {
+        self.rows.iter().map(|(key, entry)| (*key, entry.digest))
     }
 
     /// Keys from `first` to `last`.

@@ -65,9 +65,10 @@ impl<R: Row> Changes<R> {
     }
 }
 
-/// What changes the view with number [`ViewDelta::base`] into the one with number [`ViewDelta::seq`].
+/// What changes the view with number [`ViewDelta::base`] into the one with number [`ViewDelta::seq`]. Endpoints, of which
+/// there are most, may be in another form, as `E`.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ViewDelta {
+pub struct ViewDelta<E: Row = EndpointView> {
     /// Sequence number of the view that it changes.
     pub base: u64,
     /// Sequence number of the view that it makes.
@@ -87,7 +88,7 @@ pub struct ViewDelta {
     /// The node's own tasks.
     pub tasks: Changes<Task>,
     /// Endpoints.
-    pub endpoints: Changes<EndpointView>,
+    pub endpoints: Changes<E>,
     /// Services.
     pub services: Changes<ServiceView>,
     /// Secrets and configs of the node's own tasks.
@@ -135,7 +136,9 @@ impl ViewDelta {
             payloads: Changes::between(&old.payloads, &new.payloads),
         }
     }
+}
 
+impl<E: Row> ViewDelta<E> {
     /// How many rows it carries, put and gone.
     pub fn rows(&self) -> usize {
         fn count<R: Row>(changes: &Changes<R>) -> usize {

@@ -9,10 +9,11 @@ use super::{
     super::{
         endpoint, gateway, gateway_of, network_view, payload_view, payloads_of, peer, publishes, told::of, topic::Topic,
     },
-    Board, Head, Place, Touched,
+    Board, EndpointRow, Head, Place, Touched,
+    room::Room,
 };
 
-impl Board {
+impl<E: EndpointRow> Board<E> {
     pub(super) fn take(&mut self, event: &Event, touched: &mut Touched) {
         match event {
             Event::Cluster => self.take_head(touched),
@@ -61,15 +62,13 @@ impl Board {
             self.set_local(id, node, touched);
         }
         if self.view.network(id).is_none() {
-            let known = self.endpoints.remove(&id);
-            for task in known.iter().flat_map(Topic::keys) {
-                touched.everyone |= self.publish(id, task, None);
+            let left = self.rooms.remove(&id);
+            for task in left.iter().flat_map(|room| room.endpoints.keys()) {
+                touched.everyone |= self.published.set(self.seq, (id, task), None);
             }
-            let left = self.services_in.remove(&id);
-            for service in left.iter().flat_map(|topic| topic.since(0)) {
+            for service in left.iter().flat_map(|room| room.services.since(0)) {
                 self.services_everywhere.touch(self.seq, service);
             }
-            self.published_sums.remove(&id);
         }
         self.take_publishing(id, touched);
     }
@@ -142,7 +141,7 @@ impl Board {
             true => self.attached.remove(&id),
             false => self.attached.insert(id, networks.clone()),
         };
-        let (at, floor) = (self.seq, self.floor);
+        let at = self.seq;
         for network in before.iter().flatten().chain(&networks) {
             touched.networks.extend(Some(*network).filter(|_| changed));
             // Of one that is no more, the services are told when it goes.
@@ -150,11 +149,7 @@ impl Board {
                 let version = service
                     .filter(|_| networks.contains(network))
                     .map(|service| service.version);
-                let topic = self
-                    .services_in
-                    .entry(*network)
-                    .or_insert_with(|| Topic::starting(floor));
-                topic.set(at, id, version);
+                self.room(*network).services.set(at, id, version);
             }
         }
     }
@@ -236,35 +231,37 @@ impl Board {
         }
     }
 
+    fn room(&mut self, network: NetworkId) -> &mut Room<E> {
+        let floor = self.floor;
+        self.rooms.entry(network).or_insert_with(|| Room::starting(floor))
+    }
+
+    /// Of a network that is no more, the endpoints went with it.
     fn set_endpoint(&mut self, network: NetworkId, id: TaskId, task: Option<&Task>, touched: &mut Touched) {
-        let known = self.view.network(network).is_some();
-        let row = task
-            .filter(|_| known)
-            .and_then(|task| endpoint(&self.view, task, network));
+        if self.view.network(network).is_none() {
+            return;
+        }
+        let row = task.and_then(|task| endpoint(&self.view, task, network));
+        let row = row.map(|row| (row.digest(), row));
         let publishes =
             task.is_some_and(|task| self.publishers.contains_key(&task.service) && gateway(task) == Some(network));
-        let row = row.map(|row| row.digest());
-        let (at, floor) = (self.seq, self.floor);
-        if known {
-            let topic = self.endpoints.entry(network).or_insert_with(|| Topic::starting(floor));
-            if topic.set(at, id, row) {
-                touched.networks.insert(network);
-            }
+        let published = row.as_ref().map(|(digest, _)| *digest).filter(|_| publishes);
+        let (at, before) = (self.seq, self.published.sum());
+        let everywhere = self.published.set(at, (network, id), published);
+        let change = self.published.sum().wrapping_sub(before);
+        let room = self.room(network);
+        room.published = room.published.wrapping_add(change);
+        let takes_flows = row.as_ref().is_some_and(|(_, row)| row.serving);
+        let was_there = room.endpoints.get(id).is_some();
+        let row = row.map(|(digest, row)| (digest, || E::from(row)));
+        if room.endpoints.put(at, id, row) {
+            touched.networks.insert(network);
+            touched.urgent |= was_there && !takes_flows;
         }
-        if self.publish(network, id, row.filter(|_| publishes)) {
+        if everywhere {
             touched.everyone = true;
             self.take_publishing(network, touched);
         }
-    }
-
-    fn publish(&mut self, network: NetworkId, task: TaskId, row: Option<u64>) -> bool {
-        let before = self.published.sum();
-        let news = self.published.set(self.seq, (network, task), row);
-        if news {
-            let sum = self.published_sums.entry(network).or_default();
-            *sum = sum.wrapping_add(self.published.sum().wrapping_sub(before));
-        }
-        news
     }
 }
 

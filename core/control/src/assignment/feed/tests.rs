@@ -189,7 +189,7 @@ fn who_comes_back_with_what_it_should_have_is_told_so_and_who_was_away_too_long_
     follower = Follower::starting(1);
     follower.read(&late);
     bed.node_status(2, NodeState::Ready);
-    let later = Board::of(bed.view());
+    let later: Board = Board::of(bed.view());
     follower.reconnect();
     let Some(Update::Delta(delta)) = follower.feed.next(&later) else {
         panic!("the same view is recognised")
@@ -227,4 +227,31 @@ fn a_service_that_left_a_network_before_it_went_is_gone_for_the_nodes_that_were_
     follow(&mut board, &bed, &mut seen);
     assert!(follower.read(&board));
     follower.check(&bed);
+}
+
+#[test]
+fn only_what_takes_traffic_from_an_endpoint_is_urgent() {
+    let mut bed = Bed::with_nodes(2);
+    let mut board: Board = Board::of(bed.view());
+    let mut seen = bed.steps.len();
+    let replicas = |count| move |spec: &mut model::ServiceSpec| spec.mode = model::Mode::Replicated { replicas: count };
+    let web = bed
+        .service("web", |spec| {
+            replicas(2)(spec);
+            spec.ports = vec!["80".parse().unwrap()];
+        })
+        .unwrap();
+    bed.converge();
+    let touched = follow(&mut board, &bed, &mut seen);
+    assert!(touched.everyone && !touched.urgent, "tasks come and run");
+    bed.node_status(2, NodeState::Down);
+    assert!(follow(&mut board, &bed, &mut seen).urgent, "a node is lost");
+    bed.node_status(2, NodeState::Ready);
+    assert!(!follow(&mut board, &bed, &mut seen).urgent, "it is back");
+    bed.update(web, replicas(1));
+    bed.settle();
+    assert!(
+        follow(&mut board, &bed, &mut seen).urgent,
+        "a task is not wanted any more"
+    );
 }
