@@ -2,22 +2,24 @@
 //!
 //! Nothing in here is decided while it is applied: ids, times, addresses, ports are all part of the command.
 
-use std::{
-    collections::BTreeMap,
-    net::{IpAddr, SocketAddr},
-};
+mod member;
+mod object;
+mod task;
 
-use ipnet::IpNet;
-use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, SocketAddr};
 
 use model::{
-    Attachment, Availability, Cluster, ClusterSettings, DesiredState, GenericResource, NetworkId, NetworkSpec, Node,
-    NodeDescription, NodeId, NodeSpec, NodeState, NodeTrust, PayloadBytes, PayloadId, PayloadKind, PayloadSpec,
-    PublishedPort, Ratio, Rebalance, RequestId, RootRotation, RunOutcome, ServiceId, ServiceSpec, Task, TaskId,
-    TaskStatus, Timestamp, UpdateStatus, VirtualIp, Vni,
+    Availability, Cluster, ClusterSettings, NetworkId, Node, NodeDescription, NodeId, NodeSpec, NodeState, NodeTrust,
+    PayloadId, Rebalance, RequestId, RootRotation, ServiceId, Timestamp, UpdateStatus,
 };
+use serde::{Deserialize, Serialize};
 
 use crate::TokenStep;
+pub use member::{MemberChange, MemberStep};
+pub use object::{
+    NewNetwork, NewPayload, NewService, PayloadLabels, PayloadRotation, Rollback, RollbackCause, RunStep, ServiceChange,
+};
+pub use task::{StatusReport, TaskOp};
 
 /// One log entry: a command and the request that asked for it. Its bytes begin with a format number, see
 /// [`Entry::encode`](crate::Entry::encode).
@@ -214,252 +216,6 @@ pub enum Command {
     Tasks(Vec<TaskOp>),
     /// All of them in order, or none.
     Batch(Vec<Command>),
-}
-
-/// What happens to a run of a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum RunStep {
-    /// It is the next one, and begins.
-    Begin,
-    /// It is the present one, and is over.
-    End(RunOutcome),
-}
-
-/// One step of a node into or out of raft.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MemberChange {
-    /// Which node.
-    pub node: NodeId,
-    /// Its raft id; a new one for [`MemberStep::Learn`].
-    pub raft_id: u64,
-    /// When.
-    pub at: Timestamp,
-    /// Which way.
-    pub step: MemberStep,
-}
-
-/// The steps, in the order in which a manager takes them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum MemberStep {
-    /// It gets a raft id and the log, and has no vote.
-    Learn,
-    /// It votes from now on.
-    Vote,
-    /// It is no member any more; its raft id is gone for good.
-    Leave,
-}
-
-/// A network to be made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NewNetwork {
-    /// Its id.
-    pub id: NetworkId,
-    /// When.
-    pub at: Timestamp,
-    /// What was asked for.
-    pub spec: NetworkSpec,
-    /// Segment, free when it was chosen.
-    pub vni: Vni,
-    /// Subnet, free when it was chosen.
-    pub subnet: IpNet,
-    /// A host address of the subnet.
-    pub gateway: IpAddr,
-}
-
-/// A secret or config to be made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NewPayload {
-    /// Its id.
-    pub id: PayloadId,
-    /// When.
-    pub at: Timestamp,
-    /// Secret or config.
-    pub kind: PayloadKind,
-    /// Name, labels.
-    pub spec: PayloadSpec,
-    /// The bytes.
-    pub bytes: PayloadBytes,
-}
-
-/// Other labels of a secret or config.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PayloadLabels {
-    /// Which.
-    pub id: PayloadId,
-    /// Version that was read.
-    pub version: u64,
-    /// When.
-    pub at: Timestamp,
-    /// All of them.
-    pub labels: BTreeMap<String, String>,
-}
-
-/// New bytes under the name of a secret or config.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PayloadRotation {
-    /// Whose name.
-    pub old: PayloadId,
-    /// Id of the one that takes it.
-    pub new: PayloadId,
-    /// When.
-    pub at: Timestamp,
-    /// Its bytes.
-    pub bytes: PayloadBytes,
-}
-
-/// A service to be made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NewService {
-    /// Its id.
-    pub id: ServiceId,
-    /// When.
-    pub at: Timestamp,
-    /// What was asked for.
-    pub spec: ServiceSpec,
-    /// One address per network, unless `dnsrr`.
-    pub vips: Vec<VirtualIp>,
-    /// The published ports with their numbers.
-    pub ports: Vec<PublishedPort>,
-}
-
-/// A service's new spec.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ServiceChange {
-    /// Which.
-    pub id: ServiceId,
-    /// Version that was read.
-    pub version: u64,
-    /// When.
-    pub at: Timestamp,
-    /// What is asked for now.
-    pub spec: ServiceSpec,
-    /// One address per network, unless `dnsrr`; those of unchanged networks stay.
-    pub vips: Vec<VirtualIp>,
-    /// The published ports with their numbers; those of unchanged ports stay.
-    pub ports: Vec<PublishedPort>,
-    /// This share of new flows is for tasks of the new spec, and only so many are made for now; `None`: all.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub canary: Option<Ratio>,
-}
-
-/// A service's way back to the spec before its last change.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rollback {
-    /// Which.
-    pub id: ServiceId,
-    /// Version that was read.
-    pub version: u64,
-    /// When.
-    pub at: Timestamp,
-    /// Why.
-    pub cause: RollbackCause,
-    /// As in a [`ServiceChange`], for the spec that comes back.
-    pub vips: Vec<VirtualIp>,
-    /// As in a [`ServiceChange`], for the spec that comes back.
-    pub ports: Vec<PublishedPort>,
-}
-
-/// Who wishes for a rollback.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum RollbackCause {
-    /// An operator, who can go forward again by another one.
-    Asked,
-    /// The update's policy, after this task had failed. The spec that failed does not come back.
-    Failed(TaskId),
-}
-
-/// One change of one task.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum TaskOp {
-    /// A new task of an existing service.
-    Create(Box<Task>),
-    /// Its addresses: `New` becomes `Pending`.
-    Allocate {
-        /// Which.
-        task: TaskId,
-        /// When.
-        at: Timestamp,
-        /// One per network; the first is the gateway endpoint.
-        attachments: Vec<Attachment>,
-    },
-    /// Its node: `Pending` becomes `Assigned`.
-    Assign {
-        /// Which.
-        task: TaskId,
-        /// When.
-        at: Timestamp,
-        /// Where it shall run.
-        node: NodeId,
-        /// What it gets of the node's resources with operators' names.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        generic_resources: Vec<GenericResource>,
-        /// The ports of the node that it publishes with mode `host`.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        host_ports: Vec<PublishedPort>,
-    },
-    /// Why it waits, in the words that `service ps` shows; the state stays.
-    Explain {
-        /// Which.
-        task: TaskId,
-        /// When.
-        at: Timestamp,
-        /// The reason; empty: none any more.
-        err: String,
-    },
-    /// What is wanted of it. Only grows; less than before is ignored.
-    SetDesired {
-        /// Which.
-        task: TaskId,
-        /// When.
-        at: Timestamp,
-        /// The wish.
-        desired: DesiredState,
-    },
-    /// What its agent says; see [`StatusReport`].
-    Report(Box<StatusReport>),
-    /// Its node has been gone for too long to be waited for: it counts as ended.
-    Orphan {
-        /// Which.
-        task: TaskId,
-        /// When.
-        at: Timestamp,
-    },
-    /// It is forgotten. Unknown tasks are ignored.
-    Remove {
-        /// Which.
-        task: TaskId,
-    },
-}
-
-impl TaskOp {
-    /// The task that it changes.
-    pub fn task(&self) -> TaskId {
-        match self {
-            Self::Create(task) => task.id,
-            Self::Report(report) => report.task,
-            Self::Allocate { task, .. }
-            | Self::Assign { task, .. }
-            | Self::Explain { task, .. }
-            | Self::SetDesired { task, .. }
-            | Self::Orphan { task, .. }
-            | Self::Remove { task } => *task,
-        }
-    }
-}
-
-/// What an agent says of a task. Stale reports (lower state, task ended or unknown) are ignored; reports of another
-/// node's task, or of states that agents do not set, are refused.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StatusReport {
-    /// The node whose agent says it, from its certificate.
-    pub node: NodeId,
-    /// Which task.
-    pub task: TaskId,
-    /// How it is.
-    pub status: TaskStatus,
-    /// When the managers heard it, by the leader's clock; `None` counts as the status's own time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub heard: Option<Timestamp>,
 }
 
 impl Command {
