@@ -128,7 +128,9 @@ impl SharedBoard {
             seq: board.seq(),
             let_go: own.then(|| let_go(board.view(), node)),
         };
-        self.pace.took(began.elapsed());
+        if reading.update.is_some() {
+            self.pace.took(began.elapsed());
+        }
         reading
     }
 
