@@ -44,6 +44,11 @@ impl Members {
         self.voters.contains(&member) && self.reachable.contains(&member)
     }
 
+    /// Whether raft can do without this member: it has no vote, or the others have a majority that is reachable.
+    pub fn can_spare(&self, member: u64) -> bool {
+        !self.voters.contains(&member) || self.keep_quorum_without(&BTreeSet::from([member]))
+    }
+
     /// Whether those that remain without `gone` have a majority that is reachable.
     fn keep_quorum_without(&self, gone: &BTreeSet<u64>) -> bool {
         #[cfg(feature = "planted")]
@@ -64,10 +69,10 @@ impl Members {
         2 * self.reachable.intersection(&voters).count() > voters.len()
     }
 
-    /// A voter that can lead at once, other than this one and `gone`.
-    fn successor(&self, gone: &BTreeSet<u64>) -> Option<u64> {
-        let mut able = self.voters.difference(gone).copied();
-        able.find(|id| *id != self.own && self.reachable.contains(id) && self.caught_up.contains(id))
+    /// A voter that can lead at once, other than this one.
+    fn successor(&self) -> Option<u64> {
+        let able = |id: &u64| *id != self.own && self.reachable.contains(id) && self.caught_up.contains(id);
+        self.voters.iter().copied().find(able)
     }
 }
 
@@ -95,14 +100,13 @@ pub fn next_member_move(view: &View, members: &Members, now: Timestamp) -> Optio
         }
     }
     for (node, id) in dismissed(view) {
-        let gone = BTreeSet::from([id]);
-        if members.voters.contains(&id) && !members.keep_quorum_without(&gone) {
+        if !members.can_spare(id) {
             continue;
         }
         if id != members.own {
             return Some(step(node, id, MemberStep::Leave));
         }
-        if let Some(to) = members.successor(&gone) {
+        if let Some(to) = members.successor() {
             return Some(MemberMove::HandOver { to });
         }
     }

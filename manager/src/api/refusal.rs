@@ -49,9 +49,11 @@ pub(super) fn unproposed(why: &ProposeError) -> Status {
         ProposeError::Deadline(_) => Status::deadline_exceeded(why.to_string()),
         ProposeError::DiskFull { .. } => Status::resource_exhausted(why.to_string()),
         ProposeError::Codec(_) => Status::internal(why.to_string()),
-        ProposeError::NoLeader | ProposeError::Superseded | ProposeError::Busy | ProposeError::Stopped => {
-            Status::unavailable(why.to_string())
-        }
+        ProposeError::NoLeader
+        | ProposeError::Superseded
+        | ProposeError::Unheard
+        | ProposeError::Busy
+        | ProposeError::Stopped => Status::unavailable(why.to_string()),
     }
 }
 

@@ -20,6 +20,7 @@ use tokio::sync::{broadcast, oneshot, watch};
 
 use super::{
     disk::Disk,
+    dismissal::Asked,
     effect::{Incoming, Standing},
     history::History,
     replica::Replica,
@@ -151,14 +152,16 @@ impl Driver {
         entry: Vec<u8>,
     ) -> Result<Applied, ProposeError> {
         let (reply, answer) = oneshot::channel();
-        let request = Request::Change {
+        let asked = Asked {
             id,
             term,
             change,
             entry,
             reply,
         };
-        self.requests.send(request).map_err(|_| ProposeError::Stopped)?;
+        self.requests
+            .send(Request::Change(asked))
+            .map_err(|_| ProposeError::Stopped)?;
         answer.await.unwrap_or(Err(ProposeError::Stopped))
     }
 

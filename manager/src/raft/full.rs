@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::{
     disk::{Disk, DiskError},
+    dismissal::Asked,
     effect::{ReplicaError, Standing},
     request::{ProposeError, ReadError},
     transport::Transport,
@@ -95,7 +96,7 @@ impl<D: Disk, T: Transport> Worker<D, T> {
     /// Refuses what came in. A message that is dropped counts as lost.
     pub(super) fn refuse(&self, request: Request) {
         match request {
-            Request::Propose { reply, .. } | Request::Change { reply, .. } => {
+            Request::Propose { reply, .. } | Request::Change(Asked { reply, .. }) => {
                 drop(reply.send(Err(self.full_proposal())))
             }
             Request::Read { reply, .. } => drop(reply.send(self.read_while_full())),

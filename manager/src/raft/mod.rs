@@ -13,6 +13,7 @@
 
 mod begin;
 mod disk;
+mod dismissal;
 mod driver;
 mod effect;
 mod full;

@@ -7,11 +7,12 @@ use std::{
 };
 
 use model::RequestId;
-use store::{Event, MemberChange, Refused, View};
+use store::{Event, Refused, View};
 use tokio::sync::oneshot;
 
 use super::{
     disk::Disk,
+    dismissal::Asked,
     effect::Standing,
     replica::Replica,
     request::{Applied, MAX_WAITING, ProposeError, ReadError},
@@ -113,13 +114,14 @@ impl Waiting {
     }
 
     /// A change of raft's members, decided by the leader of `term`.
-    pub(super) fn change<D: Disk>(
-        &mut self,
-        replica: &mut Replica<D>,
-        (id, term): (RequestId, u64),
-        (change, entry): (MemberChange, Vec<u8>),
-        reply: ProposeReply,
-    ) {
+    pub(super) fn change<D: Disk>(&mut self, replica: &mut Replica<D>, asked: Asked) {
+        let Asked {
+            id,
+            term,
+            change,
+            entry,
+            reply,
+        } = asked;
         if !replica.change_members(term, &change, entry) {
             let _ = reply.send(Err(ProposeError::Superseded));
             return;

@@ -11,11 +11,11 @@ use std::{
 
 use control::Members;
 use model::RequestId;
-use store::MemberChange;
 use tokio::sync::{broadcast, watch};
 
 use super::{
     disk::Disk,
+    dismissal::{Asked, Dismissals},
     driver::{Changed, News, Published},
     effect::{Effect, Incoming, ReplicaError, Standing},
     full::Resting,
@@ -29,7 +29,7 @@ const TICK: Duration = Duration::from_millis(50);
 /// Requests taken before the replica advances, so that they share one write to disk.
 const BATCH: usize = 256;
 /// A member that a leader has not heard for this long counts as unreachable; it answers every heartbeat.
-const SILENT_AFTER: Duration = Duration::from_millis(1_500);
+pub(super) const SILENT_AFTER: Duration = Duration::from_millis(1_500);
 
 /// What the handle asks for.
 pub(super) enum Request {
@@ -38,13 +38,7 @@ pub(super) enum Request {
         entry: Vec<u8>,
         reply: ProposeReply,
     },
-    Change {
-        id: RequestId,
-        term: u64,
-        change: MemberChange,
-        entry: Vec<u8>,
-        reply: ProposeReply,
-    },
+    Change(Asked),
     HandOver(u64),
     Read {
         id: RequestId,
@@ -66,6 +60,7 @@ pub(super) struct Worker<D, T> {
     pub(super) publish: watch::Sender<Published>,
     events: broadcast::Sender<News>,
     pub(super) waiting: Waiting,
+    pub(super) dismissals: Dismissals,
     /// When each member was heard last.
     heard: BTreeMap<u64, Instant>,
     /// Who led when requests were looked at last.
@@ -88,6 +83,7 @@ impl<D: Disk, T: Transport> Worker<D, T> {
             publish,
             events,
             waiting: Waiting::default(),
+            dismissals: Dismissals::new(),
             heard: BTreeMap::new(),
             resting: None,
         }
@@ -113,6 +109,7 @@ impl<D: Disk, T: Transport> Worker<D, T> {
                     Some(_) => self.refuse(request),
                 }
             }
+            self.look_at_dismissals();
             let now = Instant::now();
             if now >= next_tick {
                 if self.resting.is_none() {
@@ -129,15 +126,7 @@ impl<D: Disk, T: Transport> Worker<D, T> {
     fn take(&mut self, request: Request) {
         match request {
             Request::Propose { id, entry, reply } => self.waiting.propose(&mut self.replica, id, entry, reply),
-            Request::Change {
-                id,
-                term,
-                change,
-                entry,
-                reply,
-            } => self
-                .waiting
-                .change(&mut self.replica, (id, term), (change, entry), reply),
+            Request::Change(asked) => self.take_change(asked),
             Request::HandOver(to) => self.replica.hand_over(to),
             Request::Read { id, reply } => self.waiting.read(&mut self.replica, id, reply),
             Request::Step(messages) => {
@@ -215,8 +204,17 @@ impl<D: Disk, T: Transport> Worker<D, T> {
     }
 
     fn members(&self, now: Instant) -> Members {
-        let mut members = self.replica.members();
         let heard = self.heard.iter().filter(|(_, at)| now < **at + SILENT_AFTER);
+        self.with_reachable(heard)
+    }
+
+    /// Raft's members; reachable are those that were heard after `since`.
+    pub(super) fn heard_since(&self, since: Instant) -> Members {
+        self.with_reachable(self.heard.iter().filter(|(_, at)| **at > since))
+    }
+
+    fn with_reachable<'a>(&self, heard: impl Iterator<Item = (&'a u64, &'a Instant)>) -> Members {
+        let mut members = self.replica.members();
         members.reachable.extend(heard.map(|(id, _)| *id));
         members
     }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use manager::Hints;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::sleep};
 use tonic::Code;
 use wire::pb;
 
@@ -68,6 +68,24 @@ async fn a_demotion_that_would_cost_the_majority_is_refused() {
         assert_eq!(refused.message(), words);
     }
     group.wish(other, dead, pb::Role::Worker).await.unwrap();
+    group.voters(leader, 2).await;
+    group.end().await;
+}
+
+#[tokio::test]
+async fn a_manager_that_has_just_gone_does_not_count_for_those_that_remain() {
+    let mut group = Group::of(3).await;
+    let leader = group.leader().await;
+    let (dead, other) = ((leader + 1) % 3, (leader + 2) % 3);
+    group.seats[dead].dies().await;
+    // Before the leader can have noticed: it takes the wish, and must not carry it out.
+    group.wish(leader, other, pb::Role::Worker).await.unwrap();
+    sleep(Duration::from_secs(2)).await;
+    group.voters(leader, 3).await;
+    let mut control = group.seats[leader].control().await;
+    control.create_network(network("blue")).await.unwrap();
+    let (addr, managers) = (group.seats[dead].addr, vec![group.seats[leader].addr]);
+    group.seats[dead].returns(addr, managers).await;
     group.voters(leader, 2).await;
     group.end().await;
 }
