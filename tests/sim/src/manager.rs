@@ -57,6 +57,8 @@ pub struct Manager {
     pub told: Vec<KnownManager>,
     /// When each other member was heard last.
     heard: BTreeMap<u64, Timestamp>,
+    /// The member that it is about to let go, and since when.
+    dismissing: Option<(u64, Timestamp)>,
     /// Outlives the process.
     pub disk: MemoryDisk,
     /// The process; `None` while it is down.
@@ -88,6 +90,7 @@ impl Manager {
             gone: false,
             told: Vec::new(),
             heard: BTreeMap::new(),
+            dismissing: None,
             disk,
             replica: None,
             resting: None,
@@ -133,6 +136,7 @@ impl Manager {
         self.paused = None;
         self.looking = false;
         self.heard.clear();
+        self.dismissing = None;
         self.follow();
     }
 
@@ -153,10 +157,27 @@ impl Manager {
 
     /// Raft's members as it sees them; none while it is down.
     pub fn members(&self, now: Timestamp) -> Members {
+        self.with_reachable(self.heard.iter().filter(|(_, at)| now < **at + SILENT_AFTER))
+    }
+
+    fn with_reachable<'a>(&self, heard: impl Iterator<Item = (&'a u64, &'a Timestamp)>) -> Members {
         let mut members = self.replica.as_ref().map(Replica::members).unwrap_or_default();
-        let heard = self.heard.iter().filter(|(_, at)| now < **at + SILENT_AFTER);
         members.reachable.extend(heard.map(|(id, _)| *id));
         members
+    }
+
+    /// As in the `manager` crate: a dismissal waits until a majority of those that remain was heard since it was asked.
+    pub fn may_dismiss(&mut self, member: u64, now: Timestamp) -> bool {
+        let asked = self
+            .dismissing
+            .filter(|(id, since)| *id == member && now < *since + SILENT_AFTER);
+        let (_, since) = *self.dismissing.insert(asked.unwrap_or((member, now)));
+        let heard = self.heard.iter().filter(|(_, at)| **at > since);
+        let may = self.with_reachable(heard).can_spare(member);
+        if may {
+            self.dismissing = None;
+        }
+        may
     }
 
     /// What it knows; empty while it is down.

@@ -122,12 +122,6 @@ impl Membership {
         majority(&self.voters, is_there)
     }
 
-    /// Whether that is still so once raft has let `member` go.
-    pub fn lives_after(&self, member: u64, is_there: impl Fn(u64) -> bool) -> bool {
-        let rest = &self.voters - &BTreeSet::from([member]);
-        majority(&rest, is_there).is_ok()
-    }
-
     /// Whether the majority would still be there if `member` went.
     pub fn lives_without(&self, member: u64, is_there: impl Fn(u64) -> bool) -> bool {
         self.lives(|id| id != member && is_there(id)).is_ok()

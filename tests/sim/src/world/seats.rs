@@ -9,7 +9,7 @@ use manager::{
     verdict,
 };
 use model::{NodeId, RequestId, Seat, SeatStep};
-use store::{Command, Entry, View};
+use store::{Command, Entry, MemberStep, View};
 
 use super::{Happening, World, happening::Calling, ms, shifted};
 use crate::{check::Checked, manager::Manager};
@@ -126,11 +126,6 @@ impl World {
         self.membership.lives(|id| self.is_there(id))
     }
 
-    /// Whether a majority is there once raft has let this member go.
-    pub(super) fn can_spare(&self, member: Option<u64>) -> bool {
-        member.is_none_or(|id| self.membership.lives_after(id, |other| self.is_there(other)))
-    }
-
     fn is_there(&self, member: u64) -> bool {
         self.seat_of_member(member).is_some_and(|m| !self.managers[m].gone)
     }
@@ -170,6 +165,11 @@ impl World {
                     .iter_mut()
                     .for_each(|replica| replica.hand_over(to));
                 self.advance(m)
+            }
+            Some(MemberMove::Change(change))
+                if change.step == MemberStep::Leave && !self.managers[m].may_dismiss(change.raft_id, now) =>
+            {
+                Ok(())
             }
             Some(MemberMove::Change(change)) => {
                 let request = RequestId::from_bits(self.dice.id());

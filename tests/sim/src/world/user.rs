@@ -94,15 +94,14 @@ impl World {
         Entry { request, command }
     }
 
-    /// `node promote` and `node demote`; the second is refused where raft could not survive it. What the leader knows of
-    /// who is there is 1.5 s old: who has sent a manager away by force demotes no other before the cluster has noticed.
+    /// `node promote` and `node demote`; the second is refused where raft could not survive it, as far as the leader knows.
     pub(super) fn wish_role(&mut self, leader: usize, view: &View, id: NodeId, role: Role) -> Option<Entry> {
         let (node, at) = (view.node(id)?, self.agenda.now);
         let allowed = match role {
             Role::Manager => view.managers().count() < MANAGERS,
             Role::Worker => {
                 let members = self.managers[leader].members(at);
-                control::check_demotion(view, &members, id).is_ok() && self.can_spare(node.raft_id)
+                control::check_demotion(view, &members, id).is_ok()
             }
         };
         if node.spec.role == role || !allowed {
