@@ -14,8 +14,9 @@ use crate::maglev::{self, Candidate, Group};
 /// Slots of a published port's ring. The same on every node and for the frontend's whole life, since the slot of an
 /// open connection is found by its hash modulo this number. Prime.
 pub const PUBLISHED_SLOTS: u32 = 1021;
-/// Slots of a virtual IP's ring up to [`SMALL_SERVICE`] backends, then [`PUBLISHED_SLOTS`]: its flows have records, so
-/// the ring may change its size. Prime.
+/// Slots of a virtual IP's ring up to [`SMALL_SERVICE`] backends and without a canary, else [`PUBLISHED_SLOTS`]: its flows
+/// have records, so the ring may change its size. Prime. One part in a hundred of these would be two or three slots, and
+/// most backends of such a part would have none.
 const VIRTUAL_SLOTS: u32 = 251;
 /// See [`VIRTUAL_SLOTS`].
 const SMALL_SERVICE: usize = 16;
@@ -90,7 +91,7 @@ impl Services {
                 ..FrontendKey::default()
             };
             let members = members(context, service, 0, |_| 0, |e| e.network == vip.network);
-            let slots = if members.len() > SMALL_SERVICE {
+            let slots = if members.len() > SMALL_SERVICE || service.canary.is_some() {
                 PUBLISHED_SLOTS
             } else {
                 VIRTUAL_SLOTS

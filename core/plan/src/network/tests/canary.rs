@@ -39,7 +39,7 @@ fn canaries_get_their_share_of_each_ring_on_every_node() {
             assert_eq!(here, canary_share(&endpoints, share, 2));
             for found in here {
                 let off = (found - f64::from(share)).abs();
-                assert!(off < 2.0, "{found} of 100 slots instead of {share}");
+                assert!(off < 0.2, "{found} of 100 slots instead of {share}");
             }
         }
     }
