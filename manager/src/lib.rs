@@ -35,7 +35,7 @@ pub use ca::CaError;
 pub use config::{GivenRoot, InitParams, ManagerConfig, NodeCredentials};
 pub use handle::ManagerHandle;
 pub use peer::Hints;
-pub use peers::{KnownManager, verdict};
+pub use peers::{KnownManager, known_managers, verdict};
 pub use proposer::Proposer;
 pub use start::{Manager, StartError};
 pub use store::View;

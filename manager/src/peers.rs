@@ -1,10 +1,11 @@
 //! This manager's peers: which node a raft id belongs to, where that node's control port is, and connections to it for
 //! raft messages. Peers are verified by node id; an address is only where to try.
 //!
-//! Three sources, none of which is enough alone: the state (a member that joins has none yet, one that lags has an old
-//! one), what this node's own session was told by another manager, and for addresses what peers say when they call, which
-//! is how managers that moved find each other before they can agree on anything. If all have moved at once, two more help:
-//! an operator's hints, and the addresses of all other nodes, since addresses are often given to other machines.
+//! Four sources, none of which is enough alone: the state (a member that joins has none yet, one that lags has an old
+//! one), what this node's own session was told by another manager, for members younger than the state what peers that
+//! are known say of them while nobody leads, and for addresses what peers say when they call, which is how managers
+//! that moved find each other before they can agree on anything. If all have moved at once, two more help: an
+//! operator's hints, and the addresses of all other nodes, since addresses are often given to other machines.
 
 use std::{
     collections::BTreeMap,
@@ -17,7 +18,7 @@ use peer::Hints;
 use store::View;
 use tokio::sync::watch;
 use tonic::transport::Channel;
-use wire::pb::raft_ack::Verdict;
+use wire::pb::{self, raft_ack::Verdict};
 
 use crate::{
     config::NodeCredentials,
@@ -36,6 +37,39 @@ pub struct KnownManager {
     pub addr: SocketAddr,
 }
 
+/// Raft's members as a state has them, but for those that nobody knows where to reach.
+pub fn known_managers(view: &View) -> impl Iterator<Item = KnownManager> {
+    view.managers().filter_map(|node| {
+        Some(KnownManager {
+            member: node.raft_id?,
+            node: node.id,
+            addr: node.manager_addr?,
+        })
+    })
+}
+
+impl From<KnownManager> for pb::ManagerAddr {
+    fn from(known: KnownManager) -> Self {
+        Self {
+            node: known.node.to_string(),
+            addr: known.addr.to_string(),
+            leader: false,
+            raft_id: known.member,
+        }
+    }
+}
+
+fn parse(given: &pb::ManagerAddr) -> Option<KnownManager> {
+    Some(KnownManager {
+        member: given.raft_id,
+        node: given.node.parse().ok()?,
+        addr: given.addr.parse().ok()?,
+    })
+}
+
+/// So many are remembered at most: there are fewer managers, and who vouches may be wrong.
+const MOST_VOUCHED: usize = 16;
+
 /// Finds, verifies and dials managers. The driver is set once it runs: it needs its transport first.
 #[derive(Clone, Debug)]
 pub(crate) struct Peers(Arc<Inner>);
@@ -46,6 +80,9 @@ struct Inner {
     credentials: watch::Receiver<NodeCredentials>,
     driver: OnceLock<Driver>,
     told: watch::Receiver<Vec<KnownManager>>,
+    /// Members younger than the state here, for which one that is known has vouched: a voter that lags must answer one that
+    /// has come since, or the two may never have a majority (Ongaro, "Consensus: bridging theory and practice", 4.1).
+    vouched: Mutex<BTreeMap<u64, KnownManager>>,
     hints: Hints,
     /// Where each member said that it is, when it called last.
     heard: Mutex<BTreeMap<u64, SocketAddr>>,
@@ -120,6 +157,7 @@ impl Peers {
             credentials,
             driver: OnceLock::new(),
             told,
+            vouched: Mutex::default(),
             hints,
             heard: Mutex::default(),
             attempts: Mutex::default(),
@@ -144,7 +182,7 @@ impl Peers {
 
     /// Whether `node` may speak as raft's member `member`. From one that may, the address is kept.
     pub(crate) fn judge(&self, node: NodeId, member: u64, addr: &str) -> Verdict {
-        let verdict = verdict(&self.view(), &self.0.told.borrow(), member, node);
+        let verdict = verdict(&self.view(), &self.told(), member, node);
         if let (Verdict::Taken, Ok(addr)) = (verdict, addr.parse()) {
             let mut heard = self.0.heard.lock().unwrap_or_else(PoisonError::into_inner);
             heard.insert(member, addr);
@@ -152,11 +190,30 @@ impl Peers {
         verdict
     }
 
+    /// A peer that is known says who raft's members are.
+    pub(crate) fn vouched(&self, managers: &[pb::ManagerAddr]) {
+        let highest = self.view().highest_raft_id();
+        let younger = managers.iter().filter_map(parse).filter(|known| known.member > highest);
+        let mut vouched = self.0.vouched.lock().unwrap_or_else(PoisonError::into_inner);
+        vouched.retain(|member, _| *member > highest);
+        vouched.extend(younger.map(|known| (known.member, known)));
+        while vouched.len() > MOST_VOUCHED {
+            vouched.pop_first();
+        }
+    }
+
+    /// What others say of members, the node's own session first.
+    fn told(&self) -> Vec<KnownManager> {
+        let vouched = self.0.vouched.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = self.0.told.borrow();
+        told.iter().chain(vouched.values()).copied().collect()
+    }
+
     /// The member's node, and the addresses at which it may be.
     fn find(&self, member: u64) -> Option<(NodeId, Places)> {
         let view = self.view();
         let node = view.member(member);
-        let told = self.0.told.borrow().iter().find(|k| k.member == member).copied();
+        let told = self.told().into_iter().find(|k| k.member == member);
         let id = node.map(|node| node.id).or_else(|| Some(told?.node))?;
         let heard = self.0.heard.lock().unwrap_or_else(PoisonError::into_inner);
         let known = [
@@ -199,7 +256,13 @@ impl Peers {
 
 impl Outbound for Peers {
     fn introduction(&self) -> Introduction {
-        self.0.own.clone()
+        let published = self.0.driver.get().map(|driver| driver.published().borrow().clone());
+        let leaderless = published.filter(|published| published.standing.leader.is_none());
+        let managers = leaderless.iter().flat_map(|published| known_managers(&published.view));
+        Introduction {
+            managers: managers.map(Into::into).collect(),
+            ..self.0.own.clone()
+        }
     }
 
     async fn connect(&self, to: u64) -> Result<Channel, String> {

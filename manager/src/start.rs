@@ -281,6 +281,7 @@ fn run(
     let own = Introduction {
         member: replica.member(),
         addr: config.advertise_addr.to_string(),
+        managers: Vec::new(),
     };
     let peers = Peers::new(own, current, known, config.hints.clone());
     let transport = PeerChannels::new(peers.clone(), Handle::current());

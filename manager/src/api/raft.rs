@@ -52,6 +52,7 @@ impl RaftTransport for Api {
         check_format(call.format)?;
         let verdict = self.peers.judge(node, call.member, &call.addr);
         if verdict == Verdict::Taken {
+            self.peers.vouched(&call.managers);
             self.step(call.member, call.messages.into_iter());
         }
         Ok(ack(verdict))

@@ -49,6 +49,7 @@ async fn a_renewed_certificate_is_shown_to_the_next_manager_that_is_called() {
     let own = Introduction {
         member: 1,
         addr: String::new(),
+        managers: Vec::new(),
     };
     let (now, current) = watch::channel(credentials(&root, 1));
     let (_told, told) = watch::channel(vec![known]);
@@ -82,6 +83,7 @@ async fn a_manager_that_has_moved_is_found_where_an_operator_says_that_one_is() 
     let own = Introduction {
         member: 1,
         addr: String::new(),
+        managers: Vec::new(),
     };
     let (_now, current) = watch::channel(credentials(&root, 1));
     let (_told, told) = watch::channel(vec![known]);
@@ -97,6 +99,34 @@ async fn a_manager_that_has_moved_is_found_where_an_operator_says_that_one_is() 
     assert!(dialled.is_err(), "known by its identity, not by its address");
     let (dialled, _stream) = tokio::join!(peers.dial(2), answer(&listeners[1], &other));
     dialled.unwrap();
+}
+
+#[test]
+fn a_member_younger_than_the_state_is_taken_once_a_known_one_vouches_for_it() {
+    let root = Root::create(mint::now()).unwrap();
+    let own = Introduction {
+        member: 1,
+        addr: String::new(),
+        managers: Vec::new(),
+    };
+    let (_now, current) = watch::channel(credentials(&root, 1));
+    let (_told, told) = watch::channel(Vec::new());
+    let peers = Peers::new(own, current, told, Hints::default());
+    let (young, addr) = (NodeId::from_bits(6), "10.0.0.6:2377");
+    assert_eq!(peers.judge(young, 6, addr), Verdict::Stranger);
+    let known = KnownManager {
+        member: 6,
+        node: young,
+        addr: addr.parse().unwrap(),
+    };
+    peers.vouched(&[known.into(), pb::ManagerAddr::default()]);
+    assert_eq!(peers.judge(young, 6, addr), Verdict::Taken);
+    assert_eq!(peers.judge(NodeId::from_bits(7), 6, addr), Verdict::Stranger);
+    let (node, places) = peers.find(6).unwrap();
+    assert_eq!((node, places.at(0).map(String::as_str)), (young, Some(addr)));
+    let many = (7..100).map(|member| KnownManager { member, ..known }.into());
+    peers.vouched(&many.collect::<Vec<_>>());
+    assert_eq!(peers.told().len(), MOST_VOUCHED);
 }
 
 #[test]

@@ -38,6 +38,8 @@ pub struct Introduction {
     pub member: u64,
     /// Its control port, `HOST:PORT`, as others reach it now.
     pub addr: String,
+    /// Raft's members as it has them, while it knows of no leader.
+    pub managers: Vec<pb::ManagerAddr>,
 }
 
 /// Opens connections to members by raft id, and hears what became of messages.
@@ -125,12 +127,13 @@ async fn deliver<O: Outbound>(
         Some(open) => open,
         None => client.insert(RaftTransportClient::new(outbound.connect(to).await?)),
     };
-    let Introduction { member, addr } = outbound.introduction();
+    let Introduction { member, addr, managers } = outbound.introduction();
     let call = pb::RaftMessages {
         format: FORMAT,
         messages,
         member,
         addr,
+        managers,
     };
     let ack = open.send(call).await.map_err(|status| status.to_string())?;
     judged(outbound, ack.into_inner().verdict())
@@ -160,7 +163,7 @@ async fn carry_snapshot<O: Outbound>(outbound: O, to: u64, message: Vec<u8>) {
 
 async fn deliver_snapshot<O: Outbound>(outbound: &O, to: u64, message: Vec<u8>) -> Result<(), String> {
     let mut client = RaftTransportClient::new(outbound.connect(to).await?);
-    let Introduction { member, addr } = outbound.introduction();
+    let Introduction { member, addr, .. } = outbound.introduction();
     let starts: Vec<usize> = (0..message.len()).step_by(CHUNK).collect();
     let chunks = starts.into_iter().map(move |start| pb::RaftChunk {
         format: FORMAT,

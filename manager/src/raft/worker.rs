@@ -109,7 +109,9 @@ impl<D: Disk, T: Transport> Worker<D, T> {
                     Some(_) => self.refuse(request),
                 }
             }
-            self.look_at_dismissals();
+            if self.resting.is_none() {
+                self.look_at_dismissals();
+            }
             let now = Instant::now();
             if now >= next_tick {
                 if self.resting.is_none() {

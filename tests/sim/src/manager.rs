@@ -9,7 +9,7 @@ use std::{
 
 use control::{Board, Dirty, Feed, Heartbeats, Members, Moment, Update, Verdict, next_deadline, pass};
 use manager::{
-    KnownManager,
+    KnownManager, known_managers,
     raft::{MemoryDisk, Replica, ReplicaError},
 };
 use model::{NodeId, RequestId, Timestamp};
@@ -55,6 +55,8 @@ pub struct Manager {
     pub gone: bool,
     /// The managers, as its node's session was told.
     pub told: Vec<KnownManager>,
+    /// Members younger than its state, as other managers have said.
+    vouched: Vec<KnownManager>,
     /// When each other member was heard last.
     heard: BTreeMap<u64, Timestamp>,
     /// The member that it is about to let go, and since when.
@@ -89,6 +91,7 @@ impl Manager {
             member,
             gone: false,
             told: Vec::new(),
+            vouched: Vec::new(),
             heard: BTreeMap::new(),
             dismissing: None,
             disk,
@@ -136,6 +139,7 @@ impl Manager {
         self.paused = None;
         self.looking = false;
         self.heard.clear();
+        self.vouched.clear();
         self.dismissing = None;
         self.follow();
     }
@@ -178,6 +182,29 @@ impl Manager {
             self.dismissing = None;
         }
         may
+    }
+
+    /// What others have said of managers.
+    pub fn known(&self) -> Vec<KnownManager> {
+        self.told.iter().chain(&self.vouched).copied().collect()
+    }
+
+    /// What it says of raft's members with its messages: while it knows of no leader, those that it has.
+    pub fn vouches(&self) -> Vec<KnownManager> {
+        let standing = self.replica.as_ref().map(Replica::standing);
+        match standing.is_some_and(|standing| standing.leader.is_none()) {
+            true => known_managers(&self.view()).collect(),
+            false => Vec::new(),
+        }
+    }
+
+    /// Another manager has said so of members.
+    pub fn vouched(&mut self, managers: Vec<KnownManager>) {
+        let highest = self.view().highest_raft_id();
+        self.vouched.extend(managers);
+        self.vouched.retain(|known| known.member > highest);
+        self.vouched.sort_by_key(|known| known.member);
+        self.vouched.dedup_by_key(|known| known.member);
     }
 
     /// What it knows; empty while it is down.

@@ -265,9 +265,10 @@ impl World {
         for manager in self.managers.iter().filter(|manager| !manager.gone) {
             let standing = manager.replica.as_ref().map(|replica| replica.standing());
             let (applied, leads) = (manager.view().applied(), manager.leading.is_some());
+            let members = manager.members(self.agenda.now);
             lines.push(format!(
-                "  manager {} at {applied}, leads: {leads}, {standing:?}",
-                manager.member
+                "  manager {} at {applied}, leads: {leads}, {standing:?}, voters {:?}, learners {:?}, hears {:?}",
+                manager.member, members.voters, members.learners, members.reachable
             ));
         }
         let state = self

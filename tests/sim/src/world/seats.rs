@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use control::{MemberMove, next_member_move};
 use manager::{
-    KnownManager, Verdict,
+    Verdict, known_managers,
     raft::{MemoryDisk, Replica},
     verdict,
 };
@@ -19,13 +19,7 @@ pub(super) const RETIREMENT: Duration = Duration::from_secs(5);
 
 /// What the leader's sessions tell a node of managers.
 pub(super) fn calling(view: &View, node: NodeId) -> Option<Calling> {
-    let managers = view.managers().filter_map(|node| {
-        Some(KnownManager {
-            member: node.raft_id?,
-            node: node.id,
-            addr: node.manager_addr?,
-        })
-    });
+    let managers = known_managers(view);
     Some(Calling {
         seat: Seat {
             member: view.node(node)?.raft_id,
@@ -56,7 +50,7 @@ impl World {
     pub(super) fn peer(&self, m: usize, member: u64) -> Option<usize> {
         let manager = &self.managers[m];
         let known = manager.view().member(member).map(|node| node.id);
-        let told = || manager.told.iter().find(|known| known.member == member);
+        let told = || manager.known().into_iter().find(|known| known.member == member);
         let node = known.or_else(|| told().map(|known| known.node))?;
         self.seat_of(node)
     }
@@ -64,9 +58,14 @@ impl World {
     /// What a manager says to a message of another one: whether it takes it. One that raft has let go is told so.
     pub(super) fn judge(&mut self, m: usize, from: usize) -> bool {
         let (here, there) = (&self.managers[m], &self.managers[from]);
-        let said = verdict(&here.view(), &here.told, there.member, there.node);
-        if said == Verdict::Removed {
-            self.agenda.after(ms(5), Happening::Released(from));
+        let said = verdict(&here.view(), &here.known(), there.member, there.node);
+        match said {
+            Verdict::Removed => self.agenda.after(ms(5), Happening::Released(from)),
+            Verdict::Taken => {
+                let vouched = there.vouches();
+                self.managers[m].vouched(vouched);
+            }
+            Verdict::Stranger => {}
         }
         said == Verdict::Taken
     }
