@@ -5,7 +5,7 @@ use store::{StatusReport, View};
 use tonic::Status;
 use wire::pb;
 
-use crate::{mint, raft::Published};
+use crate::{mint, peers::known_managers, raft::Published};
 
 /// A report as it comes from a node. One that makes no sense ends the session.
 pub(super) fn parse(node: NodeId, report: pb::TaskReport) -> Result<StatusReport, Status> {
@@ -25,14 +25,9 @@ pub(super) fn parse(node: NodeId, report: pb::TaskReport) -> Result<StatusReport
 
 /// The managers of the cluster, as nodes are told.
 pub(super) fn managers(published: &Published) -> pb::Managers {
-    let managers = published.view.managers().filter_map(|node| {
-        let member = node.raft_id?;
-        Some(pb::ManagerAddr {
-            node: node.id.to_string(),
-            addr: node.manager_addr?.to_string(),
-            leader: Some(member) == published.standing.leader,
-            raft_id: member,
-        })
+    let managers = known_managers(&published.view).map(|known| pb::ManagerAddr {
+        leader: Some(known.member) == published.standing.leader,
+        ..known.into()
     });
     pb::Managers {
         managers: managers.collect(),
