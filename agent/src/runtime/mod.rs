@@ -8,7 +8,8 @@ use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use futures::future::BoxFuture;
 use model::{GenericResource, HeldPort, ProbeTarget, TaskId};
-use plan::container::{Container, ContainerRequest, ContainerState};
+use plan::container::{ContainerRequest, ContainerState};
+pub use plan::tasks::Listed;
 use thiserror::Error;
 use tokio::sync::mpsc;
 
@@ -94,15 +95,6 @@ pub enum RuntimeEvent {
     Leaving,
     /// Events may have been missed: list anew.
     Relist,
-}
-
-/// A container of ours as listed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
-    /// Its task, from the label.
-    pub task: TaskId,
-    /// Id and state.
-    pub container: Container,
 }
 
 /// Where a long operation says in words how far it is.

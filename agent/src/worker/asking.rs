@@ -3,14 +3,14 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use model::{Task, TaskId};
-use plan::container::Asked;
+use plan::{container::Asked, tasks::Tasks};
 use tokio::{
     sync::mpsc,
     task::JoinHandle,
     time::{Instant, MissedTickBehavior, interval, timeout},
 };
 
-use super::{engine::News, known::Known};
+use super::engine::News;
 use crate::runtime::{Question, Runtime};
 
 /// Between two runs of a ready command, and how long one may take.
@@ -50,7 +50,7 @@ impl Asking {
     }
 
     /// Asks these tasks, as far as they run and are wanted, and no others.
-    pub fn keep(&mut self, tasks: &[Task], known: &Known) {
+    pub fn keep(&mut self, tasks: &[Task], known: &Tasks) {
         let mut wanted: BTreeMap<(TaskId, Asked), Plan> = BTreeMap::new();
         for task in tasks.iter().filter(|task| task.is_live()) {
             let local = known.get(task.id).filter(|local| !local.status.state.is_terminal());

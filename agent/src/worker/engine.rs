@@ -3,34 +3,20 @@
 use std::{io, sync::Arc, time::Duration};
 
 use model::{HeldPort, TaskId, TaskState};
-use plan::container::{Asked, ContainerRequest, ContainerState, Step};
+use plan::{
+    container::{Asked, ContainerRequest, Step},
+    tasks::{Listed, Outcome},
+};
 use tokio::{sync::mpsc, task::JoinSet};
 
 use crate::{
     gate::Papers,
-    runtime::{Listed, Runtime, RuntimeError, Say},
+    runtime::{Runtime, RuntimeError, Say},
     vault::Vault,
 };
 
 /// Before an operation that failed for the engine's sake is tried again.
 const RETRY: Duration = Duration::from_secs(1);
-
-/// What an operation came to.
-#[derive(Debug)]
-pub enum Outcome {
-    /// The container is made.
-    Created(String),
-    /// It is started, and is so.
-    Started(ContainerState),
-    /// It has ended, with this code.
-    Stopped(i64),
-    /// It is gone.
-    Removed,
-    /// Nothing was reached; the same is to be tried again.
-    Retry,
-    /// The task cannot go on.
-    Failed(TaskState, String),
-}
 
 /// What the worker hears from operations.
 #[derive(Debug)]

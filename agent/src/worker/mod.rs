@@ -1,9 +1,7 @@
 //! The worker: makes this node's containers what its view says, and reports how its tasks are.
 //!
-//! One actor owns all it knows of tasks. News (a view, an engine event, a finished operation, the clock) changes that
-//! knowledge; [`plan::container::next`] then says what to do. Operations run beside it, one per task, and come back as
-//! news. What left the engine locally is taken out of the view before network and resolver see it, so that a container
-//! that died takes no more traffic even before the managers know.
+//! One actor brings the news (a view, an engine event, a finished operation, the clock) to [`plan::tasks::Tasks`], which
+//! decides, and carries out its orders. Operations run beside it, one per task, and come back as news.
 //!
 //! A container that has ended stays, stopped, as long as the managers remember its task: what it has printed can be read.
 //! It holds no endpoint, address or file any more.
@@ -12,22 +10,20 @@ mod asking;
 mod engine;
 #[cfg(test)]
 pub(crate) mod fixture;
-mod known;
-mod let_go;
-mod overlay;
-mod remains;
 #[cfg(test)]
 mod tests;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use model::{DesiredState, HeldPort, NodeView, Task, TaskId, TaskState, TaskStatus, Timestamp};
-use plan::container::{
-    ContainerRequest, NodeFacts, Step, Unprepared, container_request, has_ended, next, next_again, next_unassigned,
+use model::{HeldPort, NodeView, Task, TaskId, Timestamp};
+pub use plan::tasks::{CurrentView, Past, Statuses};
+use plan::{
+    container::NodeFacts,
+    tasks::{Edges, Now, Order, Outcome, Tasks},
 };
 use tokio::{
     sync::{mpsc, watch},
@@ -38,8 +34,6 @@ use tokio::{
 use self::{
     asking::Asking,
     engine::{Engine, Files, News},
-    known::Known,
-    let_go::Leaving,
 };
 use crate::{
     gate::Papers,
@@ -48,30 +42,14 @@ use crate::{
     vault::Vault,
 };
 
-/// Statuses of the tasks in the view, as last decided here.
-pub type Statuses = BTreeMap<TaskId, TaskStatus>;
-
 /// Between two listings of everything at the engine; events tell of changes much sooner.
 const RELIST: Duration = Duration::from_secs(15);
-/// Ended containers that are kept for their logs at most. The managers' history is the usual limit, and far below.
-const MOST_KEPT: usize = 500;
-/// How long after the start a saved view is not acted on: the managers' answer is usually sooner, and newer.
-const HOLD: Duration = Duration::from_secs(2);
 
 /// As the engine names them: it is on the same machine.
 pub(crate) const FACTS: NodeFacts = NodeFacts {
     os: std::env::consts::OS,
     arch: std::env::consts::ARCH,
 };
-
-/// A view, and whether it came from the managers in this run of the agent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CurrentView {
-    /// The view.
-    pub view: Arc<NodeView>,
-    /// False for the one saved by an earlier run.
-    pub confirmed: bool,
-}
 
 /// Where the worker gets its news and leaves its results.
 pub struct Ports {
@@ -95,15 +73,6 @@ pub struct Ports {
     pub forgotten: watch::Receiver<BTreeSet<TaskId>>,
 }
 
-/// What the disk knows from before the worker started.
-#[derive(Clone, Debug, Default)]
-pub struct Past {
-    /// The machine has booted since the view was saved.
-    pub rebooted: bool,
-    /// Tasks that have ended; the managers may have heard of it, although the saved view does not say so.
-    pub ends: Statuses,
-}
-
 /// Starts the worker. It ends when the handle is aborted.
 pub fn spawn(runtime: Arc<dyn Runtime>, ports: Ports, past: Past) -> JoinHandle<()> {
     let events = runtime.events();
@@ -123,13 +92,9 @@ pub fn spawn(runtime: Arc<dyn Runtime>, ports: Ports, past: Past) -> JoinHandle<
         released: ports.released,
         kept: ports.kept,
         forgotten: ports.forgotten,
-        surplus: BTreeSet::new(),
-        leaving: Leaving::new(),
-        known: Known::new(past),
+        tasks: Tasks::new(past),
         held: Vec::new(),
-        current: None,
-        hold: Instant::now() + HOLD,
-        again: None,
+        begun: Instant::now(),
         tidy: false,
     };
     tokio::spawn(worker.run(events, news))
@@ -146,16 +111,10 @@ struct Worker {
     released: watch::Receiver<BTreeSet<TaskId>>,
     kept: watch::Sender<BTreeSet<TaskId>>,
     forgotten: watch::Receiver<BTreeSet<TaskId>>,
-    /// More ended containers than are kept.
-    surplus: BTreeSet<TaskId>,
-    leaving: Leaving,
-    known: Known,
+    tasks: Tasks,
     /// Ports that other containers of the engine publish.
     held: Vec<HeldPort>,
-    current: Option<CurrentView>,
-    hold: Instant,
-    /// When the next ended task is to be run again without the managers' word.
-    again: Option<Timestamp>,
+    begun: Instant,
     /// Files may have become superfluous.
     tidy: bool,
 }
@@ -165,20 +124,25 @@ impl Worker {
         let mut relist = tokio::time::interval(RELIST);
         self.take_view();
         loop {
-            let wake = self.wake();
+            let wake = Instant::now() + self.tasks.sleep(self.now());
             tokio::select! {
                 changed = self.views.changed() => match changed {
                     Ok(()) => self.take_view(),
                     Err(_) => return,
                 },
                 Ok(()) = self.session.changed() => {}
-                Ok(()) = self.released.changed() => self.take_leaving(),
-                Ok(()) = self.forgotten.changed() => {}
+                Ok(()) = self.released.changed() => {
+                    let now = self.now();
+                    self.tasks.take_released(&self.released.borrow_and_update(), now);
+                }
+                Ok(()) = self.forgotten.changed() => {
+                    self.tasks.take_forgotten(self.forgotten.borrow_and_update().clone());
+                }
                 Some(event) = events.recv() => self.take_event(event),
                 Some(news) = news.recv() => self.take_news(news),
                 _ = relist.tick() => {
                     self.tidy = true;
-                    self.engine.list(self.known.epoch());
+                    self.engine.list(self.tasks.known.epoch());
                 }
                 () = tokio::time::sleep_until(wake) => {}
             }
@@ -186,223 +150,133 @@ impl Worker {
         }
     }
 
-    fn take_view(&mut self) {
-        let current = self.views.borrow_and_update().clone();
-        if let Some(current) = &current {
-            self.known.take_view(&current.view.tasks);
-            self.tidy = true;
+    fn now(&self) -> Now {
+        Now {
+            wall: now(),
+            run: self.begun.elapsed(),
         }
-        self.current = current;
-        self.take_leaving();
     }
 
-    fn take_leaving(&mut self) {
-        let released = self.released.borrow_and_update();
-        if let Some(current) = &self.current {
-            self.leaving.take(&current.view, &released);
-        }
+    fn take_view(&mut self) {
+        let now = self.now();
+        let current = self.views.borrow_and_update().clone();
+        self.tidy |= current.is_some();
+        self.tasks.take_view(current, &self.released.borrow_and_update(), now);
     }
 
     fn take_event(&mut self, event: RuntimeEvent) {
         match event {
             RuntimeEvent::Changed { task, container, state } => {
                 self.tidy |= state.is_none();
-                self.known.take_event(task, &container, state);
+                self.tasks.known.take_event(task, &container, state);
             }
-            RuntimeEvent::Leaving => self.known.engine_leaves(),
-            RuntimeEvent::Relist => self.engine.list(self.known.epoch()),
+            RuntimeEvent::Leaving => self.tasks.known.engine_leaves(),
+            RuntimeEvent::Relist => self.engine.list(self.tasks.known.epoch()),
         }
     }
 
     fn take_news(&mut self, news: News) {
+        let known = &mut self.tasks.known;
         match news {
             News::Listed { epoch, found, held } => {
-                self.known.take_list(epoch, found);
+                known.take_list(epoch, found);
                 self.held = held;
-                self.engine.listed(self.known.epoch());
+                self.engine.listed(known.epoch());
             }
-            News::Unlisted => self.engine.listed(self.known.epoch()),
-            News::Done { task, outcome } => {
-                self.tidy = true;
-                self.known.take_outcome(task, outcome, now());
-                self.sweep(task);
-            }
-            News::Progress { task, words } => self.known.say(task, words, now()),
+            News::Unlisted => self.engine.listed(known.epoch()),
+            News::Done { task, outcome } => self.take_outcome(task, outcome),
+            News::Progress { task, words } => known.say(task, words, now()),
             News::Answered {
                 task,
                 container,
                 asked,
                 answer,
                 counts,
-            } => self.known.take_answer(task, &container, asked, answer, counts),
+            } => known.take_answer(task, &container, asked, answer, counts),
+        }
+    }
+
+    fn take_outcome(&mut self, task: TaskId, outcome: Outcome) {
+        if let Outcome::Failed(state, err) = &outcome {
+            tracing::warn!(%task, %state, %err, "task");
+        }
+        self.tidy = true;
+        self.tasks.known.take_outcome(task, outcome, now());
+        if !self.tasks.needs_files(task) {
+            self.wipe(task);
+        }
+    }
+
+    fn wipe(&self, task: TaskId) {
+        if let Err(error) = self.files.wipe(task) {
+            tracing::error!(%task, %error, "files of an ended task are still in memory");
         }
     }
 
     /// Does everything that the present knowledge asks for, then tells the others.
     fn settle(&mut self) {
-        let Some(current) = self.current.clone() else { return };
-        if self.known.listed() && (current.confirmed || Instant::now() >= self.hold) {
-            self.decide(&current);
+        let (now, files) = (self.now(), self.files.clone());
+        let edges = Edges {
+            cut_off: cut_off(&self.session.borrow()),
+            has_files: &|task| has_files(&files, task),
+            facts: FACTS,
+        };
+        for order in self.tasks.decide(edges, now) {
+            self.carry_out(order);
         }
-        if current.confirmed {
-            self.known.forget(&current.view.tasks);
-            let kept = self.known.kept(&current.view.tasks);
-            self.kept.send_if_modified(|old| replace(old, kept));
-        }
-        self.publish(&current.view);
-        self.asking.keep(&current.view.tasks, &self.known);
+        self.sweep();
+        self.publish(now);
     }
 
-    fn decide(&mut self, current: &CurrentView) {
-        let tasks: BTreeMap<TaskId, &Task> = current.view.tasks.iter().map(|t| (t.id, t)).collect();
-        self.again = None;
-        let kept = self.known.kept(&current.view.tasks);
-        self.surplus = self.known.surplus(&kept, MOST_KEPT);
-        for id in self.known.tasks() {
-            while let Some(step) = self.step(current, id, tasks.get(&id).copied()) {
-                if !self.take_step(current, id, tasks.get(&id).copied(), step) {
-                    break;
-                }
+    fn carry_out(&mut self, order: Order) {
+        match order {
+            Order::Prepare { task, request } => self.engine.create(task, *request),
+            Order::Restore {
+                task,
+                container,
+                request,
+            } => self.engine.restore(task, container, *request),
+            Order::Perform { task, step } => self.engine.perform(task, step),
+            Order::Wipe(task) => self.wipe(task),
+            Order::NoteAgain(task) => tracing::info!(%task, "running a task again: no manager is in reach"),
+            Order::Note { task, status } => {
+                tracing::info!(%task, state = %status.state, err = %status.err, "task");
             }
         }
-        if self.tidy && current.confirmed && !self.known.any_busy() {
+    }
+
+    /// Removes the files of all tasks that need none, now and then: their ends may have been missed.
+    fn sweep(&mut self) {
+        if self.tidy && self.tasks.is_settled() {
             self.tidy = false;
-            let needed = |task| self.known.needs_files(task, self.standing(task));
-            if let Err(error) = self.files.keep(needed) {
+            if let Err(error) = self.files.keep(|task| self.tasks.needs_files(task)) {
                 tracing::error!(%error, "files of ended tasks are still in memory");
             }
         }
     }
 
-    fn step(&mut self, current: &CurrentView, id: TaskId, task: Option<&Task>) -> Option<Step> {
-        let Some(task) = task else {
-            return next_unassigned(self.known.get(id)?, self.standing_unassigned(id));
-        };
-        if !self.may_be_told(&current.view, task) {
-            return None;
+    fn publish(&mut self, now: Now) {
+        let Some(current) = self.tasks.current() else { return };
+        if current.confirmed {
+            let kept = self.tasks.kept();
+            self.kept.send_if_modified(|old| replace(old, kept));
         }
-        let local = self.known.get(id)?;
-        let step = next_again(local).or_else(|| next(task, local, now()))?;
-        let stops = matches!(step, Step::Stop { .. }) && !local.status.state.is_terminal();
-        let kept = stops && self.leaving.kept_until(&current.view, task).is_some();
-        (!kept).then_some(step)
-    }
-
-    /// Whether the managers are to hear how the task is. While none is in reach, one that has ended is run again by the
-    /// node itself when its time comes, and until then its end is not decided.
-    fn may_be_told(&mut self, view: &NodeView, task: &Task) -> bool {
-        let state = self.session.borrow();
-        let Some(cut_off) = state.since.filter(|_| state.manager.is_none()) else {
-            return true;
-        };
-        let wanted = task.desired == DesiredState::Running && self.known.get(task.id).is_some_and(has_ended);
-        if !wanted {
-            return true;
-        }
-        let service = view.services.iter().find(|s| s.id == task.service);
-        let policy = service.and_then(|s| s.restart).unwrap_or_default();
-        let Some(at) = self.known.run_again(task.id, &policy, cut_off, now()) else {
-            return true;
-        };
-        if at > now() {
-            self.again = Some(self.again.map_or(at, |other| other.min(at)));
-            return false;
-        }
-        tracing::info!(task = %task.id, "running a task again: no manager is in reach");
-        self.known.runs_again(task.id, now());
-        true
-    }
-
-    /// Takes one step. True: more may follow at once.
-    fn take_step(&mut self, current: &CurrentView, id: TaskId, task: Option<&Task>, step: Step) -> bool {
-        match (step, task) {
-            (Step::Report(status), _) => {
-                tracing::info!(task = %id, state = %status.state, err = %status.err, "task");
-                let over = status.state.is_terminal();
-                self.known.report(id, status);
-                if over {
-                    self.sweep(id);
-                }
-                true
-            }
-            (Step::Prepare, Some(task)) => match self.request(current, task, TaskState::Rejected) {
-                Ok(request) => {
-                    self.known.begin(id);
-                    self.engine.create(id, request);
-                    false
-                }
-                Err(ended) => ended,
-            },
-            (Step::Prepare, None) => false,
-            (Step::Start { container }, Some(task)) if self.lacks_files(task) => {
-                match self.request(current, task, TaskState::Failed) {
-                    Ok(request) => {
-                        self.known.begin(id);
-                        self.engine.restore(id, container, request);
-                        false
-                    }
-                    Err(ended) => ended,
-                }
-            }
-            (step, _) => {
-                self.known.begin(id);
-                self.engine.perform(id, step);
-                false
-            }
-        }
-    }
-
-    fn lacks_files(&self, task: &Task) -> bool {
-        let secrets = task.container.payloads().next().is_some();
-        !self.files.papers.has(task.id) || secrets && !self.files.vault.has(task.id)
-    }
-
-    /// What a task's container is made from. If there is no knowing the task ends, or waits: `Err` says whether it ended.
-    /// The view on the disk has no secrets; those come with the first manager.
-    fn request(&mut self, current: &CurrentView, task: &Task, end: TaskState) -> Result<ContainerRequest, bool> {
-        container_request(&current.view, task, FACTS).map_err(|why| match why {
-            Unprepared::NoPayload { kind, name } if !current.confirmed => {
-                let words = format!("waiting for {kind} {name}, which only managers keep: none is in reach");
-                self.known.explain(task.id, &words, now());
-                false
-            }
-            why => {
-                self.known.end(task.id, end, why.to_string(), now());
-                true
-            }
-        })
-    }
-
-    fn publish(&self, view: &Arc<NodeView>) {
-        // A kernel that forwards already is better left alone than told of containers that may be gone.
-        if self.known.listed() || Instant::now() >= self.hold {
-            let down = if self.known.listed() {
-                self.known.down()
-            } else {
-                BTreeSet::new()
-            };
-            let effective = overlay::effective(view, &down, &self.held);
+        if let Some(effective) = self.tasks.effective(&self.held, now) {
             self.effective.send_if_modified(|old| replace(old, Some(effective)));
         }
-        let statuses = self.known.statuses(&view.tasks);
+        let statuses = self.tasks.statuses();
         self.statuses.send_if_modified(|old| replace(old, statuses));
+        self.asking.keep(&current.view.tasks, &self.tasks);
     }
+}
 
-    /// When the clock alone may ask for something: a task that waits to be run again or to be stopped, or the end of the
-    /// hold.
-    fn wake(&self) -> Instant {
-        let waiting = self.again.filter(|at| *at > now());
-        let wait = waiting.map_or(Duration::from_secs(3600), |at| at.since(now()));
-        let clock = Instant::now() + wait;
-        let hold = Some(self.hold).filter(|hold| *hold > Instant::now());
-        let views = self.current.iter().map(|current| &current.view);
-        let leaving = views.flat_map(|view| {
-            view.tasks
-                .iter()
-                .filter_map(move |task| self.leaving.kept_until(view, task))
-        });
-        leaving.chain(hold).fold(clock, Instant::min)
-    }
+fn cut_off(session: &SessionState) -> Option<Timestamp> {
+    session.since.filter(|_| session.manager.is_none())
+}
+
+fn has_files(files: &Files, task: &Task) -> bool {
+    let secrets = task.container.payloads().next().is_some();
+    files.papers.has(task.id) && (!secrets || files.vault.has(task.id))
 }
 
 fn replace<T: PartialEq>(old: &mut T, new: T) -> bool {

@@ -1,6 +1,6 @@
 //! The worker over a fake engine: whole lives of tasks.
 
-use model::{DesiredState, TaskState};
+use model::{DesiredState, TaskState, TaskStatus};
 use plan::container::ContainerState;
 
 use super::*;
@@ -286,35 +286,4 @@ async fn a_task_with_a_delay_is_made_at_once_and_started_later() {
     view.tasks[0].desired = DesiredState::Running;
     bench.tell(view);
     bench.until(1, TaskState::Running).await;
-}
-
-#[test]
-fn ports_that_the_engine_publishes_for_others_are_not_captured() {
-    let mut view = fixture::view(&[1]);
-    let port = model::PublishedPort {
-        published: 8080,
-        target: 80,
-        protocol: model::Protocol::Tcp,
-        mode: model::PublishMode::Ingress,
-    };
-    view.services = vec![model::ServiceView {
-        id: model::ServiceId::from_bits(1),
-        name: "web".parse().unwrap(),
-        vips: vec![],
-        aliases: vec![],
-        restart: None,
-        canary: None,
-        earlier_ports: Vec::new(),
-        ports: vec![port],
-    }];
-    let view = Arc::new(view);
-    let untouched = overlay::effective(&view, &BTreeSet::new(), &[]);
-    assert!(Arc::ptr_eq(&view, &untouched));
-    let held = HeldPort {
-        port: 8080,
-        protocol: model::Protocol::Tcp,
-        holder: "container db".to_owned(),
-    };
-    let effective = overlay::effective(&view, &BTreeSet::new(), &[held]);
-    assert!(effective.services[0].ports.is_empty());
 }

@@ -16,6 +16,7 @@ mod liveness;
 mod lookup;
 mod membership;
 mod moment;
+mod news;
 mod orchestrator;
 mod pass;
 mod reaper;
@@ -42,6 +43,7 @@ pub use liveness::Heartbeats;
 pub use lookup::{find_network, find_node, find_payload, find_service, find_task};
 pub use membership::{MemberMove, Members, check_demotion, is_released, next_member_move};
 pub use moment::Moment;
+pub use news::is_news;
 pub use pass::{next_deadline, pass};
 pub use rebalance::plan_rebalance_service;
 pub use request::{

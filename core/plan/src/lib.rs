@@ -3,3 +3,4 @@
 pub mod container;
 pub mod maglev;
 pub mod network;
+pub mod tasks;

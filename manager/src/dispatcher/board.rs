@@ -12,7 +12,6 @@ use std::{
 
 use control::{Board, Feed, Touched, Update, let_go};
 use model::{DesiredState, NodeId, TaskId};
-use store::Event;
 use tokio::{
     sync::{broadcast, watch},
     time::timeout,
@@ -179,16 +178,10 @@ impl Batch {
         self.last = Some(news);
     }
 
-    /// What nodes are told besides their views: settings and roots concern all of them, what one has of the roots itself.
     fn touch(&self, touched: &mut Touched) {
         touched.everyone |= self.everything;
-        for event in self.entries.iter().flat_map(|entry| &entry.events) {
-            match event {
-                Event::Cluster => touched.everyone = true,
-                Event::Node(id) => drop(touched.nodes.insert(*id)),
-                _ => {}
-            }
-        }
+        let events = self.entries.iter().flat_map(|entry| &entry.events);
+        events.for_each(|event| touched.note(event));
     }
 
     /// Takes what else is there. False: nothing will come any more.

@@ -1,8 +1,8 @@
 //! Status reports of all nodes into the log, in one queue with one owner: reports that pile up while some are being proposed
 //! make the next entry together, so that a thousand nodes which report at once cost a few entries and not a thousand.
 
-use model::TaskState;
-use store::{Command, StatusReport, TaskOp, View};
+use control::is_news;
+use store::{Command, StatusReport, TaskOp};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
@@ -84,16 +84,6 @@ async fn settle(proposer: &Proposer, batches: Vec<Batch>) {
         };
         batch.answer(outcome);
     }
-}
-
-/// Whether the state would change by it. Left out are reports of tasks that are no more, or another node's, and those
-/// that say what is known.
-fn is_news(view: &View, report: &StatusReport) -> bool {
-    let decided_by_agents = (TaskState::Accepted..TaskState::Remove).contains(&report.status.state);
-    decided_by_agents
-        && view.task(report.task).is_some_and(|task| {
-            task.node == Some(report.node) && task.status.state <= report.status.state && task.status != report.status
-        })
 }
 
 async fn propose(proposer: &Proposer, reports: Vec<StatusReport>) -> Result<Applied, ProposeError> {

@@ -1,5 +1,7 @@
 //! Ended containers: kept, stopped, as long as their tasks are remembered, and for nothing but what they have printed.
 
+use plan::tasks::MOST_KEPT;
+
 use super::*;
 
 fn exited() -> ContainerState {

@@ -42,6 +42,16 @@ impl Touched {
         self.nodes.extend(other.nodes);
         self.networks.extend(other.networks);
     }
+
+    /// Those who are told of this besides their views: settings and roots concern all nodes, what one has of the roots
+    /// itself.
+    pub fn note(&mut self, event: &Event) {
+        match event {
+            Event::Cluster => self.everyone = true,
+            Event::Node(id) => drop(self.nodes.insert(*id)),
+            _ => {}
+        }
+    }
 }
 
 /// What all nodes are told alike.

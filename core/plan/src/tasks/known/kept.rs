@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use model::{Task, TaskId, Timestamp};
-use plan::container::{ContainerState, Local, Standing};
 
 use super::{Entry, Known};
+use crate::container::{ContainerState, Local, Standing};
 
 impl Known {
     /// Whether a task has a container that runs, or may get one; one that was given away may only run.

@@ -25,3 +25,40 @@ pub fn effective(view: &Arc<NodeView>, down: &BTreeSet<TaskId>, held: &[HeldPort
     }
     Arc::new(changed)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::container::fixture;
+
+    #[test]
+    fn ports_that_the_engine_publishes_for_others_are_not_captured() {
+        let mut view = fixture::view();
+        let port = model::PublishedPort {
+            published: 8080,
+            target: 80,
+            protocol: model::Protocol::Tcp,
+            mode: model::PublishMode::Ingress,
+        };
+        view.services = vec![model::ServiceView {
+            id: model::ServiceId::from_bits(1),
+            name: "web".parse().unwrap(),
+            vips: vec![],
+            aliases: vec![],
+            restart: None,
+            canary: None,
+            earlier_ports: Vec::new(),
+            ports: vec![port],
+        }];
+        let view = Arc::new(view);
+        let untouched = effective(&view, &BTreeSet::new(), &[]);
+        assert!(Arc::ptr_eq(&view, &untouched));
+        let held = HeldPort {
+            port: 8080,
+            protocol: model::Protocol::Tcp,
+            holder: "container db".to_owned(),
+        };
+        let seen = effective(&view, &BTreeSet::new(), &[held]);
+        assert!(seen.services[0].ports.is_empty());
+    }
+}

@@ -1,18 +1,19 @@
-//! What the worker knows of its tasks, and how news changes it. No engine, no clock.
+//! What a node knows of its tasks, and how news changes it. No engine, no clock.
 //!
 //! A list of containers is a picture of the moment when it was asked for; what changed since then here is newer. Every
 //! change therefore gets a number, and a list changes only what has not changed since its own.
 
 mod kept;
+mod news;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::{RestartPolicy, Task, TaskId, TaskState, TaskStatus, Timestamp};
-use plan::container::{Answers, Asked, Container, ContainerState, Ended, Local, has_ended, run_again};
 
-use super::{Past, Statuses, engine::Outcome};
-use crate::runtime::Listed;
+use super::{Past, Statuses};
+use crate::container::{Answers, ContainerState, Ended, Local, run_again};
 
+#[derive(Debug)]
 struct Entry {
     local: Local,
     touched: u64,
@@ -24,7 +25,8 @@ struct Entry {
     runs: Vec<Timestamp>,
 }
 
-/// All tasks and containers that the worker knows of.
+/// All tasks and containers that a node knows of.
+#[derive(Debug)]
 pub struct Known {
     entries: BTreeMap<TaskId, Entry>,
     epoch: u64,
@@ -35,6 +37,7 @@ pub struct Known {
 }
 
 impl Known {
+    /// What is known before anything is heard.
     pub fn new(Past { rebooted, ends }: Past) -> Self {
         let mut known = Self {
             entries: BTreeMap::new(),
@@ -59,14 +62,17 @@ impl Known {
         self.listed
     }
 
+    /// All of them.
     pub fn tasks(&self) -> Vec<TaskId> {
         self.entries.keys().copied().collect()
     }
 
+    /// What is known of a task.
     pub fn get(&self, task: TaskId) -> Option<&Local> {
         self.entries.get(&task).map(|e| &e.local)
     }
 
+    /// An operation is under way.
     pub fn any_busy(&self) -> bool {
         self.entries.values().any(|e| e.local.busy)
     }
@@ -81,112 +87,6 @@ impl Known {
         }
     }
 
-    pub fn take_event(&mut self, task: TaskId, id: &str, state: Option<ContainerState>) {
-        self.epoch += 1;
-        let (epoch, leaving) = (self.epoch, self.leaving.is_some());
-        let entry = self.entry(task);
-        let Some(container) = entry.local.container.as_mut().filter(|c| c.id == id) else {
-            // Not (yet) ours: a container in the making is taken in by its operation's outcome.
-            return;
-        };
-        entry.touched = epoch;
-        match state {
-            Some(state) => {
-                entry.by_engine |= leaving && ends(&container.state, &state);
-                container.state = state;
-            }
-            None => entry.local.container = None,
-        }
-    }
-
-    /// What ends until the next list ends with the engine.
-    pub fn engine_leaves(&mut self) {
-        self.epoch += 1;
-        self.leaving = Some(self.epoch);
-    }
-
-    pub fn take_list(&mut self, epoch: u64, found: Vec<Listed>) {
-        let mut found: BTreeMap<TaskId, Listed> = found.into_iter().map(|l| (l.task, l)).collect();
-        for task in found.keys() {
-            self.entry(*task);
-        }
-        let revive = self.rebooted && !self.listed;
-        self.listed = true;
-        let leaving = self.leaving.take_if(|since| *since <= epoch).is_some();
-        for (task, entry) in &mut self.entries {
-            let listed = found.remove(task);
-            if entry.local.busy || entry.touched > epoch {
-                continue;
-            }
-            let before = std::mem::replace(&mut entry.local.container, listed.map(|l| l.container));
-            if let (Some(before), Some(now)) = (before, &entry.local.container) {
-                entry.by_engine |= leaving && ends(&before.state, &now.state);
-            }
-            entry.local.revive |= revive && has_ended(&entry.local);
-        }
-    }
-
-    /// An operation has ended.
-    pub fn take_outcome(&mut self, task: TaskId, outcome: Outcome, now: Timestamp) {
-        self.epoch += 1;
-        let epoch = self.epoch;
-        let entry = self.entry(task);
-        entry.touched = epoch;
-        entry.local.busy = false;
-        let local = &mut entry.local;
-        match outcome {
-            Outcome::Created(id) if local.revive => {
-                local.container = Some(Container {
-                    id,
-                    state: ContainerState::Created,
-                });
-            }
-            Outcome::Created(id) => {
-                local.container = Some(Container {
-                    id: id.clone(),
-                    state: ContainerState::Created,
-                });
-                local.status = status(TaskState::Ready, "prepared", Some(id), now);
-            }
-            Outcome::Started(state) => {
-                local.answers = Answers::default();
-                let revived = std::mem::take(&mut local.revive);
-                if revived {
-                    let id = local.container.as_ref().map(|c| c.id.clone());
-                    local.status = status(local.status.state, "started again", id, now);
-                    (entry.by_engine, entry.ended) = (false, None);
-                }
-                // Its end may have been heard of before the start's own answer.
-                let fresh = |c: &&mut Container| revived || c.state == ContainerState::Created;
-                if let Some(container) = local.container.as_mut().filter(fresh) {
-                    container.state = state;
-                }
-            }
-            Outcome::Stopped(code) => {
-                if let Some(container) = &mut local.container {
-                    let error = String::new();
-                    container.state = ContainerState::Exited { code, error };
-                }
-            }
-            Outcome::Removed => local.container = None,
-            Outcome::Retry => {}
-            // It had run before: its end is told as that of any other, or it is run again once more.
-            Outcome::Failed(..) if local.revive => {
-                local.revive = false;
-                entry.ended = Some(now);
-            }
-            Outcome::Failed(state, err) => self.end(task, state, err, now),
-        }
-    }
-
-    /// How far the preparation of a task is, in words.
-    pub fn say(&mut self, task: TaskId, words: String, now: Timestamp) {
-        let status = &mut self.entry(task).local.status;
-        if status.state == TaskState::Preparing && status.message != words {
-            (status.message, status.at) = (words, now);
-        }
-    }
-
     /// What a task waits for, in words.
     pub fn explain(&mut self, task: TaskId, words: &str, now: Timestamp) {
         let status = &mut self.entry(task).local.status;
@@ -195,28 +95,11 @@ impl Known {
         }
     }
 
-    /// An answer of a task's container, if it is still that one.
-    pub fn take_answer(
-        &mut self,
-        task: TaskId,
-        container: &str,
-        asked: Asked,
-        answer: Result<(), String>,
-        counts: bool,
-    ) {
-        let local = &mut self.entry(task).local;
-        if local
-            .container
-            .as_ref()
-            .is_some_and(|c| c.id == container && c.state.runs())
-        {
-            local.answers.take(asked, answer, counts);
-        }
-    }
-
     /// A status that the plan decided. An end with the engine is no fault of the task.
     pub fn report(&mut self, task: TaskId, mut status: TaskStatus) {
         let entry = self.entry(task);
+        // What comes later is told as later, also by a clock that was set back meanwhile: managers keep the latest.
+        status.at = status.at.max(Timestamp(entry.local.status.at.0 + 1));
         let ended = matches!(status.state, TaskState::Complete | TaskState::Failed);
         if ended && std::mem::take(&mut entry.by_engine) {
             status.state = TaskState::Failed;
@@ -226,7 +109,7 @@ impl Known {
         entry.local.status = status;
     }
 
-    /// When this node runs a task again by itself whose container has ended; see [`plan::container::run_again`].
+    /// When this node runs a task again by itself whose container has ended; see [`crate::container::run_again`].
     pub fn run_again(
         &mut self,
         task: TaskId,
@@ -258,7 +141,6 @@ impl Known {
         let local = &mut self.entry(task).local;
         let container = local.container.as_ref().map(|c| c.id.clone());
         let message = local.status.message.clone();
-        tracing::warn!(%task, %state, %err, "task");
         local.status = TaskStatus {
             err,
             ..status(state, &message, container, now)
@@ -311,10 +193,6 @@ impl Known {
             runs: Vec::new(),
         })
     }
-}
-
-fn ends(before: &ContainerState, after: &ContainerState) -> bool {
-    before.runs() && matches!(after, ContainerState::Exited { .. })
 }
 
 fn status(state: TaskState, message: &str, container: Option<String>, now: Timestamp) -> TaskStatus {

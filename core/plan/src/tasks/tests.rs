@@ -1,0 +1,87 @@
+use model::DesiredState;
+
+use super::*;
+use crate::container::{NodeFacts, fixture};
+
+const SECOND: i64 = 1_000_000_000;
+
+/// At so many seconds of the wall clock, `run` seconds after the agent began.
+fn at(wall: i64, run: u64) -> Now {
+    Now {
+        wall: Timestamp(wall * SECOND),
+        run: Duration::from_secs(run),
+    }
+}
+
+fn decide(tasks: &mut Tasks, now: Now) -> Vec<Order> {
+    let edges = Edges {
+        cut_off: None,
+        has_files: &|_| true,
+        facts: NodeFacts {
+            os: "linux",
+            arch: "x86_64",
+        },
+    };
+    tasks.decide(edges, now)
+}
+
+/// A node that knows this task from a confirmed view, and has these containers.
+fn knowing(task: Task, past: Past, list: Vec<Listed>) -> Tasks {
+    let mut tasks = Tasks::new(past);
+    let mut view = fixture::view();
+    view.tasks = vec![task];
+    let current = CurrentView {
+        view: Arc::new(view),
+        confirmed: true,
+    };
+    tasks.take_view(Some(current), &BTreeSet::new(), at(100, 0));
+    tasks.known.take_list(0, list);
+    tasks
+}
+
+fn running() -> Task {
+    let mut task = fixture::task(1);
+    task.status.state = TaskState::Running;
+    task
+}
+
+#[test]
+fn a_task_that_was_replaced_while_its_node_was_off_is_not_made_again() {
+    let rebooted = || Past {
+        rebooted: true,
+        ..Past::default()
+    };
+    let mut wanted = knowing(running(), rebooted(), Vec::new());
+    assert!(matches!(decide(&mut wanted, at(100, 1))[..], [Order::Prepare { .. }]));
+    let mut replaced = running();
+    replaced.desired = DesiredState::Shutdown;
+    let mut replaced = knowing(replaced, rebooted(), Vec::new());
+    let orders = decide(&mut replaced, at(100, 1));
+    assert!(
+        orders
+            .iter()
+            .all(|order| matches!(order, Order::Note { .. } | Order::Wipe(_))),
+        "{orders:?}"
+    );
+}
+
+#[test]
+fn what_comes_later_is_told_as_later_although_the_clock_was_set_back() {
+    let container = Container {
+        id: "c1".to_owned(),
+        state: ContainerState::Running,
+    };
+    let mut task = running();
+    task.status.at = at(5000, 0).wall;
+    let id = task.id;
+    let mut tasks = knowing(task, Past::default(), vec![Listed { task: id, container }]);
+    let exited = ContainerState::Exited {
+        code: 1,
+        error: String::new(),
+    };
+    tasks.known.take_event(id, "c1", Some(exited));
+    decide(&mut tasks, at(1400, 1));
+    let status = &tasks.statuses()[&id];
+    assert_eq!(status.state, TaskState::Failed);
+    assert!(status.at > at(5000, 0).wall, "{:?}", status.at);
+}
