@@ -290,7 +290,7 @@ fn settled(state: &State, machine: &Machine) -> Checked {
         .as_ref()
         .ok_or_else(|| format!("node {} has no view", machine.id))?;
     want.seq = have.seq;
-    ensure!(want == *have, "node {} has an old view", machine.id);
+    ensure!(want == **have, "node {} has an old view", machine.id);
     ensure!(
         !machine.begins(),
         "node {} has heard nothing since its agent began",

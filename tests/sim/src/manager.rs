@@ -7,12 +7,14 @@ use std::{
     time::Duration,
 };
 
-use control::{Board, Dirty, Feed, Heartbeats, Members, Moment, Update, Verdict, next_deadline, pass};
+use control::{
+    Acks, Board, Dirty, Feed, Heartbeats, Members, Moment, Touched, Update, Verdict, let_go, next_deadline, pass,
+};
 use manager::{
     KnownManager, known_managers,
     raft::{MemoryDisk, Replica, ReplicaError},
 };
-use model::{NodeId, RequestId, Timestamp};
+use model::{NodeId, RequestId, TaskId, Timestamp};
 use store::{Command, Event, Refused, View};
 
 use crate::{check::Checked, dice::Dice, node::Said, world::Happening};
@@ -34,8 +36,20 @@ pub struct Leading {
     dirty: Dirty,
     /// Entries of the last pass that have not been applied yet: the next pass waits for them.
     pub in_flight: BTreeSet<RequestId>,
-    /// The sessions: what each node has been told, and when.
-    sessions: BTreeMap<NodeId, (Feed, Timestamp)>,
+    /// The sessions.
+    sessions: BTreeMap<NodeId, Session>,
+    /// How many there were.
+    opened: u128,
+    /// Who has what it was told.
+    acks: Acks,
+}
+
+/// What a node has been told, and when.
+#[derive(Debug)]
+struct Session {
+    number: u128,
+    feed: Feed,
+    told: Timestamp,
 }
 
 impl Leading {
@@ -73,6 +87,8 @@ pub struct Manager {
     pub paused: Option<Vec<Happening>>,
     /// What nodes can be told, kept while it follows too.
     board: Board,
+    /// Whom that concerns which was posted since it was told last.
+    touched: Touched,
     /// Set while it leads.
     pub leading: Option<Leading>,
     /// The read that will show that it may lead.
@@ -100,6 +116,7 @@ impl Manager {
             skew: 0,
             paused: None,
             board: Board::of(&View::default()),
+            touched: Touched::default(),
             leading: None,
             reading: None,
             looking: false,
@@ -241,7 +258,11 @@ impl Manager {
                 dirty: Dirty::all(),
                 in_flight: BTreeSet::new(),
                 sessions: BTreeMap::new(),
+                opened: 0,
+                acks: Acks::default(),
             });
+            self.touched.everyone = true;
+            self.posted();
         }
     }
 
@@ -257,7 +278,10 @@ impl Manager {
         self.heard.values_mut().for_each(|at| *at = *at + span);
         if let Some(leading) = &mut self.leading {
             leading.beats = Heartbeats::starting(now);
-            leading.sessions.values_mut().for_each(|(_, told)| *told = *told + span);
+            leading
+                .sessions
+                .values_mut()
+                .for_each(|session| session.told = session.told + span);
             leading.dirty = Dirty::all();
         }
     }
@@ -310,12 +334,23 @@ impl Manager {
 
     /// An entry has changed something.
     pub fn post(&mut self, view: &View, events: &[Event]) {
-        self.board.update(view, events);
+        let touched = self.board.update(view, events);
+        self.touched.extend(touched);
+        events.iter().for_each(|event| self.touched.note(event));
+    }
+
+    /// That was all for now.
+    pub fn posted(&mut self) {
+        let touched = std::mem::take(&mut self.touched);
+        if let Some(leading) = &mut self.leading {
+            leading.acks.advance(self.board.view(), &touched);
+        }
     }
 
     /// Its state is another one altogether.
     pub fn post_everything(&mut self) {
-        self.board.refresh(&self.view());
+        let touched = self.board.refresh(&self.view());
+        self.touched.extend(touched);
     }
 
     /// A node says what it has. What it was told may have been lost: then it is told again from there. An agent that has
@@ -325,9 +360,9 @@ impl Manager {
             return Ok(());
         };
         let anew = match (leading.sessions.get(&node), said.known) {
-            (Some((feed, told)), Some(known)) => match feed.compare(known) {
+            (Some(session), Some(known)) => match session.feed.compare(known) {
                 Verdict::Same => said.begins,
-                Verdict::Behind => now.since(*told) > TELL_AGAIN,
+                Verdict::Behind => now.since(session.told) > TELL_AGAIN,
                 Verdict::Drifted { want } => {
                     return Err(format!("node {node} has {known:x?} instead of {want:x}"));
                 }
@@ -335,9 +370,27 @@ impl Manager {
             _ => true,
         };
         if anew {
-            leading.sessions.insert(node, (Feed::starting(node, said.known), now));
+            leading.opened += 1;
+            let session = Session {
+                number: leading.opened,
+                feed: Feed::starting(node, said.known),
+                told: now,
+            };
+            leading.acks.open(node, session.number);
+            leading.sessions.insert(node, session);
+        } else if let Some(session) = leading.sessions.get(&node) {
+            leading.acks.applied(node, session.number, said.applied);
         }
         Ok(())
+    }
+
+    /// The tasks of a node that may be stopped: all nodes have it that nobody is sent there any more.
+    pub fn released(&self, node: NodeId) -> Vec<TaskId> {
+        let level = self.leading.as_ref().map_or(0, |leading| leading.acks.level());
+        let gone = let_go(self.board.view(), node).into_iter();
+        gone.filter(|(_, index)| *index <= level)
+            .map(|(task, _)| task)
+            .collect()
     }
 
     /// What nodes have to be told now.
@@ -346,9 +399,15 @@ impl Manager {
             return Vec::new();
         };
         let mut news = Vec::new();
-        for (node, (feed, told)) in &mut leading.sessions {
-            if let Some(update) = feed.next(&self.board) {
-                *told = now;
+        for (node, session) in &mut leading.sessions {
+            let update = session.feed.next(&self.board);
+            let sent = update.as_ref().map(|update| match update {
+                Update::Whole(view) => view.seq,
+                Update::Delta(delta) => delta.seq,
+            });
+            leading.acks.told(*node, session.number, self.board.seq(), sent);
+            if let Some(update) = update {
+                session.told = now;
                 news.push((*node, update));
             }
         }

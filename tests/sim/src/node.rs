@@ -1,11 +1,19 @@
-//! A machine of the simulation: an engine that runs containers, and an agent that takes each task's next step from the
-//! real `plan::container`. The agent may die and come back (containers go on), the machine may reboot (containers end).
+//! A machine of the simulation: an engine that runs containers, and an agent whose decisions are the real
+//! [`plan::tasks::Tasks`]. The agent may die and come back (containers go on), the machine may reboot (containers end).
 
-use std::collections::{BTreeMap, BTreeSet};
+mod engine;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use control::{Known, Update};
-use model::{NetworkView, NodeId, NodeView, Task, TaskId, TaskState, TaskStatus, Timestamp, Unfit, VirtualIp};
-use plan::container::{Container, ContainerState, Local, Standing, Step, next, next_unassigned};
+use model::{NetworkView, NodeId, NodeView, Task, TaskId, Timestamp, Unfit, VirtualIp};
+use plan::{
+    container::{ContainerState, NodeFacts, Step},
+    tasks::{CurrentView, Edges, Listed, Now, Order, Past, Statuses, Tasks},
+};
 use store::StatusReport;
 
 use crate::{check::Checked, kernel::Kernel};
@@ -43,6 +51,8 @@ pub struct Said {
     pub begins: bool,
     /// Its view.
     pub known: Option<Known>,
+    /// The number of the view that its kernel shows; 0: none.
+    pub applied: u64,
     /// How its tasks are, as far as the managers do not know.
     pub reports: Vec<StatusReport>,
     /// Ended containers of tasks that are not assigned.
@@ -80,28 +90,38 @@ pub struct Machine {
     /// Grows when the agent starts anew: results of operations from before are nobody's.
     pub run: u32,
     /// The last view, as kept on the node's disk.
-    pub view: Option<NodeView>,
+    pub view: Option<Arc<NodeView>>,
     /// The engine's containers; they outlive the agent.
     pub engine: BTreeMap<TaskId, ContainerState>,
     /// What each of them was made from: the task, with the network segments and virtual IPs as of then.
     pub made: BTreeMap<TaskId, Made>,
-    locals: BTreeMap<TaskId, Local>,
+    /// What those are made from that are being made.
+    making: BTreeMap<TaskId, Made>,
+    tasks: Tasks,
     /// The ends of tasks on the node's disk: there before they are told.
-    ends: BTreeMap<TaskId, TaskStatus>,
+    ends: Statuses,
     /// Links and map rows; they outlive the agent.
     pub kernel: Kernel,
     /// The kernel is going to be brought in line.
     pub programming: bool,
+    /// The number of the view that it shows.
+    shows: u64,
+    /// When the agent began.
+    begun: Timestamp,
+    /// Since when no manager answers, by its own clock.
+    cut_off: Option<Timestamp>,
     /// The managers have been heard in this run of the agent.
     confirmed: bool,
     /// Tasks that they have forgotten.
-    pub forgotten: BTreeSet<TaskId>,
+    forgotten: BTreeSet<TaskId>,
+    /// Tasks that they allow to be stopped.
+    released: BTreeSet<TaskId>,
 }
 
 impl Machine {
     /// A fresh machine.
-    pub fn new(id: NodeId) -> Self {
-        Self {
+    pub fn new(id: NodeId, at: Timestamp) -> Self {
+        let mut machine = Self {
             id,
             up: true,
             left: false,
@@ -113,13 +133,52 @@ impl Machine {
             view: None,
             engine: BTreeMap::new(),
             made: BTreeMap::new(),
-            locals: BTreeMap::new(),
-            ends: BTreeMap::new(),
+            making: BTreeMap::new(),
+            tasks: Tasks::new(Past::default()),
+            ends: Statuses::new(),
             kernel: Kernel::default(),
             programming: false,
+            shows: 0,
+            begun: at,
+            cut_off: None,
             confirmed: false,
             forgotten: BTreeSet::new(),
+            released: BTreeSet::new(),
+        };
+        machine.begin(false, at);
+        machine
+    }
+
+    /// The agent begins; what it knew it reads from disk and engine.
+    fn begin(&mut self, rebooted: bool, at: Timestamp) {
+        let ends = self.ends.clone();
+        self.tasks = Tasks::new(Past { rebooted, ends });
+        (self.begun, self.confirmed) = (at, false);
+        self.forgotten.clear();
+        self.released.clear();
+        self.making.clear();
+        let now = self.clocks(at);
+        self.cut_off = Some(now.wall);
+        self.show_view(now);
+        let list = self.engine.iter().map(|(task, state)| Listed {
+            task: *task,
+            container: engine::container(*task, state),
+        });
+        let (list, known) = (list.collect(), &mut self.tasks.known);
+        known.take_list(known.epoch(), list);
+    }
+
+    fn clocks(&self, at: Timestamp) -> Now {
+        Now {
+            wall: Timestamp(at.0 + self.skew),
+            run: at.since(self.begun),
         }
+    }
+
+    fn show_view(&mut self, now: Now) {
+        let confirmed = self.confirmed;
+        let current = self.view.clone().map(|view| CurrentView { view, confirmed });
+        self.tasks.take_view(current, &self.released, now);
     }
 
     fn task(&self, id: TaskId) -> Option<&Task> {
@@ -133,20 +192,37 @@ impl Machine {
 
     /// What it says to its manager now.
     pub fn says(&self) -> Said {
-        let known = |view: &NodeView| Known {
+        let known = |view: &Arc<NodeView>| Known {
             seq: view.seq,
             checksum: view.checksum(),
         };
         Said {
             begins: self.begins(),
             known: self.view.as_ref().map(known),
+            applied: self.shows,
             reports: self.reports(),
-            kept: self.kept(),
+            kept: self.kept().into_iter().collect(),
         }
     }
 
+    /// A manager that leads has answered, and says which tasks it has forgotten and which may be stopped.
+    pub fn reached(&mut self, forgotten: &[TaskId], released: &[TaskId], at: Timestamp) {
+        self.cut_off = None;
+        self.forgotten.extend(forgotten);
+        self.released.extend(released);
+        let now = self.clocks(at);
+        self.tasks.take_forgotten(self.forgotten.clone());
+        self.tasks.take_released(&self.released, now);
+    }
+
+    /// No manager answers.
+    pub fn cut_off(&mut self, at: Timestamp) {
+        let now = self.clocks(at).wall;
+        self.cut_off.get_or_insert(now);
+    }
+
     /// Takes in what a manager says, unless it is older than what is there.
-    pub fn take(&mut self, update: Update) -> Taken {
+    pub fn take(&mut self, update: Update, at: Timestamp) -> Taken {
         let have = self.view.as_ref().map(|view| view.seq);
         let view = match (update, &self.view) {
             (Update::Whole(view), _) if have.is_none_or(|have| have <= view.seq) => view,
@@ -159,96 +235,69 @@ impl Machine {
             _ => return Taken::Old,
         };
         self.confirmed = true;
-        self.view = Some(view);
-        self.adopt(false);
+        self.view = Some(Arc::new(view));
+        self.released.retain(|id| self.tasks.get(*id).is_some());
+        self.show_view(self.clocks(at));
         Taken::New
     }
 
-    /// Begins to look after the tasks of the view and the containers of the engine.
-    fn adopt(&mut self, revive: bool) {
-        let mut known: BTreeMap<TaskId, TaskStatus> = BTreeMap::new();
-        for task in self.view.iter().flat_map(|view| &view.tasks) {
-            let status = self.ends.get(&task.id).unwrap_or(&task.status);
-            known.insert(task.id, status.clone());
-        }
-        for id in self.engine.keys() {
-            known.entry(*id).or_insert_with(|| unknown(TaskState::Shutdown));
-        }
-        for (id, status) in known {
-            let container = self.engine.get(&id).map(|state| container(id, state));
-            let fresh = Local {
-                status,
-                container,
-                busy: false,
-                revive,
-                answers: Default::default(),
-            };
-            self.locals.entry(id).or_insert(fresh);
-        }
-        let (engine, view) = (&self.engine, &self.view);
-        let assigned = |id: &TaskId| view.iter().flat_map(|v| &v.tasks).any(|task| task.id == *id);
-        self.locals
-            .retain(|id, local| local.busy || engine.contains_key(id) || assigned(id));
-        self.ends.retain(|id, _| assigned(id));
-    }
-
-    /// The agent dies and is started again; what it knew it reads from disk and engine.
-    pub fn restart_agent(&mut self, revive: bool) {
+    /// The agent dies and is started again.
+    pub fn restart_agent(&mut self, rebooted: bool, at: Timestamp) {
         self.run += 1;
         self.up = true;
-        self.confirmed = false;
-        self.forgotten.clear();
-        self.locals.clear();
-        self.adopt(revive);
-    }
-
-    /// All processes end.
-    pub fn power_off(&mut self) {
-        self.up = false;
-        self.kernel = Kernel::default();
-        for state in self.engine.values_mut() {
-            if *state == ContainerState::Running {
-                *state = ContainerState::Exited {
-                    code: 137,
-                    error: String::new(),
-                };
-            }
-        }
-    }
-
-    /// `swarm leave`: nothing of the cluster stays on it.
-    pub fn leave(&mut self) {
-        self.power_off();
-        self.engine.clear();
-        self.made.clear();
-        self.locals.clear();
-        self.ends.clear();
-        self.view = None;
-        self.left = true;
+        self.begin(rebooted, at);
     }
 
     /// Brings the kernel in line with the view, or dies after `survives` steps.
-    pub fn program(&mut self, survives: usize) -> Checked {
-        match &self.view {
-            Some(view) => self.kernel.reconcile(view, &self.engine, survives),
-            None => Ok(()),
+    pub fn program(&mut self, survives: usize, at: Timestamp) -> Checked {
+        let Some(view) = self.tasks.effective(&[], self.clocks(at)) else {
+            return Ok(());
+        };
+        self.kernel.reconcile(&view, &self.engine, survives)?;
+        self.shows = view.seq;
+        Ok(())
+    }
+
+    /// Without kernels: it shows what the agent knows.
+    pub fn shows_all(&mut self) {
+        self.shows = self.view.as_ref().map_or(0, |view| view.seq);
+    }
+
+    /// Takes all steps that can be taken now; reports take effect, operations are begun and returned.
+    pub fn steps(&mut self, at: Timestamp) -> Vec<(TaskId, Operation)> {
+        let edges = Edges {
+            cut_off: self.cut_off,
+            has_files: &|_| true,
+            facts: NodeFacts {
+                os: "linux",
+                arch: "x86_64",
+            },
+        };
+        let orders = self.tasks.decide(edges, self.clocks(at));
+        let begun = orders.into_iter().filter_map(|order| self.begins_with(order)).collect();
+        let statuses = self.tasks.statuses().into_iter();
+        self.ends = statuses.filter(|(_, status)| status.state.is_terminal()).collect();
+        begun
+    }
+
+    fn begins_with(&mut self, order: Order) -> Option<(TaskId, Operation)> {
+        match order {
+            Order::Prepare { task, .. } => {
+                self.note_making(task);
+                Some((task, Operation::Prepare))
+            }
+            Order::Restore { task, .. } => Some((task, Operation::Start)),
+            Order::Perform { task, step } => match step {
+                Step::Start { .. } => Some((task, Operation::Start)),
+                Step::Stop { .. } => Some((task, Operation::Stop)),
+                Step::Remove { .. } => Some((task, Operation::Remove)),
+                Step::Report(_) | Step::Prepare => None,
+            },
+            Order::Wipe(_) | Order::Note { .. } | Order::NoteAgain(_) => None,
         }
     }
 
-    /// A container of a running task ends by itself.
-    pub fn crash(&mut self, id: TaskId, code: i64) {
-        if let Some(state) = self.engine.get_mut(&id)
-            && *state == ContainerState::Running
-        {
-            *state = ContainerState::Exited {
-                code,
-                error: String::new(),
-            };
-            self.sync(id);
-        }
-    }
-
-    fn note_made(&mut self, id: TaskId) {
+    fn note_making(&mut self, id: TaskId) {
         let (Some(view), Some(task)) = (&self.view, self.task(id)) else {
             return;
         };
@@ -259,134 +308,35 @@ impl Machine {
             vips: service.map(|service| service.vips.clone()).unwrap_or_default(),
             task: task.clone(),
         };
-        self.made.insert(id, made);
+        self.making.insert(id, made);
     }
 
-    fn sync(&mut self, id: TaskId) {
-        if let Some(local) = self.locals.get_mut(&id) {
-            local.container = self.engine.get(&id).map(|state| container(id, state));
-        }
-    }
-
-    /// Takes all steps that can be taken now; reports take effect, operations are begun and returned.
-    pub fn steps(&mut self, now: Timestamp) -> Vec<(TaskId, Operation)> {
-        let mut begun = Vec::new();
-        let ids: Vec<TaskId> = self.locals.keys().copied().collect();
-        for id in ids {
-            while let Some(step) = self.step(id, now) {
-                let Some(local) = self.locals.get_mut(&id) else { break };
-                let operation = match step {
-                    Step::Report(status) => {
-                        if status.state.is_terminal() {
-                            self.ends.insert(id, status.clone());
-                        }
-                        local.status = status;
-                        continue;
-                    }
-                    Step::Prepare => Operation::Prepare,
-                    Step::Start { .. } => Operation::Start,
-                    Step::Stop { .. } => Operation::Stop,
-                    Step::Remove { .. } => Operation::Remove,
-                };
-                local.busy = true;
-                begun.push((id, operation));
-            }
-        }
-        begun
-    }
-
-    fn step(&self, id: TaskId, now: Timestamp) -> Option<Step> {
-        let local = self.locals.get(&id)?;
-        match self.task(id) {
-            Some(task) => next(task, local, now),
-            None if !self.confirmed => next_unassigned(local, Standing::Unknown),
-            None if self.forgotten.contains(&id) => next_unassigned(local, Standing::Forgotten),
-            None => next_unassigned(local, Standing::Over),
-        }
+    /// When the clock alone asks for something.
+    pub fn wakes(&self, at: Timestamp) -> Timestamp {
+        at + self.tasks.sleep(self.clocks(at))
     }
 
     /// Tasks that are not assigned, and whose containers have ended.
-    pub fn kept(&self) -> Vec<TaskId> {
-        let has_ended = |state: &ContainerState| matches!(state, ContainerState::Exited { .. });
-        let ended = self.engine.iter().filter(|(_, state)| has_ended(state));
-        ended.map(|(id, _)| *id).filter(|id| self.task(*id).is_none()).collect()
-    }
-
-    /// An operation has ended, well or not.
-    pub fn done(&mut self, id: TaskId, operation: Operation, well: bool, now: Timestamp) {
-        let exited = |code| ContainerState::Exited {
-            code,
-            error: String::new(),
-        };
-        match (operation, well) {
-            (Operation::Prepare, true) => self.engine.insert(id, ContainerState::Created),
-            (Operation::Start, true) => self.engine.insert(id, ContainerState::Running),
-            (Operation::Start, false) => self.engine.insert(id, exited(127)),
-            (Operation::Stop, _) => self.engine.insert(id, exited(143)),
-            (Operation::Remove, _) => self.engine.remove(&id),
-            (Operation::Prepare, false) => None,
-        };
-        match operation {
-            Operation::Prepare if well => self.note_made(id),
-            Operation::Remove => {
-                self.made.remove(&id);
-                self.forgotten.remove(&id);
-            }
-            _ => {}
-        }
-        self.sync(id);
-        if let Some(local) = self.locals.get_mut(&id) {
-            local.busy = false;
-            local.revive = false;
-            if operation == Operation::Prepare {
-                local.status.state = if well { TaskState::Ready } else { TaskState::Rejected };
-                local.status.at = now;
-                local.status.err = if well {
-                    String::new()
-                } else {
-                    "No such image".to_owned()
-                };
-                if !well {
-                    self.ends.insert(id, local.status.clone());
-                }
-            }
-        }
-        self.adopt(false);
+    pub fn kept(&self) -> BTreeSet<TaskId> {
+        self.tasks.kept()
     }
 
     /// What the agent and the engine know of a task, for whoever reads of a failure.
     pub fn describe(&self, id: TaskId) -> String {
         let seq = self.view.as_ref().map(|view| view.seq);
-        format!("({:?} {:?}, view {seq:?})", self.locals.get(&id), self.engine.get(&id))
+        format!("({:?} {:?}, view {seq:?})", self.tasks.get(id), self.engine.get(&id))
     }
 
     /// What the managers do not know yet, as far as the view tells.
     pub fn reports(&self) -> Vec<StatusReport> {
-        let mut reports = Vec::new();
-        for task in self.view.iter().flat_map(|view| &view.tasks) {
-            if let Some(local) = self.locals.get(&task.id)
-                && local.status.state > task.status.state
-            {
-                let status = local.status.clone();
-                reports.push(StatusReport {
-                    node: self.id,
-                    task: task.id,
-                    status,
-                    heard: None,
-                });
-            }
-        }
-        reports
+        let statuses = self.tasks.statuses().into_iter();
+        let news = statuses.filter(|(id, status)| self.task(*id).is_some_and(|task| task.status != *status));
+        let report = |(task, status)| StatusReport {
+            node: self.id,
+            task,
+            status,
+            heard: None,
+        };
+        news.map(report).collect()
     }
-}
-
-fn container(id: TaskId, state: &ContainerState) -> Container {
-    Container {
-        id: id.to_string(),
-        state: state.clone(),
-    }
-}
-
-fn unknown(state: TaskState) -> TaskStatus {
-    TaskStatus::of(state, Timestamp(0))
 }

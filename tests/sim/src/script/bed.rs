@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 
@@ -101,7 +102,7 @@ impl Bed {
                 _ => Command::UpsertNode(Box::new(new)),
             };
             self.apply(command)?;
-            self.machines.push(Machine::new(id));
+            self.machines.push(Machine::new(id, self.now));
         }
         Ok(())
     }
@@ -170,9 +171,11 @@ impl Bed {
         self.settle()
     }
 
-    /// When an engine has done the next thing.
+    /// When an engine has done the next thing, or an agent has something to do.
     fn next_due(&self) -> Option<Timestamp> {
-        self.due.first_key_value().map(|((at, _), _)| *at)
+        let due = self.due.first_key_value().map(|((at, _), _)| *at);
+        let awake = self.machines.iter().filter(|machine| machine.up);
+        awake.map(|machine| machine.wakes(self.now)).chain(due).min()
     }
 
     fn moment(&self) -> Moment {
@@ -218,8 +221,9 @@ impl Bed {
         for index in 0..self.machines.len() {
             let id = self.machines[index].id;
             let heard = !self.unheard.contains(&id);
-            if heard {
-                self.tell(index);
+            match heard {
+                true => self.tell(index),
+                false => self.machines[index].cut_off(self.now),
             }
             moved |= self.work(index);
             for report in self.machines[index].reports().into_iter().filter(|_| heard) {
@@ -233,19 +237,22 @@ impl Bed {
         Ok(moved)
     }
 
+    /// What is new for it. Every node has at once what it is told, so that what is let go may be stopped.
     fn tell(&mut self, index: usize) {
-        let machine = &mut self.machines[index];
-        let kept = machine.kept();
-        machine
-            .forgotten
-            .extend(control::forgotten(&self.state, machine.id, kept));
+        let (machine, now) = (&mut self.machines[index], self.now);
+        if !machine.up {
+            return;
+        }
+        let forgotten = control::forgotten(&self.state, machine.id, machine.kept());
+        let released: Vec<TaskId> = control::let_go(&self.state, machine.id).into_keys().collect();
         if let Some(view) = node_view(&self.state, machine.id, self.state.applied()) {
-            let same = |known: &model::NodeView| known.checksum() == view.checksum();
+            let same = |known: &Arc<model::NodeView>| known.checksum() == view.checksum();
             let has_it = !machine.begins() && machine.view.as_ref().is_some_and(same);
-            if machine.up && !has_it {
-                machine.take(Update::Whole(view));
+            if !has_it {
+                machine.take(Update::Whole(view), now);
             }
         }
+        machine.reached(&forgotten, &released, now);
     }
 
     fn work(&mut self, index: usize) -> bool {

@@ -142,8 +142,9 @@ impl World {
 
     /// SIGKILL of the agent alone: containers go on.
     pub(super) fn restart_agent(&mut self, id: NodeId) {
+        let now = self.agenda.now;
         if let Some(machine) = self.machine(id).filter(|machine| machine.up) {
-            machine.restart_agent(false);
+            machine.restart_agent(false, now);
             let run = machine.run;
             self.agenda.after(ms(10), Happening::Beat { node: id, run });
             self.program_soon(id);

@@ -6,7 +6,7 @@ use control::Update;
 use model::{Node, NodeId, Role, TaskId};
 use store::{Command, Entry};
 
-use super::{Happening, World, happening::Calling, made, ms, shifted};
+use super::{Happening, World, happening::Calling, made, ms};
 use crate::{
     check::{self, Checked},
     net::End,
@@ -19,7 +19,7 @@ impl World {
     /// Adds a machine and the node that it wants to become.
     pub(super) fn add_machine(&mut self, role: Role) -> Node {
         let (id, now) = (NodeId::from_bits(self.dice.id()), self.agenda.now);
-        self.machines.push(Machine::new(id));
+        self.machines.push(Machine::new(id, now));
         self.agenda.after(ms(10), Happening::Beat { node: id, run: 0 });
         made::node(id, self.machines.len(), role, now)
     }
@@ -68,12 +68,13 @@ impl World {
 
     /// Heartbeats go to the manager that the agent takes for the leader; one that did not answer is left for another.
     pub(super) fn beat(&mut self, id: NodeId, run: u32) {
-        let other = self.dice.pick(&self.seats());
+        let (other, now) = (self.dice.pick(&self.seats()), self.agenda.now);
         let Some(machine) = self.running(id).filter(|machine| machine.run == run) else {
             return;
         };
-        if let (false, Some(other)) = (std::mem::take(&mut machine.answered), other) {
-            machine.home = other;
+        if !std::mem::take(&mut machine.answered) {
+            machine.cut_off(now);
+            machine.home = other.unwrap_or(machine.home);
         }
         self.agenda.after(HEARTBEAT, Happening::Beat { node: id, run });
         self.report(id);
@@ -96,13 +97,14 @@ impl World {
         id: NodeId,
         leader: Option<usize>,
         calling: Option<Calling>,
-        forgotten: &[TaskId],
+        (forgotten, released): (&[TaskId], &[TaskId]),
     ) -> Checked {
+        let now = self.agenda.now;
         let Some(machine) = self.running(id) else { return Ok(()) };
-        machine.forgotten.extend(forgotten);
         if let Some(leader) = leader {
             machine.answered = true;
             machine.home = leader;
+            machine.reached(forgotten, released, now);
         }
         calling.map_or(Ok(()), |calling| self.follow(id, calling))
     }
@@ -110,15 +112,17 @@ impl World {
     /// A node takes in what it is told. A change that does not fit asks for what is missing; what comes out must be
     /// what the managers' state of that index says.
     pub(super) fn told(&mut self, id: NodeId, update: Update) -> Checked {
+        let (now, kernels) = (self.agenda.now, self.kernels);
         let Some(machine) = self.running(id) else { return Ok(()) };
-        match machine.take(update) {
+        match machine.take(update, now) {
             Taken::Old => return Ok(()),
             Taken::Missing => {
                 self.report(id);
                 return Ok(());
             }
             Taken::Drifted => return Err(format!("changes make a wrong view on node {id}")),
-            Taken::New => {}
+            Taken::New if kernels => {}
+            Taken::New => machine.shows_all(),
         }
         let view = machine.view.clone();
         let state = view.as_ref().and_then(|view| self.record.state_at(view.seq));
@@ -135,7 +139,7 @@ impl World {
         let now = self.agenda.now;
         let Some(machine) = self.running(id) else { return };
         let before = machine.reports();
-        let (begun, run) = (machine.steps(shifted(now, machine.skew)), machine.run);
+        let (begun, run) = (machine.steps(now), machine.run);
         let news = machine.reports() != before;
         for (task, operation) in begun {
             let delay = match operation {
@@ -173,12 +177,13 @@ impl World {
         } else {
             usize::MAX
         };
+        let now = self.agenda.now;
         let Some(machine) = self.machine(id) else { return Ok(()) };
         machine.programming = false;
         if !machine.up {
             return Ok(());
         }
-        machine.program(survives)?;
+        machine.program(survives, now)?;
         if dies {
             self.restart_agent(id);
         }
@@ -188,15 +193,16 @@ impl World {
     pub(super) fn done(&mut self, id: NodeId, run: u32, task: TaskId, operation: Operation) {
         let (now, well) = (self.agenda.now, self.calm || !self.dice.chance(20));
         if let Some(machine) = self.running(id).filter(|machine| machine.run == run) {
-            machine.done(task, operation, well, shifted(now, machine.skew));
+            machine.done(task, operation, well, now);
             self.work(id);
             self.program_soon(id);
         }
     }
 
     pub(super) fn booted(&mut self, id: NodeId) {
+        let now = self.agenda.now;
         if let Some(machine) = self.machine(id).filter(|machine| !machine.up && !machine.left) {
-            machine.restart_agent(true);
+            machine.restart_agent(true, now);
             let run = machine.run;
             self.agenda.after(ms(10), Happening::Beat { node: id, run });
             self.program_soon(id);

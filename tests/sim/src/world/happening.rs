@@ -44,13 +44,14 @@ pub enum Happening {
     Beat { node: NodeId, run: u32 },
     /// A heartbeat or a report arrives at a manager.
     Heard { manager: usize, node: NodeId, said: Said },
-    /// A manager's answer to it: who leads, and from the leader what the node shall be and which of the ended containers
-    /// that it keeps may go.
+    /// A manager's answer to it: who leads, and from the leader what the node shall be, which of the ended containers
+    /// that it keeps may go, and which of its tasks may be stopped.
     Answered {
         node: NodeId,
         leader: Option<usize>,
         calling: Option<Calling>,
         forgotten: Vec<TaskId>,
+        released: Vec<TaskId>,
     },
     /// A view, or what changed in it, arrives at a node.
     Told { node: NodeId, update: Box<Update> },

@@ -87,6 +87,7 @@ impl World {
         if installed {
             self.managers[m].post_everything();
         }
+        self.managers[m].posted();
         let events = (!installed).then_some(events.as_slice());
         self.check_manager(m, &before, events)?;
         self.look(m);
@@ -211,15 +212,19 @@ impl World {
         let calling = leads.then(|| seats::calling(&view, node)).flatten();
         // A session begins when the manager has what its node was told.
         let reached = said.known.is_none_or(|known| known.seq <= view.applied());
-        let forgotten = match leads && reached {
-            true => control::forgotten(&view, node, said.kept.iter().copied()),
-            false => Vec::new(),
+        let (forgotten, released) = match leads && reached {
+            true => (
+                control::forgotten(&view, node, said.kept.iter().copied()),
+                self.managers[m].released(node),
+            ),
+            false => (Vec::new(), Vec::new()),
         };
         let answer = Happening::Answered {
             node,
             leader,
             calling,
             forgotten,
+            released,
         };
         self.tell(m, node, answer);
         let skew = self.managers[m].skew;
@@ -235,8 +240,10 @@ impl World {
         if let Some(ready) = ready {
             self.command(m, ready, false)?;
         }
-        if !said.reports.is_empty() {
-            let ops = said.reports.into_iter().map(|report| TaskOp::Report(Box::new(report)));
+        let mut reports = said.reports;
+        reports.retain(|report| control::is_news(&view, report));
+        if !reports.is_empty() {
+            let ops = reports.into_iter().map(|report| TaskOp::Report(Box::new(report)));
             self.command(m, Command::Tasks(ops.collect()), false)?;
         }
         self.look(m);

@@ -40,10 +40,10 @@ pub(super) fn down(bed: &mut Bed, name: &str, crashes: bool) -> Result<(), Faile
 }
 
 pub(super) fn up(bed: &mut Bed, name: &str) -> Result<(), Failed> {
-    let id = status(bed, name, NodeState::Ready, "")?;
+    let (id, now) = (status(bed, name, NodeState::Ready, "")?, bed.now);
     bed.unheard.remove(&id);
     let crashed = bed.machine(id).filter(|machine| !machine.up);
-    crashed.into_iter().for_each(|machine| machine.restart_agent(true));
+    crashed.into_iter().for_each(|machine| machine.restart_agent(true, now));
     Ok(())
 }
 
