@@ -1,5 +1,6 @@
 //! A worker whose disk is full. What could not be written was neither sent nor applied, so the replica may forget it and
-//! start anew from its disk, as after a crash. Until that can be written again the member is silent: it takes no
+//! start anew from its disk, as after a crash; what was applied before is told first, and after the new start everybody
+//! looks at everything. Until that can be written again the member is silent: it takes no
 //! proposals, answers no messages and does not tick, so that the others elect a leader without it.
 
 use std::time::{Duration, Instant};
@@ -32,6 +33,7 @@ impl<D: Disk, T: Transport> Worker<D, T> {
             Some(_) => self.replica.restart().and_then(|()| {
                 tracing::info!("the disk takes writes again");
                 self.resting = None;
+                self.anew = true;
                 self.advance()
             }),
         };

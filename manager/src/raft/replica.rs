@@ -15,7 +15,7 @@ use store::{Entry, State, View};
 
 use super::{
     begin::member_of,
-    disk::{Disk, DiskWrite, Saved},
+    disk::{Disk, DiskError, DiskWrite, Saved},
     effect::{Effect, Incoming, ReplicaError, Standing, raft_error, send},
     history::History,
     log::Log,
@@ -38,6 +38,8 @@ pub struct Replica<D> {
     snapshot_every: Option<u64>,
     /// Bytes of entries that are held, about.
     held_bytes: usize,
+    /// The disk was full after something had been done that others have to hear of first.
+    full: Option<DiskError>,
 }
 
 /// What the cluster's settings say; the default before there is a cluster.
@@ -79,6 +81,7 @@ impl<D: Disk> Replica<D> {
             reads: BTreeSet::new(),
             snapshot_every: None,
             held_bytes: HELD_BYTES,
+            full: None,
         };
         #[cfg(feature = "planted")]
         planted::is(planted::Bug::VoteForgotten).then(|| replica.node.raft.vote = 0);
@@ -87,7 +90,8 @@ impl<D: Disk> Replica<D> {
     }
 
     /// Forgets what is not on the disk and starts anew from there, as after a crash: what to do when the disk was full
-    /// ([`super::DiskError::Full`]), after which nothing else may be called. Fails in the same way while it is.
+    /// ([`super::DiskError::Full`]), after which nothing else may be called. Fails in the same way while it is. What is
+    /// applied in here has no effects: anything may have changed.
     pub fn restart(&mut self) -> Result<(), ReplicaError> {
         let saved = self.disk.load()?;
         // The same again: shows whether there is space before anything depends on it.
@@ -97,12 +101,14 @@ impl<D: Disk> Replica<D> {
         })?;
         (self.node, self.state) = member_of(saved)?;
         self.reads.clear();
+        self.full = None;
         self.enter()
     }
 
     fn enter(&mut self) -> Result<(), ReplicaError> {
         // Committed changes of the membership must be applied before anybody may campaign.
         self.advance()?;
+        self.check_space()?;
         if self.is_lone_voter() {
             self.node.campaign().map_err(raft_error)?;
         }
@@ -145,9 +151,15 @@ impl<D: Disk> Replica<D> {
     }
 
     /// Who leads. A member that has just been elected counts as leader once it has applied an entry of its own term:
-    /// from then on its state has everything that was acknowledged before.
+    /// from then on its state has everything that was acknowledged before. One that has to start anew follows nobody.
     pub fn standing(&self) -> Standing {
         let raft = &self.node.raft;
+        if self.full.is_some() {
+            return Standing {
+                term: raft.term,
+                ..Standing::default()
+            };
+        }
         let caught_up = raft.raft_log.term(self.state.applied()) == Ok(raft.term);
         Standing {
             term: raft.term,
@@ -211,32 +223,49 @@ impl<D: Disk> Replica<D> {
         self.node.report_snapshot(member, status);
     }
 
-    /// Persists, sends and applies all that is ready.
+    /// Persists, sends and applies all that is ready. A disk that gets full on the way takes back nothing of what was
+    /// done: that is returned, and the next call fails.
     pub fn advance(&mut self) -> Result<Vec<Effect>, ReplicaError> {
+        self.check_space()?;
         let mut effects = Vec::new();
+        match self.proceed(&mut effects) {
+            Err(ReplicaError::Disk(why)) if why.is_full() && !effects.is_empty() => self.full = Some(why),
+            outcome => outcome?,
+        }
+        Ok(effects)
+    }
+
+    /// Fails if the disk was full at the end of the last [`Replica::advance`]: see [`Replica::restart`].
+    pub(super) fn check_space(&self) -> Result<(), ReplicaError> {
+        match &self.full {
+            Some(DiskError::Full { file }) => Err(DiskError::Full { file: file.clone() }.into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn proceed(&mut self, effects: &mut Vec<Effect>) -> Result<(), ReplicaError> {
         while self.node.has_ready() {
             let mut ready = self.node.ready();
-            self.persist(ready.snapshot(), ready.hs(), ready.entries(), &mut effects)?;
-            send(ready.take_messages(), &mut effects)?;
-            send(ready.take_persisted_messages(), &mut effects)?;
+            self.persist(ready.snapshot(), ready.hs(), ready.entries(), effects)?;
+            send(ready.take_messages(), effects)?;
+            send(ready.take_persisted_messages(), effects)?;
             for read in ready.take_read_states() {
                 if let Ok(id) = read.request_ctx.as_slice().try_into() {
                     self.reads
                         .insert((read.index, RequestId::from_bits(u128::from_le_bytes(id))));
                 }
             }
-            self.apply(ready.take_committed_entries(), &mut effects)?;
+            self.apply(ready.take_committed_entries(), effects)?;
             let mut light = self.node.advance(ready);
             if let Some(commit) = light.commit_index() {
                 self.node.mut_store().hard_state.commit = commit;
             }
-            send(light.take_messages(), &mut effects)?;
-            self.apply(light.take_committed_entries(), &mut effects)?;
+            send(light.take_messages(), effects)?;
+            self.apply(light.take_committed_entries(), effects)?;
             self.node.advance_apply();
         }
-        self.answer_reads(&mut effects);
-        self.compact()?;
-        Ok(effects)
+        self.answer_reads(effects);
+        self.compact()
     }
 
     fn persist(

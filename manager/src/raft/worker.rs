@@ -67,6 +67,8 @@ pub(super) struct Worker<D, T> {
     looked: Standing,
     /// While the disk is full.
     pub(super) resting: Option<Resting>,
+    /// The replica has started anew since the last news: what it applied meanwhile nobody was told.
+    pub(super) anew: bool,
 }
 
 impl<D: Disk, T: Transport> Worker<D, T> {
@@ -86,6 +88,7 @@ impl<D: Disk, T: Transport> Worker<D, T> {
             dismissals: Dismissals::new(),
             heard: BTreeMap::new(),
             resting: None,
+            anew: false,
         }
     }
 
@@ -164,14 +167,13 @@ impl<D: Disk, T: Transport> Worker<D, T> {
             self.looked = published.standing;
             self.waiting.look(&mut self.replica, Instant::now());
         }
-        Ok(())
+        self.replica.check_space()
     }
 
     /// Publishes view, standing and events if they changed; before anybody is answered.
     fn publish_state(&mut self, effects: &[Effect]) -> Published {
-        let applied = effects
-            .iter()
-            .any(|e| matches!(e, Effect::Applied { .. } | Effect::Installed));
+        let everything = self.anew || effects.iter().any(|effect| matches!(effect, Effect::Installed));
+        let applied = everything || effects.iter().any(|effect| matches!(effect, Effect::Applied { .. }));
         let members = if applied {
             Arc::new(self.members(Instant::now()))
         } else {
@@ -184,7 +186,8 @@ impl<D: Disk, T: Transport> Worker<D, T> {
         };
         // A replica that started anew may know less for a while than it has shown: what was seen is never taken back.
         let seen = self.publish.borrow().view.clone();
-        if seen.applied() > published.view.applied() {
+        let known = seen.applied();
+        if known > published.view.applied() {
             published.view = seen;
         }
         let differs =
@@ -192,8 +195,8 @@ impl<D: Disk, T: Transport> Worker<D, T> {
         if differs(&self.publish.borrow()) {
             self.publish.send_replace(published.clone());
         }
-        let entries: Arc<[Changed]> = effects.iter().filter_map(changed).collect();
-        let everything = effects.iter().any(|effect| matches!(effect, Effect::Installed));
+        let entries: Arc<[Changed]> = effects.iter().filter_map(|effect| changed(effect, known)).collect();
+        self.anew = false;
         if everything || !entries.is_empty() {
             let view = published.view.clone();
             let _ = self.events.send(News {
@@ -234,13 +237,15 @@ impl<D: Disk, T: Transport> Worker<D, T> {
     }
 }
 
-fn changed(effect: &Effect) -> Option<Changed> {
+/// What an entry behind `known` changed.
+fn changed(effect: &Effect, known: u64) -> Option<Changed> {
     match effect {
         Effect::Applied {
+            index,
             outcome: Ok(events),
             view,
             ..
-        } if !events.is_empty() => Some(Changed {
+        } if *index > known && !events.is_empty() => Some(Changed {
             view: (**view).clone(),
             events: events.clone(),
         }),
