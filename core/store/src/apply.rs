@@ -22,6 +22,12 @@ impl State {
     /// Carries out the entry at `index` of the log. An entry at or below the last index changes nothing; neither does
     /// one whose request was applied before: it gets the outcome of the first time, without events.
     pub fn apply(&mut self, index: u64, entry: Entry) -> Result<Vec<Event>, Refused> {
+        self.apply_repeated(index, entry, None)
+    }
+
+    /// The same for an entry that may have been proposed more than once, first when its proposer had applied the log up
+    /// to `since`. If a request behind that is forgotten it may have been this one: it is not carried out again.
+    pub fn apply_repeated(&mut self, index: u64, entry: Entry, since: Option<u64>) -> Result<Vec<Event>, Refused> {
         if index <= self.tables.applied {
             return Ok(Vec::new());
         }
@@ -31,6 +37,9 @@ impl State {
         let known = known.filter(|_| !planted::is(planted::Bug::RepeatedRequest));
         if let Some(outcome) = known {
             return outcome.map(|()| Vec::new());
+        }
+        if since.is_some_and(|since| since < self.tables.forgotten) {
+            return Err(Refused::Outdated);
         }
         let result = self.apply_command(index, entry.command);
         self.remember(entry.request, result.as_ref().err().cloned());

@@ -230,6 +230,10 @@ pub enum Refused {
         "service {0} wants all rights or devices of the host, which this cluster does not give: drop --privileged and --device, or allow them with \"netctl swarm update --allow-privileged=true\""
     )]
     PrivilegedOff(String),
+    #[error(
+        "the request was under way for so long that it may have been carried out before: look whether it was, and ask again if not"
+    )]
+    Outdated,
     #[error("this {kind} has been rotated: name the latest one, {name}")]
     Superseded { kind: PayloadKind, name: String },
 }

@@ -11,8 +11,9 @@ use model::{Cluster, RequestId, RootRotation};
 
 use crate::{Refused, index::Indexes, shared::Shared, tables::Tables};
 
-/// How many of the latest requests are remembered, so that a retry changes nothing.
-pub const REMEMBERED_REQUESTS: usize = 4096;
+/// How many of the latest requests are remembered, so that a retry changes nothing. More than a busy cluster takes in
+/// while a manager repeats one of its own; what comes later still is refused, see [`State::apply_repeated`].
+pub const REMEMBERED_REQUESTS: usize = 16_384;
 
 /// Everything that the managers agree on. Cloning copies two pointers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,5 +45,10 @@ impl State {
     pub fn outcome(&self, request: RequestId) -> Option<Result<(), Refused>> {
         let outcome = self.tables.outcomes.get(&request)?;
         Some(outcome.refused.as_deref().cloned().map_or(Ok(()), Err))
+    }
+
+    /// The index at which a request was applied, as long as its outcome is remembered.
+    pub fn index_of(&self, request: RequestId) -> Option<u64> {
+        self.tables.outcomes.get(&request).map(|outcome| outcome.at)
     }
 }

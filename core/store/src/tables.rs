@@ -53,12 +53,18 @@ pub(crate) struct Tables {
     pub outcomes: OrdMap<RequestId, Outcome>,
     #[serde(deserialize_with = "reading::vector")]
     pub arrivals: Vector<RequestId>,
+    /// Index of the latest request whose outcome is not remembered any more.
+    #[serde(default)]
+    pub forgotten: u64,
 }
 
 /// How a request ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Outcome {
     pub refused: Option<Arc<Refused>>,
+    /// Where in the log.
+    #[serde(default)]
+    pub at: u64,
 }
 
 impl Tables {

@@ -13,6 +13,7 @@ pub(super) fn refused(why: &Refused) -> Status {
     let text = why.to_string();
     match why {
         Refused::TokenUnknown => Status::permission_denied(text),
+        Refused::Outdated => Status::deadline_exceeded(text),
         Refused::TooManyTokens => Status::resource_exhausted(text),
         Refused::NotFound { .. } => Status::not_found(text),
         Refused::NameTaken { .. } | Refused::IdTaken { .. } | Refused::ClusterExists | Refused::IngressExists(_) => {

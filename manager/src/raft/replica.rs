@@ -42,6 +42,11 @@ pub struct Replica<D> {
     full: Option<DiskError>,
 }
 
+/// What an entry says of when it was proposed first. One of which there are no copies says nothing.
+pub(super) fn since(entry: &LogEntry) -> Option<u64> {
+    entry.context.as_ref().try_into().ok().map(u64::from_le_bytes)
+}
+
 /// What the cluster's settings say; the default before there is a cluster.
 fn snapshot_interval(state: &State) -> u64 {
     let default = || ClusterSettings::default().snapshot_interval;
@@ -184,6 +189,17 @@ impl<D: Disk> Replica<D> {
         self.node.propose(Vec::new(), entry).is_ok()
     }
 
+    /// The same for an entry of which there may be other copies; the first was proposed when this member had applied the
+    /// log up to `since`.
+    pub fn propose_repeated(&mut self, entry: Vec<u8>, since: u64) -> bool {
+        self.node.propose(since.to_le_bytes().to_vec(), entry).is_ok()
+    }
+
+    /// Index of the last entry applied.
+    pub(super) fn applied(&self) -> u64 {
+        self.state.applied()
+    }
+
     /// Asks for a read that reflects everything acknowledged before now. May be lost when there is no leader, or one
     /// that has committed nothing yet: ask again.
     pub fn read(&mut self, id: RequestId) {
@@ -314,7 +330,9 @@ impl<D: Disk> Replica<D> {
                     }
                     let index = entry.index;
                     let before = self.state.clone();
-                    let outcome = self.state.apply(index, Entry { request, command });
+                    let outcome = self
+                        .state
+                        .apply_repeated(index, Entry { request, command }, since(&entry));
                     let events = outcome.as_deref().unwrap_or_default();
                     self.history.record(index, store::changes(&before, &self.state, events));
                     effects.push(Effect::Applied {

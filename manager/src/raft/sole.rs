@@ -6,6 +6,7 @@ use store::{Entry, State};
 use super::{
     disk::{Disk, DiskError, DiskWrite, Saved},
     effect::ReplicaError,
+    replica::since,
 };
 
 impl Saved {
@@ -44,14 +45,14 @@ impl Saved {
         }
         let mut state = State::decode(&self.snapshot.data)?;
         for entry in self.entries.iter().filter(|entry| entry.index > start) {
-            let bytes = match entry.get_entry_type() {
-                EntryType::EntryNormal => &entry.data,
+            let (bytes, since) = match entry.get_entry_type() {
+                EntryType::EntryNormal => (&entry.data, since(entry)),
                 // The command travels beside the change of the membership.
-                EntryType::EntryConfChange | EntryType::EntryConfChangeV2 => &entry.context,
+                EntryType::EntryConfChange | EntryType::EntryConfChangeV2 => (&entry.context, None),
             };
             match bytes.is_empty() {
                 true => state.apply_nothing(entry.index),
-                false => drop(state.apply(entry.index, Entry::decode(bytes)?)),
+                false => drop(state.apply_repeated(entry.index, Entry::decode(bytes)?, since)),
             }
         }
         Ok(Some(state))

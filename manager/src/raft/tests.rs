@@ -1,6 +1,7 @@
 //! Members over disks in memory: one alone, and three whose messages are carried by hand.
 
 mod full;
+mod repeated;
 mod snapshot;
 
 use std::collections::{BTreeMap, BTreeSet};

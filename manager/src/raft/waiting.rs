@@ -65,6 +65,8 @@ impl RequestClock {
 
 struct Proposal {
     entry: Vec<u8>,
+    /// What this member had applied when it was asked first.
+    since: u64,
     clock: RequestClock,
     /// Term in which this member, leading, took it into its log: it need not be repeated while that lasts.
     taken: Option<u64>,
@@ -85,10 +87,14 @@ pub(super) struct Waiting {
     reads: BTreeMap<RequestId, Read>,
 }
 
-/// Gives an entry to raft. Answers with the term if this member leads and has it in its log now.
-fn hand_in<D: Disk>(replica: &mut Replica<D>, entry: &[u8]) -> Option<u64> {
+/// Gives an entry to raft. Answers with the term if this member leads and has it in its log now. What a leader takes from
+/// itself for the first time is the only copy; of all others there may be more.
+fn hand_in<D: Disk>(replica: &mut Replica<D>, entry: &[u8], since: u64, first: bool) -> Option<u64> {
     let standing = replica.standing();
-    let accepted = replica.propose(entry.to_vec());
+    let accepted = match first && standing.leads {
+        true => replica.propose(entry.to_vec()),
+        false => replica.propose_repeated(entry.to_vec(), since),
+    };
     (accepted && standing.leads).then_some(standing.term)
 }
 
@@ -109,8 +115,8 @@ impl Waiting {
             let _ = reply.send(Err(ProposeError::Busy));
             return;
         }
-        let taken = hand_in(replica, &entry);
-        self.wait(replica.standing(), id, entry, taken, false, reply);
+        let taken = hand_in(replica, &entry, replica.applied(), true);
+        self.wait(replica, id, entry, taken, false, reply);
     }
 
     /// A change of raft's members, decided by the leader of `term`.
@@ -126,12 +132,12 @@ impl Waiting {
             let _ = reply.send(Err(ProposeError::Superseded));
             return;
         }
-        self.wait(replica.standing(), id, Vec::new(), Some(term), true, reply);
+        self.wait(replica, id, Vec::new(), Some(term), true, reply);
     }
 
-    fn wait(
+    fn wait<D: Disk>(
         &mut self,
-        standing: Standing,
+        replica: &Replica<D>,
         id: RequestId,
         entry: Vec<u8>,
         taken: Option<u64>,
@@ -140,7 +146,8 @@ impl Waiting {
     ) {
         let proposal = Proposal {
             entry,
-            clock: RequestClock::starting(Instant::now(), standing),
+            since: replica.applied(),
+            clock: RequestClock::starting(Instant::now(), replica.standing()),
             taken,
             once,
             replies: vec![reply],
@@ -170,6 +177,15 @@ impl Waiting {
         };
         for reply in proposal.replies {
             let _ = reply.send(answer.clone());
+        }
+    }
+
+    /// A leader's snapshot was installed: what it has carried out comes by no entry.
+    pub(super) fn settle(&mut self, view: &View) {
+        let known = |id: &RequestId| Some((*id, view.index_of(*id)?, view.outcome(*id)?));
+        let settled: Vec<_> = self.proposals.keys().filter_map(known).collect();
+        for (id, index, outcome) in settled {
+            self.applied(id, index, outcome.map(|()| Vec::new()), view);
         }
     }
 
@@ -219,7 +235,7 @@ impl Proposal {
             return false;
         }
         if !in_log && self.clock.is_lost(now, standing) {
-            self.taken = hand_in(replica, &self.entry);
+            self.taken = hand_in(replica, &self.entry, self.since, false);
             self.clock.repeated(now, standing);
         }
         true

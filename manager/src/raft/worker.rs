@@ -153,7 +153,7 @@ impl<D: Disk, T: Transport> Worker<D, T> {
         for effect in effects {
             match effect {
                 Effect::Send { to, message, snapshot } => self.transport.send(to, message, snapshot),
-                Effect::Installed => {}
+                Effect::Installed => self.waiting.settle(&published.view),
                 Effect::Applied {
                     index,
                     request,

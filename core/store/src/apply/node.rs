@@ -7,7 +7,8 @@ use model::{Node, NodeDescription, NodeId, NodeSpec, NodeState, Role, TaskState,
 use crate::{Event, Kind, Refused, State};
 
 impl State {
-    /// A node that joins again with its id keeps the time it was made at; a raft id is never used again.
+    /// A node that joins again with its id keeps the time it was made at, and its raft id as long as raft has the member;
+    /// one that is gone is never used again.
     pub(super) fn upsert_node(&mut self, index: u64, mut node: Node, events: &mut Vec<Event>) -> Result<(), Refused> {
         let old = self.node(node.id);
         let highest = self.highest_raft_id();
@@ -16,7 +17,7 @@ impl State {
                 return Err(Refused::RaftIdUsed { raft_id: new, highest });
             }
             (Some(new), _) => self.tables.highest_raft_id = highest.max(new),
-            (None, _) => {}
+            (None, before) => node.raft_id = before,
         }
         if let Some(old) = self.node(node.id) {
             node.created_at = old.created_at;

@@ -345,6 +345,42 @@ fn only_the_latest_requests_are_remembered() {
 }
 
 #[test]
+fn a_copy_that_comes_when_the_first_is_forgotten_changes_nothing() {
+    let mut state = state();
+    let made = state.applied();
+    let remove = Entry {
+        request: RequestId::from_bits(7_000),
+        command: Command::RemoveNetwork {
+            id: NetworkId::from_bits(2),
+        },
+    };
+    let create = Entry {
+        request: RequestId::from_bits(7_001),
+        command: network(2, "green", 4097, "10.2.0.0/24", "10.2.0.1"),
+    };
+    state.apply_repeated(made + 1, create.clone(), Some(made)).unwrap();
+    state.apply_repeated(made + 2, remove, Some(made)).unwrap();
+    for _ in 0..crate::REMEMBERED_REQUESTS {
+        apply(&mut state, Command::Batch(Vec::new())).unwrap();
+    }
+    assert_eq!(state.outcome(create.request), None);
+    let index = state.applied() + 1;
+    let late = state.apply_repeated(index, create.clone(), Some(made));
+    assert_eq!(late, Err(Refused::Outdated));
+    assert_eq!((state.networks().count(), state.applied()), (1, index));
+    assert_eq!(state.outcome(create.request), None, "nobody can say");
+    state.apply_repeated(index + 1, create, Some(made + 2)).unwrap();
+    assert_eq!(state.networks().count(), 2, "asked for after that");
+}
+
+#[test]
+fn a_node_that_joins_again_keeps_its_raft_id() {
+    let mut state = state();
+    apply(&mut state, Command::UpsertNode(Box::new(node(1, None)))).unwrap();
+    assert_eq!(state.member(1).map(|node| node.id), Some(NodeId::from_bits(1)));
+}
+
+#[test]
 fn a_slot_takes_no_second_wanted_task() {
     let mut state = state();
     let second = Command::Tasks(vec![TaskOp::Create(Box::new(task(2)))]);

@@ -13,10 +13,11 @@ impl State {
         if tables.outcomes.len() >= REMEMBERED_REQUESTS
             && let Some(oldest) = tables.arrivals.pop_front()
         {
-            tables.outcomes.remove(&oldest);
+            let outcome = tables.outcomes.remove(&oldest);
+            tables.forgotten = outcome.map_or(0, |outcome| outcome.at).max(tables.forgotten);
         }
-        let refused = refused.map(Arc::new);
-        tables.outcomes.insert(request, Outcome { refused });
+        let (refused, at) = (refused.map(Arc::new), tables.applied);
+        tables.outcomes.insert(request, Outcome { refused, at });
         tables.arrivals.push_back(request);
     }
 

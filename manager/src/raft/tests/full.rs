@@ -28,7 +28,7 @@ fn a_replica_whose_disk_was_full_forgets_what_it_could_not_write_and_goes_on() {
 }
 
 /// Carries nothing: there is nobody else.
-struct Nowhere;
+pub(super) struct Nowhere;
 
 impl Transport for Nowhere {
     fn send(&mut self, _: u64, _: Vec<u8>, _: bool) {}
