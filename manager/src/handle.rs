@@ -123,7 +123,8 @@ impl ManagerHandle {
         self.told.send_replace(managers);
     }
 
-    /// Whether a majority of the managers agrees with this one within a read's time.
+    /// Whether a majority of the managers agrees with this one within a read's time. An error if nobody can say: a leader
+    /// that does not answer this manager may have the majority.
     pub fn has_majority(&self) -> impl Future<Output = Result<bool, ReadError>> + Send + use<> {
         let proposer = self.api.proposer.clone();
         async move {

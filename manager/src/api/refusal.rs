@@ -62,6 +62,7 @@ pub(super) fn unproposed(why: &ProposeError) -> Status {
 pub(super) fn unread(why: &ReadError) -> Status {
     match why {
         ReadError::DiskFull { .. } => Status::resource_exhausted(why.to_string()),
+        ReadError::Deadline(_) => Status::deadline_exceeded(why.to_string()),
         ReadError::NoLeader | ReadError::Stopped => Status::unavailable(why.to_string()),
     }
 }

@@ -65,6 +65,11 @@ pub enum ReadError {
     /// No leader within the time.
     #[error("{NO_LEADER}")]
     NoLeader,
+    /// A leader, but no answer of it within the time.
+    #[error(
+        "The swarm has a leader, but this manager heard no answer of it within {0:?}: context deadline exceeded. Look at the network between the managers and at the leader's disk"
+    )]
+    Deadline(Duration),
     /// This manager takes no part while its disk is full; another one answers.
     #[error(
         "the disk of manager {manager} is full: no space is left for {file}. Free some there: the manager goes on by itself, and nothing that was acknowledged is lost"

@@ -1,5 +1,6 @@
 //! Members over disks in memory: one alone, and three whose messages are carried by hand.
 
+mod deadline;
 mod full;
 mod repeated;
 mod snapshot;

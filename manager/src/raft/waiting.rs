@@ -246,9 +246,13 @@ impl Read {
     /// Whether it goes on waiting.
     fn look<D: Disk>(&mut self, id: RequestId, replica: &mut Replica<D>, now: Instant) -> bool {
         let standing = replica.standing();
-        if self.clock.over(now, standing).is_some() {
+        if let Some(leaderless) = self.clock.over(now, standing) {
+            let why = match leaderless {
+                true => ReadError::NoLeader,
+                false => ReadError::Deadline(DEADLINE),
+            };
             if let Some(reply) = self.reply.take() {
-                let _ = reply.send(Err(ReadError::NoLeader));
+                let _ = reply.send(Err(why));
             }
             return false;
         }
