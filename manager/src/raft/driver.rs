@@ -11,12 +11,16 @@ use std::{
         mpsc::{Sender, channel},
     },
     thread,
+    time::Duration,
 };
 
 use control::Members;
 use model::RequestId;
 use store::{Event, MemberChange, View};
-use tokio::sync::{broadcast, oneshot, watch};
+use tokio::{
+    sync::{broadcast, oneshot, watch},
+    time::timeout,
+};
 
 use super::{
     disk::Disk,
@@ -26,11 +30,14 @@ use super::{
     replica::Replica,
     request::{Applied, ProposeError, ReadError},
     transport::Transport,
+    waiting::DEADLINE,
     worker::{Request, Worker},
 };
 
 /// Batches of events that a slow receiver may lag behind before it has to look at everything.
 const EVENT_BACKLOG: usize = 1024;
+/// What the thread has beyond a request's deadline to say so itself.
+const LATE: Duration = Duration::from_millis(500);
 
 /// What everybody on this manager sees.
 #[derive(Clone, Debug, Default)]
@@ -80,6 +87,13 @@ pub struct Driver {
     failure: watch::Receiver<Option<Arc<str>>>,
 }
 
+/// The answer to a proposal, by its deadline also from a thread that stands still.
+async fn proposed(answer: oneshot::Receiver<Result<Applied, ProposeError>>) -> Result<Applied, ProposeError> {
+    let late = |_| Ok(Err(ProposeError::Deadline(DEADLINE)));
+    let answer = timeout(DEADLINE + LATE, answer).await.unwrap_or_else(late);
+    answer.unwrap_or(Err(ProposeError::Stopped))
+}
+
 impl Driver {
     /// Starts the thread. Returns once the replica has read its disk.
     pub fn start<D: Disk>(replica: Replica<D>, transport: impl Transport) -> Self {
@@ -93,7 +107,10 @@ impl Driver {
         let (publish, published) = watch::channel(first);
         let (events, _) = broadcast::channel(EVENT_BACKLOG);
         let (fail, failure) = watch::channel(None);
+        let publish = Arc::new(publish);
+        let looked_after = Arc::downgrade(&publish);
         let worker = Worker::new(replica, transport, publish, events.clone());
+        worker.pulse.clone().look_after(looked_after);
         let body = move || {
             let mut worker = worker;
             if let Err(why) = worker.run(&inbox) {
@@ -140,7 +157,7 @@ impl Driver {
         let (reply, answer) = oneshot::channel();
         let sent = self.requests.send(Request::Propose { id, entry, reply });
         sent.map_err(|_| ProposeError::Stopped)?;
-        answer.await.unwrap_or(Err(ProposeError::Stopped))
+        proposed(answer).await
     }
 
     /// Changes raft's members as the leader of `term` decided. `entry` is the same as an encoded command.
@@ -162,7 +179,7 @@ impl Driver {
         self.requests
             .send(Request::Change(asked))
             .map_err(|_| ProposeError::Stopped)?;
-        answer.await.unwrap_or(Err(ProposeError::Stopped))
+        proposed(answer).await
     }
 
     /// Asks a voter to lead instead of this member.
@@ -175,7 +192,9 @@ impl Driver {
         let (reply, answer) = oneshot::channel();
         let sent = self.requests.send(Request::Read { id, reply });
         sent.map_err(|_| ReadError::Stopped)?;
-        answer.await.unwrap_or(Err(ReadError::Stopped))
+        let late = |_| Ok(Err(ReadError::Deadline(DEADLINE)));
+        let answer = timeout(DEADLINE + LATE, answer).await.unwrap_or_else(late);
+        answer.unwrap_or(Err(ReadError::Stopped))
     }
 
     /// Messages that came from other members, each from the one that it says.

@@ -7,6 +7,7 @@
 //! - `sole`: a member that goes on as the only one.
 //! - `driver`, `worker`, `waiting`: the thread that owns the replica; requests with ids and deadlines in, published views
 //!   out.
+//! - `pulse`: whether that thread goes on.
 //! - `transport`: how messages get to other members.
 //!
 //! No type of the raft crate leaves this folder; messages and entries travel as bytes.
@@ -21,6 +22,7 @@ mod history;
 mod log;
 mod members;
 mod memory;
+mod pulse;
 mod redb;
 mod replica;
 mod request;

@@ -4,6 +4,8 @@ mod deadline;
 mod full;
 mod repeated;
 mod snapshot;
+mod stalled;
+mod wires;
 
 use std::collections::{BTreeMap, BTreeSet};
 

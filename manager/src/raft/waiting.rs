@@ -23,7 +23,7 @@ const NO_LEADER_AFTER: Duration = Duration::from_millis(2_500);
 /// After this long a request that was given to another leader is repeated, and a read that got no answer.
 const RETRY_AFTER: Duration = Duration::from_millis(250);
 /// After this long a request fails in any case.
-const DEADLINE: Duration = Duration::from_secs(10);
+pub(super) const DEADLINE: Duration = Duration::from_secs(10);
 
 pub(super) type ProposeReply = oneshot::Sender<Result<Applied, ProposeError>>;
 pub(super) type ReadReply = oneshot::Sender<Result<View, ReadError>>;

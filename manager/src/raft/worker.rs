@@ -19,6 +19,7 @@ use super::{
     driver::{Changed, News, Published},
     effect::{Effect, Incoming, ReplicaError, Standing},
     full::Resting,
+    pulse::Pulse,
     replica::Replica,
     transport::Transport,
     waiting::{ProposeReply, ReadReply, Waiting},
@@ -57,7 +58,7 @@ pub(super) enum Request {
 pub(super) struct Worker<D, T> {
     pub(super) replica: Replica<D>,
     transport: T,
-    pub(super) publish: watch::Sender<Published>,
+    pub(super) publish: Arc<watch::Sender<Published>>,
     events: broadcast::Sender<News>,
     pub(super) waiting: Waiting,
     pub(super) dismissals: Dismissals,
@@ -65,6 +66,7 @@ pub(super) struct Worker<D, T> {
     heard: BTreeMap<u64, Instant>,
     /// Who led when requests were looked at last.
     looked: Standing,
+    pub(super) pulse: Pulse,
     /// While the disk is full.
     pub(super) resting: Option<Resting>,
     /// The replica has started anew since the last news: what it applied meanwhile nobody was told.
@@ -75,7 +77,7 @@ impl<D: Disk, T: Transport> Worker<D, T> {
     pub(super) fn new(
         replica: Replica<D>,
         transport: T,
-        publish: watch::Sender<Published>,
+        publish: Arc<watch::Sender<Published>>,
         events: broadcast::Sender<News>,
     ) -> Self {
         Self {
@@ -87,6 +89,7 @@ impl<D: Disk, T: Transport> Worker<D, T> {
             waiting: Waiting::default(),
             dismissals: Dismissals::new(),
             heard: BTreeMap::new(),
+            pulse: Pulse::new(),
             resting: None,
             anew: false,
         }
@@ -96,6 +99,7 @@ impl<D: Disk, T: Transport> Worker<D, T> {
     pub(super) fn run(&mut self, inbox: &Receiver<Request>) -> Result<(), ReplicaError> {
         let mut next_tick = Instant::now() + TICK;
         loop {
+            self.pulse.beat();
             self.advance_unless_full()?;
             let wait = next_tick.saturating_duration_since(Instant::now());
             let first = match inbox.recv_timeout(wait) {
