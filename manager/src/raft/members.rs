@@ -90,7 +90,7 @@ impl<D: Disk> Replica<D> {
         #[cfg(feature = "planted")]
         let repeated = repeated
             || (planted::is(planted::Bug::HalfDismissed) && change.get_change_type() == ConfChangeType::RemoveNode);
-        let outcome = self.state.apply(index, command);
+        let outcome = self.carry_out(index, command, None);
         if outcome.is_ok() && !repeated {
             self.node.apply_conf_change(&change).map_err(raft_error)?;
             send(self.step_down_if_dismissed(), effects)?;

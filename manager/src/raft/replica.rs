@@ -11,7 +11,7 @@ use raft::{
     RawNode, SnapshotStatus, StateRole,
     eraftpb::{Entry as LogEntry, EntryType, HardState, Snapshot},
 };
-use store::{Entry, State, View};
+use store::{Entry, Event, Refused, State, View};
 
 use super::{
     begin::member_of,
@@ -329,12 +329,7 @@ impl<D: Disk> Replica<D> {
                         continue;
                     }
                     let index = entry.index;
-                    let before = self.state.clone();
-                    let outcome = self
-                        .state
-                        .apply_repeated(index, Entry { request, command }, since(&entry));
-                    let events = outcome.as_deref().unwrap_or_default();
-                    self.history.record(index, store::changes(&before, &self.state, events));
+                    let outcome = self.carry_out(index, Entry { request, command }, since(&entry));
                     effects.push(Effect::Applied {
                         index,
                         request,
@@ -348,6 +343,15 @@ impl<D: Disk> Replica<D> {
             }
         }
         Ok(())
+    }
+
+    /// Carries out what an entry asks for, and keeps what that changed for those who follow changes.
+    pub(super) fn carry_out(&mut self, index: u64, entry: Entry, since: Option<u64>) -> Result<Vec<Event>, Refused> {
+        let before = self.state.clone();
+        let outcome = self.state.apply_repeated(index, entry, since);
+        let events = outcome.as_deref().unwrap_or_default();
+        self.history.record(index, store::changes(&before, &self.state, events));
+        outcome
     }
 
     fn answer_reads(&mut self, effects: &mut Vec<Effect>) {

@@ -365,3 +365,28 @@ fn a_leader_whom_an_entry_of_the_one_before_dismisses_steps_down() {
     assert_eq!(group.members[&leader].members().voters, [old, third].into());
     assert_eq!(group.members[&leader].view().networks().count(), 1);
 }
+
+#[test]
+fn who_follows_changes_hears_of_members_that_come_and_go() {
+    let mut group = Group::of_three();
+    group.run(40);
+    let leader = group.leader().unwrap();
+    let other = (1..=3).find(|member| *member != leader).unwrap();
+    let change = MemberChange {
+        node: NodeId::from_bits(1),
+        raft_id: other,
+        at: Timestamp(0),
+        step: MemberStep::Leave,
+    };
+    let member = group.members.get_mut(&leader).unwrap();
+    assert!(member.change_members(member.standing().term, &change, entry(1)));
+    group.run(4);
+    for member in group.members.values().filter(|member| member.member() != other) {
+        let (told, complete) = member.history().since(2, 10).unwrap();
+        let names = told
+            .iter()
+            .flat_map(|(_, changes)| changes.iter().map(|c| c.name.as_str()));
+        assert_eq!(names.collect::<Vec<_>>(), ["n1"]);
+        assert_eq!(complete, member.view().applied());
+    }
+}
