@@ -58,6 +58,15 @@ impl Members {
         self.reach_most(&self.voters - gone)
     }
 
+    /// Whether a change leaves raft a majority that is reachable.
+    pub fn can_make(&self, change: &MemberChange) -> bool {
+        match change.step {
+            MemberStep::Learn => true,
+            MemberStep::Vote => self.can_vote(change.raft_id),
+            MemberStep::Leave => self.can_spare(change.raft_id),
+        }
+    }
+
     /// Whether `new` can vote: it is there and has the log, and a majority of those that vote then is there. A leader that
     /// hears a learner only, say after it was stopped for a while, may have been replaced.
     fn can_vote(&self, new: u64) -> bool {

@@ -24,8 +24,8 @@ use tokio::{
 
 use super::{
     disk::Disk,
-    dismissal::Asked,
     effect::{Incoming, Standing},
+    held::Asked,
     history::History,
     replica::Replica,
     request::{Applied, ProposeError, ReadError},

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use super::{
     disk::{Disk, DiskError},
-    dismissal::Asked,
     effect::{ReplicaError, Standing},
+    held::Asked,
     request::{ProposeError, ReadError},
     transport::Transport,
     worker::{Request, Worker},

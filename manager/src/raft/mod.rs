@@ -14,10 +14,10 @@
 
 mod begin;
 mod disk;
-mod dismissal;
 mod driver;
 mod effect;
 mod full;
+mod held;
 mod history;
 mod log;
 mod members;

@@ -45,8 +45,8 @@ pub enum ProposeError {
     /// A change of raft's members that was decided under another leader, or while another change was under way.
     #[error("the managers' membership or leader changed at the same time: try again")]
     Superseded,
-    /// A member cannot be spared: of those that remain too few have been heard since.
-    #[error("too few of the managers that would remain answer: a majority of them must be up")]
+    /// A member cannot be spared or get its vote: of those that there would be too few have been heard since.
+    #[error("too few of the managers that there would be then answer: a majority of them must be up")]
     Unheard,
     /// Too many requests wait.
     #[error("this manager has {MAX_WAITING} requests waiting: try again")]

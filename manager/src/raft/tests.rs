@@ -2,6 +2,7 @@
 
 mod deadline;
 mod full;
+mod held;
 mod repeated;
 mod snapshot;
 mod stalled;

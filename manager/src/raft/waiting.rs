@@ -12,8 +12,8 @@ use tokio::sync::oneshot;
 
 use super::{
     disk::Disk,
-    dismissal::Asked,
     effect::Standing,
+    held::Asked,
     replica::Replica,
     request::{Applied, MAX_WAITING, ProposeError, ReadError},
 };

@@ -15,10 +15,10 @@ use tokio::sync::{broadcast, watch};
 
 use super::{
     disk::Disk,
-    dismissal::{Asked, Dismissals},
     driver::{Changed, News, Published},
     effect::{Effect, Incoming, ReplicaError, Standing},
     full::Resting,
+    held::{Asked, Held},
     pulse::Pulse,
     replica::Replica,
     transport::Transport,
@@ -61,7 +61,7 @@ pub(super) struct Worker<D, T> {
     pub(super) publish: Arc<watch::Sender<Published>>,
     events: broadcast::Sender<News>,
     pub(super) waiting: Waiting,
-    pub(super) dismissals: Dismissals,
+    pub(super) held: Held,
     /// When each member was heard last.
     heard: BTreeMap<u64, Instant>,
     /// Who led when requests were looked at last.
@@ -87,7 +87,7 @@ impl<D: Disk, T: Transport> Worker<D, T> {
             publish,
             events,
             waiting: Waiting::default(),
-            dismissals: Dismissals::new(),
+            held: Held::new(),
             heard: BTreeMap::new(),
             pulse: Pulse::new(),
             resting: None,
@@ -117,7 +117,7 @@ impl<D: Disk, T: Transport> Worker<D, T> {
                 }
             }
             if self.resting.is_none() {
-                self.look_at_dismissals();
+                self.look_at_held();
             }
             let now = Instant::now();
             if now >= next_tick {

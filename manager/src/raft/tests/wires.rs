@@ -68,9 +68,13 @@ impl Wires {
         self.0.lock().unwrap().drivers[&member].clone()
     }
 
-    /// From now on nobody hears this member.
-    pub(super) fn mute(&self, member: u64) {
-        self.0.lock().unwrap().mute.insert(member);
+    /// From now on nobody hears this member, or all do.
+    pub(super) fn mute(&self, member: u64, mute: bool) {
+        let mut ends = self.0.lock().unwrap();
+        match mute {
+            true => ends.mute.insert(member),
+            false => ends.mute.remove(&member),
+        };
     }
 
     /// Waits for a leader other than `old`.

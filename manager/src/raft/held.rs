@@ -1,10 +1,11 @@
-//! A dismissal waits until the leader has heard, since it was asked, from a majority of those that remain. A member that
-//! went a moment ago still counts as reachable: without it the one that is dismissed may be needed.
+//! A change after which raft needs other members for its majority waits until the leader has heard, since it was asked,
+//! from enough of them. A member that went a moment ago still counts as reachable: without it the one that is dismissed
+//! may be needed, and with its vote it may be missed.
 
 use std::time::Instant;
 
 use model::RequestId;
-use store::{MemberChange, MemberStep};
+use store::MemberChange;
 
 use super::{
     disk::Disk,
@@ -26,23 +27,20 @@ pub(super) struct Asked {
 }
 
 /// Those that wait, and since when.
-pub(super) type Dismissals = Vec<(Instant, Asked)>;
+pub(super) type Held = Vec<(Instant, Asked)>;
 
 impl<D: Disk, T: Transport> Worker<D, T> {
     pub(super) fn take_change(&mut self, asked: Asked) {
-        match asked.change.step {
-            MemberStep::Leave => self.dismissals.push((Instant::now(), asked)),
-            MemberStep::Learn | MemberStep::Vote => self.waiting.change(&mut self.replica, asked),
-        }
+        self.held.push((Instant::now(), asked));
     }
 
     /// Begins those that can be carried out now, and gives up those that cannot for as long as a member may be silent.
-    pub(super) fn look_at_dismissals(&mut self) {
-        for (since, asked) in std::mem::take(&mut self.dismissals) {
-            if self.heard_since(since).can_spare(asked.change.raft_id) {
+    pub(super) fn look_at_held(&mut self) {
+        for (since, asked) in std::mem::take(&mut self.held) {
+            if self.heard_since(since).can_make(&asked.change) {
                 self.waiting.change(&mut self.replica, asked);
             } else if since.elapsed() < SILENT_AFTER {
-                self.dismissals.push((since, asked));
+                self.held.push((since, asked));
             } else {
                 let _ = asked.reply.send(Err(ProposeError::Unheard));
             }
