@@ -151,7 +151,7 @@ impl World {
         }
     }
 
-    fn pause(&mut self, m: usize, span: Duration) {
+    pub(super) fn pause(&mut self, m: usize, span: Duration) {
         if self.managers[m].replica.is_some() && self.managers[m].paused.is_none() {
             self.managers[m].paused = Some(Vec::new());
             self.agenda.after(span, Happening::Resumed(m));

@@ -13,7 +13,7 @@ use crate::{
 };
 
 impl World {
-    /// The manager that leads, by the highest term, if any does.
+    /// The manager that leads, by the highest term, if any does; one that is stopped by a signal answers nobody.
     pub(super) fn leader(&self) -> Option<usize> {
         let term = |m: &usize| {
             self.managers[*m]
@@ -22,7 +22,8 @@ impl World {
                 .map(|replica| replica.standing().term)
         };
         let all = 0..self.managers.len();
-        all.filter(|m| self.managers[*m].leading.is_some()).max_by_key(term)
+        let answers = |m: &usize| self.managers[*m].leading.is_some() && self.managers[*m].paused.is_none();
+        all.filter(answers).max_by_key(term)
     }
 
     pub(super) fn tick(&mut self, m: usize, run: u32) -> Checked {
@@ -38,6 +39,9 @@ impl World {
 
     /// Lets a manager persist, send and apply what it has to, and checks what came of it.
     pub(super) fn advance(&mut self, m: usize) -> Checked {
+        if self.managers[m].paused.is_some() {
+            return Err(format!("manager {} works while it is stopped", self.managers[m].member));
+        }
         let before = self.managers[m].view();
         let Some(replica) = &mut self.managers[m].replica else {
             return Ok(());
@@ -158,8 +162,12 @@ impl World {
         }
     }
 
-    /// Proposes through a manager; whether it was taken, and what became of it, may never be known.
+    /// Proposes through a manager; whether it was taken, and what became of it, may never be known. One that is stopped
+    /// takes nothing, and whoever asks gives up before it goes on.
     pub(super) fn propose(&mut self, m: usize, entry: &Entry) -> Checked {
+        if self.managers[m].paused.is_some() {
+            return Ok(());
+        }
         let bytes = entry.encode().map_err(|e| e.to_string())?;
         let taken = self.managers[m]
             .replica
@@ -282,6 +290,23 @@ impl World {
 mod tests {
     use super::*;
     use crate::world::BEGIN;
+
+    #[test]
+    fn a_leader_that_is_stopped_is_replaced_although_the_user_waits() {
+        let mut world = World::new(1, 3, &[]).unwrap();
+        world.until(BEGIN + Duration::from_secs(10)).unwrap();
+        let stopped = world.leader().unwrap();
+        let request = RequestId::from_bits(7);
+        let command = Command::Tasks(Vec::new());
+        world.pending = Some(Entry { request, command });
+        world.pause(stopped, Duration::from_secs(5));
+        let applied = world.managers[stopped].view().applied();
+        world.until(world.agenda.now + Duration::from_millis(4900)).unwrap();
+        let leader = world.leader().expect("another one leads");
+        assert_ne!(leader, stopped);
+        assert!(world.managers[leader].view().outcome(request).is_some());
+        assert_eq!(world.managers[stopped].view().applied(), applied, "it did nothing");
+    }
 
     #[test]
     fn a_leader_that_hands_over_in_vain_goes_on_with_its_passes() {
