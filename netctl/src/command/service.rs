@@ -11,7 +11,7 @@ use crate::{
     client::{Client, random, request_id},
     failure::{Failure, Failures},
     render::{service_rows, tasks::TaskRows},
-    request::{self, Filter, canary_share, has_label, nothing_else, registry_auth, service_spec, update_spec},
+    request::{self, Filter, canary_share, has_label, registry_auth, service_spec, update_spec},
     terminal::{say, show},
 };
 
@@ -167,11 +167,10 @@ pub async fn update(client: &mut Client, args: &ServiceUpdateArgs) -> Result<(),
 /// Promotes a service's canary, or aborts it, and prints the service's name.
 async fn decide_canary(client: &mut Client, args: &ServiceUpdateArgs) -> Result<(), Failure> {
     let service = fetch::service(client, &args.service).await?;
-    let (flag, change) = match args.promote {
-        true => ("promote", Change::Forward),
-        false => ("abort", Change::Back),
+    let change = match args.promote {
+        true => Change::Forward,
+        false => Change::Back,
     };
-    nothing_else(flag, &service.spec, args)?;
     let id = service.id.to_string();
     let request = pb::UpdateServiceRequest {
         request: request_id(),

@@ -153,6 +153,22 @@ pub struct RebalanceArgs {
     pub wait: WaitArgs,
 }
 
+/// What changes a spec: single flags, and groups of them by the name of their struct. Whatever takes a spec as it is
+/// goes with none of them, so that none is left out in silence.
+const CHANGES: [&str; 11] = [
+    "image",
+    "args",
+    "force",
+    "ChangedLists",
+    "ModeFlags",
+    "ContainerFlags",
+    "HealthFlags",
+    "ResourceFlags",
+    "RestartFlags",
+    "UpdateFlags",
+    "RollbackFlags",
+];
+
 /// `service update`: each flag changes its part of the spec and nothing else.
 #[derive(Debug, Args)]
 pub struct ServiceUpdateArgs {
@@ -168,17 +184,17 @@ pub struct ServiceUpdateArgs {
     /// Force update even if no changes require it
     #[arg(long)]
     pub force: bool,
-    /// Rollback to previous specification
-    #[arg(long)]
+    /// Rollback to previous specification; goes with no flag that changes something
+    #[arg(long, conflicts_with_all = CHANGES)]
     pub rollback: bool,
     /// Update a share of the tasks only, which get this share of the new connections: 10% or 0.1
     #[arg(long, value_name = "SHARE", conflicts_with_all = ["rollback", "promote", "abort"])]
     pub canary: Option<String>,
-    /// Update all tasks to what the canary is
-    #[arg(long, conflicts_with_all = ["rollback", "abort"])]
+    /// Update all tasks to what the canary is; goes with no flag that changes something
+    #[arg(long, conflicts_with_all = CHANGES, conflicts_with_all = ["rollback", "abort"])]
     pub promote: bool,
-    /// End the canary: all tasks are what they were before
-    #[arg(long, conflicts_with = "rollback")]
+    /// End the canary: all tasks are what they were before; goes with no flag that changes something
+    #[arg(long, conflicts_with_all = CHANGES, conflicts_with = "rollback")]
     pub abort: bool,
     #[command(flatten)]
     pub lists: ChangedLists,

@@ -23,7 +23,7 @@ pub use attached::refer;
 pub use lists::environment_file;
 pub use mount::mount;
 pub use number::{bytes, canary_share, nano_cpus, ratio};
-pub use update::{nothing_else, update_spec};
+pub use update::update_spec;
 
 use super::{name::random_name, words::split_command};
 

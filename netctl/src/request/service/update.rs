@@ -40,18 +40,6 @@ pub fn update_spec(
     Ok(spec)
 }
 
-/// Refuses changes of the spec beside a flag that decides about a canary, which is as it is.
-pub fn nothing_else(flag: &str, spec: &ServiceSpec, args: &ServiceUpdateArgs) -> Result<(), Failure> {
-    let unnamed = BTreeMap::new();
-    if update_spec(spec.clone(), args, &unnamed)? == pb::ServiceSpec::from(spec.clone()) {
-        return Ok(());
-    }
-    Err(Failure::Wrong(format!(
-        "--{flag} takes the canary of service {} as it is: drop the other flags, or change it with --canary before",
-        spec.name
-    )))
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser;
@@ -103,28 +91,28 @@ mod tests {
     }
 
     #[test]
-    fn what_decides_about_a_canary_changes_nothing_else() {
-        let said = |line: &str| {
-            let words = format!("netctl service update {line} web");
-            let cli = Cli::try_parse_from(words.split_whitespace()).map_err(|error| error.to_string())?;
-            let Command::Service(ServiceCommand::Update(args)) = cli.command else {
-                panic!("{words} is service update");
-            };
-            let spec = ServiceSpec::new("web".parse().unwrap(), "web:1");
-            nothing_else("promote", &spec, &args).map_err(|failure| failure.to_string())
-        };
-        assert_eq!(said("--promote"), Ok(()));
-        for bad in [
-            "--promote --image web:2",
-            "--promote --force",
-            "--promote --network-add red",
+    fn what_takes_a_spec_as_it_is_goes_with_no_change_of_it() {
+        for alone in ["--rollback", "--promote", "--abort", "--promote -d --quiet"] {
+            assert!(updated(alone).is_ok(), "{alone}");
+        }
+        for other in [
+            "--image web:2",
+            "--args x",
+            "--force",
+            "--network-add red",
+            "--replicas 4",
+            "--with-registry-auth",
+            "--user 1000",
+            "--health-retries 2",
+            "--limit-cpu 1",
+            "--restart-delay 1s",
+            "--update-delay 1s",
+            "--rollback-delay 1s",
         ] {
-            assert!(
-                said(bad)
-                    .unwrap_err()
-                    .contains("--promote takes the canary of service web as it is"),
-                "{bad}"
-            );
+            for alone in ["--rollback", "--promote", "--abort"] {
+                let refused = updated(&format!("{alone} {other}")).unwrap_err();
+                assert!(refused.contains("cannot be used with"), "{alone} {other}: {refused}");
+            }
         }
         for bad in [
             "--promote --abort",
@@ -132,7 +120,7 @@ mod tests {
             "--rollback --abort",
             "--canary 10% --rollback",
         ] {
-            assert!(said(bad).unwrap_err().contains("cannot be used with"), "{bad}");
+            assert!(updated(bad).unwrap_err().contains("cannot be used with"), "{bad}");
         }
     }
 
