@@ -125,8 +125,8 @@ fn preferences(list: &mut Vec<SpreadOver>, edit: &Edit<'_>) -> Result<(), Failur
     Ok(())
 }
 
+/// As docker, a new port displaces none: a target may be published more than once. What is there already stays as it is.
 fn ports(ports: &mut Vec<PortSpec>, edit: &Edit<'_>) -> Result<(), Failure> {
-    let updates = !ports.is_empty();
     for text in edit.rm {
         let (target, protocol) = text.split_once('/').unwrap_or((text, Protocol::Tcp.word()));
         let before = ports.len();
@@ -137,9 +137,11 @@ fn ports(ports: &mut Vec<PortSpec>, edit: &Edit<'_>) -> Result<(), Failure> {
             )));
         }
     }
+    let there = ports.len();
     for new in parse_all::<PortSpec>(edit.add)? {
-        ports.retain(|port| !updates || (port.target, port.protocol) != (new.target, new.protocol));
-        ports.push(new);
+        if !ports[..there].contains(&new) {
+            ports.push(new);
+        }
     }
     Ok(())
 }

@@ -146,9 +146,12 @@ mod tests {
 
     #[test]
     fn ports_and_constraints_come_and_go() {
-        let spec = updated("--publish-add 9090:80 --constraint-rm node.role==worker").unwrap();
-        assert_eq!(spec.ports, ["9090:80".parse().unwrap()]);
+        let spec = updated("--publish-add 9090:80 --publish-add 8080:80 --constraint-rm node.role==worker").unwrap();
+        assert_eq!(spec.ports, ["8080:80", "9090:80"].map(|text| text.parse().unwrap()));
         assert!(spec.placement.constraints.is_empty());
+        assert!(updated("--publish-add 8080:81").unwrap_err().contains("8080/tcp"));
+        let spec = updated("--publish-rm 80 --publish-add 9090:80").unwrap();
+        assert_eq!(spec.ports, ["9090:80".parse().unwrap()]);
         assert!(updated("--publish-rm 80").unwrap().ports.is_empty());
         assert!(updated("--publish-rm 81").unwrap_err().contains("--publish-rm 81"));
     }
