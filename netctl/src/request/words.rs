@@ -16,13 +16,22 @@ pub fn labels(texts: &[String]) -> Result<BTreeMap<String, String>, Failure> {
     texts.iter().map(pair).collect()
 }
 
-/// Splits a command line at blanks outside of quotes (`'...'` or `"..."`), as docker's `--entrypoint` and `--args`.
+/// Splits a command line at blanks outside of quotes (`'...'` or `"..."`), as docker's `--entrypoint` and `--args`. A
+/// backslash takes the meaning of the character behind it, but for inside of `'...'`.
 pub fn split_command(text: &str) -> Result<Vec<String>, Failure> {
+    let invalid = |why: &str| Failure::Wrong(format!("invalid command line \"{text}\": {why}"));
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut quote = None;
-    for c in text.chars() {
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
         match (quote, c) {
+            (None | Some('"'), '\\') => {
+                let next = rest
+                    .next()
+                    .ok_or_else(|| invalid("nothing follows the last backslash"))?;
+                word.get_or_insert_default().push(next);
+            }
             (Some(open), _) if c == open => quote = None,
             (None, '\'' | '"') => {
                 quote = Some(c);
@@ -33,9 +42,7 @@ pub fn split_command(text: &str) -> Result<Vec<String>, Failure> {
         }
     }
     if quote.is_some() {
-        return Err(Failure::Wrong(format!(
-            "invalid command line \"{text}\": a quote is not closed"
-        )));
+        return Err(invalid("a quote is not closed"));
     }
     words.extend(word);
     Ok(words)
@@ -96,6 +103,17 @@ mod tests {
         assert_eq!(split("  a  \"\" b\"c\"  "), ["a", "", "bc"]);
         assert!(split("").is_empty());
         assert!(split_command("a 'b").is_err());
+    }
+
+    #[test]
+    fn a_backslash_takes_the_meaning_of_what_follows() {
+        let split = |text| split_command(text).unwrap();
+        assert_eq!(split(r#"a\ b\'c \"d \\e"#), ["a b'c", "\"d", "\\e"]);
+        assert_eq!(split(r#"sh -c "echo \"a b\" \\""#), ["sh", "-c", "echo \"a b\" \\"]);
+        assert_eq!(split(r"'a\b' \ "), ["a\\b", " "]);
+        for open in [r"a \", r#""a\""#, r#""a\"#] {
+            assert!(split_command(open).is_err(), "{open}");
+        }
     }
 
     #[test]
