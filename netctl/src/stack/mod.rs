@@ -23,7 +23,8 @@ use crate::{failure::Failure, terminal::complain};
 pub const NAMESPACE: &str = "com.docker.stack.namespace";
 
 /// Reads a Compose file, YAML or (which is YAML too) JSON, with these variables in place of their names. Complains of
-/// those that are not set.
+/// those that are not set. Variables that services name without a value take theirs from here too; one that is not set
+/// stays a name alone, which takes it away from what the image sets.
 ///
 /// # Errors
 /// The file cannot be read, is no YAML, needs a variable that is not set, or has a key that is not supported; says where.
@@ -40,14 +41,19 @@ pub fn read(path: &str, variables: &Variables) -> Result<ComposeFile, Failure> {
     }
     let options = serde_saphyr::options! {
         legacy_octal_numbers: true,
+        strict_booleans: true,
         property_syntax: PropertySyntax::DockerCompose,
     };
     let options = options.with_properties(variables.clone());
-    serde_saphyr::from_str_with_options(&text, options).map_err(|error| {
+    let mut file: ComposeFile = serde_saphyr::from_str_with_options(&text, options).map_err(|error| {
         let line = error.location().map_or(0, |location| location.line());
         let words = variables::words(error.without_snippet());
         Failure::Wrong(format!("{path}:{line}: {words}"))
-    })
+    })?;
+    for service in file.services.values_mut() {
+        service.environment.resolve(variables);
+    }
+    Ok(file)
 }
 
 /// The folder that paths of a Compose file are relative to.
@@ -105,6 +111,26 @@ services:
             (web.deploy.replicas, web.ports.len(), web.volumes.len()),
             (Some(3), 2, 1)
         );
+    }
+
+    #[test]
+    fn a_name_alone_takes_its_value_from_the_environment() {
+        let environment = |written: &str| {
+            let text = format!("services: {{web: {{image: w, environment: {written}}}}}");
+            read_text(&text).unwrap().services["web"].environment.texts()
+        };
+        for written in ["[MANY, NONE, 'TAG=', A=x]", "{MANY: , NONE: , TAG: '', A: x}"] {
+            assert_eq!(environment(written), ["MANY=3", "NONE", "TAG=", "A=x"], "{written}");
+        }
+    }
+
+    #[test]
+    fn words_that_only_yaml_1_1_takes_for_truth_values_are_words() {
+        let file =
+            read_text("services: {web: {image: w, tty: true, environment: {A: yes, ON: off, NO: true}}}").unwrap();
+        let web = &file.services["web"];
+        assert_eq!(web.environment.texts(), ["A=yes", "ON=off", "NO=true"]);
+        assert!(web.tty);
     }
 
     #[test]

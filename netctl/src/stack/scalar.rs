@@ -7,6 +7,8 @@ use serde::{
     de::{Error, MapAccess, SeqAccess, Visitor},
 };
 
+use super::Variables;
+
 /// A text, or a number or truth value as its text.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Scalar(pub String);
@@ -89,6 +91,13 @@ impl Pairs {
             None => name.clone(),
         };
         self.0.iter().map(text).collect()
+    }
+
+    /// Gives a name alone the value that it has in `set`, if it has one there.
+    pub fn resolve(&mut self, set: &Variables) {
+        for (name, value) in self.0.iter_mut().filter(|(_, value)| value.is_none()) {
+            *value = set.get(name).cloned();
+        }
     }
 
     /// As a map; what has no value is empty.
