@@ -26,7 +26,7 @@ pub use service::{
     PullArg, RebalanceArgs, ResourceFlags, RestartConditionArg, RestartFlags, RollbackFlags, ScaleArgs, ServiceCommand,
     ServiceCreateArgs, ServiceFlags, ServiceUpdateArgs, UpdateFlags, WaitArgs,
 };
-pub use stack::{StackCommand, StackDeployArgs, StackListArgs, StackRemoveArgs};
+pub use stack::{ResolveImageArg, StackCommand, StackDeployArgs, StackListArgs, StackRemoveArgs};
 
 use crate::terminal;
 

@@ -1,6 +1,6 @@
 //! `netctl stack ...`
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::ListArgs;
 
@@ -27,9 +27,9 @@ pub enum StackCommand {
 pub struct StackDeployArgs {
     /// Name of the stack
     pub stack: String,
-    /// Path to a Compose file, or "-" to read from stdin
-    #[arg(short, long, required = true, value_name = "FILE")]
-    pub compose_file: String,
+    /// Path to a Compose file, or "-" to read from stdin; of several, later ones change what earlier ones say
+    #[arg(short, long, required = true, value_name = "FILE", value_delimiter = ',')]
+    pub compose_file: Vec<String>,
     /// Prune services that are no longer referenced
     #[arg(long)]
     pub prune: bool,
@@ -42,6 +42,20 @@ pub struct StackDeployArgs {
     /// Send registry authentication details to Swarm agents
     #[arg(long)]
     pub with_registry_auth: bool,
+    /// Query the registry to resolve image digests (netctl never does, and says so)
+    #[arg(long, value_enum, hide = true)]
+    pub resolve_image: Option<ResolveImageArg>,
+}
+
+/// When docker asks registries which image a tag names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ResolveImageArg {
+    /// With each deployment
+    Always,
+    /// If the service names another image
+    Changed,
+    /// Not at all
+    Never,
 }
 
 /// `stack ps`, `stack services`

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use wire::pb;
 
 use crate::{
-    args::{ListArgs, StackDeployArgs, StackListArgs, StackRemoveArgs},
+    args::{ListArgs, ResolveImageArg, StackDeployArgs, StackListArgs, StackRemoveArgs},
     client::{Client, request_id},
     failure::{Failure, Failures},
     render::stack_rows,
@@ -20,7 +20,10 @@ use super::{
 
 /// Makes or changes a stack, and waits until its services run.
 pub async fn deploy(client: &mut Client, args: &StackDeployArgs) -> Result<(), Failure> {
-    let file = stack::read(&args.compose_file, &stack::environment())?;
+    if args.resolve_image.is_some_and(|when| when != ResolveImageArg::Never) {
+        complain("--resolve-image: images stay as the file names them; nodes ask the registry when they pull");
+    }
+    let file = stack::read_all(&args.compose_file, &stack::environment())?;
     let plan = stack::plan(&file, &args.stack, stack::folder(&args.compose_file))?;
     let manner = Manner {
         prune: args.prune,

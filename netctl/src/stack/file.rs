@@ -1,10 +1,17 @@
-//! What a Compose file (version 3, or the Compose Specification's part for clusters) may have. Any other key is refused.
+//! What a Compose file (version 3, or the Compose Specification's part for clusters) may have. Any other key is refused,
+//! but for those that are passed over (see [`Open`]).
+
+mod deploy;
 
 use std::collections::BTreeMap;
 
+pub use deploy::{DeployFile, LimitsFile, PlacementFile, PolicyFile, ReservationsFile, ResourcesFile, RestartFile};
 use serde::Deserialize;
 
-use super::scalar::{Pairs, Scalar, Several, Words, parsed};
+use super::{
+    open::{Open, each, each_or_none, open},
+    scalar::{Pairs, Scalar, Several, Words, parsed},
+};
 
 /// The whole file.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -14,20 +21,31 @@ pub struct ComposeFile {
     #[serde(default, rename = "version")]
     _version: Option<Scalar>,
     /// Services by their short names.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "each")]
     pub services: BTreeMap<String, ServiceFile>,
     /// Networks by their short names.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "each_or_none")]
     pub networks: BTreeMap<String, Option<NetworkFile>>,
     /// Volumes by their short names.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "each_or_none")]
     pub volumes: BTreeMap<String, Option<VolumeFile>>,
     /// Secrets by their short names.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "each")]
     pub secrets: BTreeMap<String, PayloadFile>,
     /// Configs by their short names.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "each")]
     pub configs: BTreeMap<String, PayloadFile>,
+    /// Keys that were passed over.
+    #[serde(skip)]
+    pub passed_over: Vec<String>,
+}
+
+impl Open for ComposeFile {
+    const PASSED_OVER: &'static [&'static str] = &["name"];
+
+    fn passed_over(&mut self, key: String) {
+        self.passed_over.push(key);
+    }
 }
 
 /// A service.
@@ -65,8 +83,43 @@ pub struct ServiceFile {
     pub configs: Vec<FileRef>,
     pub healthcheck: Option<HealthFile>,
     pub logging: Option<LoggingFile>,
+    #[serde(deserialize_with = "open")]
     pub deploy: DeployFile,
+    #[serde(skip)]
+    pub passed_over: Vec<String>,
 }
+
+impl Open for ServiceFile {
+    const PASSED_OVER: &'static [&'static str] = &[
+        "build",
+        "cgroup_parent",
+        "cgroupns_mode",
+        "container_name",
+        "depends_on",
+        "devices",
+        "domainname",
+        "expose",
+        "external_links",
+        "ipc",
+        "links",
+        "mac_address",
+        "network_mode",
+        "pid",
+        "privileged",
+        "restart",
+        "security_opt",
+        "shm_size",
+        "userns_mode",
+    ];
+
+    fn passed_over(&mut self, key: String) {
+        self.passed_over.push(key);
+    }
+}
+
+impl Open for NetworkFile {}
+impl Open for VolumeFile {}
+impl Open for PayloadFile {}
 
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(untagged, deny_unknown_fields)]
@@ -124,6 +177,17 @@ pub enum MountFile {
     Long(Box<LongMount>),
 }
 
+impl MountFile {
+    /// Where it is in the container.
+    pub fn target(&self) -> String {
+        let target = match self {
+            Self::Short(text) => text.split(':').nth(1).unwrap_or(text),
+            Self::Long(long) => &long.target,
+        };
+        target.to_owned()
+    }
+}
+
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs, reason = "the Compose file's own words")]
@@ -178,6 +242,15 @@ pub enum FileRef {
     },
 }
 
+impl FileRef {
+    /// Which secret or config.
+    pub fn source(&self) -> String {
+        match self {
+            Self::Short(source) | Self::Long { source, .. } => source.clone(),
+        }
+    }
+}
+
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[allow(missing_docs, reason = "the Compose file's own words")]
@@ -197,76 +270,6 @@ pub struct HealthFile {
 pub struct LoggingFile {
     pub driver: String,
     pub options: Pairs,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-#[allow(missing_docs, reason = "the Compose file's own words")]
-pub struct DeployFile {
-    pub mode: Option<String>,
-    pub replicas: Option<u32>,
-    pub labels: Pairs,
-    pub endpoint_mode: Option<String>,
-    pub update_config: Option<PolicyFile>,
-    pub rollback_config: Option<PolicyFile>,
-    pub restart_policy: Option<RestartFile>,
-    pub placement: PlacementFile,
-    pub resources: ResourcesFile,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-#[allow(missing_docs, reason = "the Compose file's own words")]
-pub struct PolicyFile {
-    pub parallelism: Option<u32>,
-    pub delay: Option<String>,
-    pub failure_action: Option<String>,
-    pub monitor: Option<String>,
-    pub max_failure_ratio: Option<f64>,
-    pub order: Option<String>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-#[allow(missing_docs, reason = "the Compose file's own words")]
-pub struct RestartFile {
-    pub condition: Option<String>,
-    pub delay: Option<String>,
-    pub max_attempts: Option<u32>,
-    pub window: Option<String>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-#[allow(missing_docs, reason = "the Compose file's own words")]
-pub struct PlacementFile {
-    pub constraints: Vec<String>,
-    pub preferences: Vec<PreferenceFile>,
-    pub max_replicas_per_node: u32,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[allow(missing_docs, reason = "the Compose file's own words")]
-pub struct PreferenceFile {
-    pub spread: String,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-#[allow(missing_docs, reason = "the Compose file's own words")]
-pub struct ResourcesFile {
-    pub limits: AmountsFile,
-    pub reservations: AmountsFile,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-#[allow(missing_docs, reason = "the Compose file's own words")]
-pub struct AmountsFile {
-    pub cpus: Option<Scalar>,
-    pub memory: Option<Scalar>,
-    pub pids: Option<i64>,
 }
 
 /// A network of the file, or with `external` one that is there already.

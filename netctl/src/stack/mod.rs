@@ -4,17 +4,21 @@
 mod convert;
 mod deploy;
 mod file;
+mod merge;
+mod open;
 mod scalar;
 mod variables;
 mod volume;
 
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 pub use convert::plan;
 pub use deploy::{Manner, deploy, remove_service, services_of};
 pub use file::ComposeFile;
 pub use variables::{Variables, environment};
 
+use merge::Merge;
+use open::Opened;
 use serde_saphyr::PropertySyntax;
 
 use crate::{failure::Failure, terminal::complain};
@@ -22,13 +26,32 @@ use crate::{failure::Failure, terminal::complain};
 /// The label that says which stack an object belongs to, docker's.
 pub const NAMESPACE: &str = "com.docker.stack.namespace";
 
+/// Reads Compose files as one: what a later one says goes before what an earlier one says. Complains of the keys that are
+/// passed over.
+///
+/// # Errors
+/// See [`read`].
+pub fn read_all(paths: &[String], variables: &Variables) -> Result<ComposeFile, Failure> {
+    let mut all = ComposeFile::default();
+    for path in paths {
+        all.merge(read(path, variables)?);
+    }
+    let services = all.services.values().flat_map(|service| &service.passed_over);
+    let keys: BTreeSet<&str> = all.passed_over.iter().chain(services).map(String::as_str).collect();
+    if !keys.is_empty() {
+        let keys = keys.into_iter().collect::<Vec<_>>().join(", ");
+        complain(&format!("Ignoring unsupported options: {keys}"));
+    }
+    Ok(all)
+}
+
 /// Reads a Compose file, YAML or (which is YAML too) JSON, with these variables in place of their names. Complains of
 /// those that are not set. Variables that services name without a value take theirs from here too; one that is not set
 /// stays a name alone, which takes it away from what the image sets.
 ///
 /// # Errors
 /// The file cannot be read, is no YAML, needs a variable that is not set, or has a key that is not supported; says where.
-pub fn read(path: &str, variables: &Variables) -> Result<ComposeFile, Failure> {
+fn read(path: &str, variables: &Variables) -> Result<ComposeFile, Failure> {
     let text = match path {
         "-" => std::io::read_to_string(std::io::stdin()),
         path => fs::read_to_string(path),
@@ -45,23 +68,23 @@ pub fn read(path: &str, variables: &Variables) -> Result<ComposeFile, Failure> {
         property_syntax: PropertySyntax::DockerCompose,
     };
     let options = options.with_properties(variables.clone());
-    let mut file: ComposeFile = serde_saphyr::from_str_with_options(&text, options).map_err(|error| {
+    let opened = serde_saphyr::from_str_with_options(&text, options).map_err(|error| {
         let line = error.location().map_or(0, |location| location.line());
         let words = variables::words(error.without_snippet());
         Failure::Wrong(format!("{path}:{line}: {words}"))
-    })?;
+    });
+    let Opened::<ComposeFile>(mut file) = opened?;
     for service in file.services.values_mut() {
         service.environment.resolve(variables);
     }
     Ok(file)
 }
 
-/// The folder that paths of a Compose file are relative to.
-pub fn folder(path: &str) -> &Path {
-    Path::new(path)
-        .parent()
-        .filter(|_| path != "-")
-        .unwrap_or(Path::new(""))
+/// The folder that paths in Compose files are relative to: the first one's, as docker has it.
+pub fn folder(paths: &[String]) -> &Path {
+    let first = paths.first().filter(|path| *path != "-");
+    let folder = first.and_then(|path| Path::new(path).parent());
+    folder.unwrap_or(Path::new(""))
 }
 
 #[cfg(test)]
@@ -80,8 +103,10 @@ mod tests {
 
     #[test]
     fn a_key_that_is_not_supported_is_refused_by_its_line() {
-        let error = read_text("services:\n  web:\n    image: web:1\n    build: .\n").unwrap_err();
-        assert!(error.contains(":4: ") && error.contains("build"), "{error}");
+        for bad in ["biuld: .", "deploy: {restart: always}", "volumes_from: [db]"] {
+            let error = read_text(&format!("services:\n  web:\n    image: web:1\n    {bad}\n")).unwrap_err();
+            assert!(error.contains(":4: ") && error.contains("unknown field"), "{error}");
+        }
         assert!(read_text("services: [").is_err());
     }
 
@@ -111,6 +136,52 @@ services:
             (web.deploy.replicas, web.ports.len(), web.volumes.len()),
             (Some(3), 2, 1)
         );
+    }
+
+    #[test]
+    fn several_files_are_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+        std::fs::write(path("a.yml"), "services: {web: {image: web:1, ports: ['80:80']}}\n").unwrap();
+        std::fs::write(path("b.yml"), "services: {web: {image: web:2}, db: {image: db}}\n").unwrap();
+        let paths = ["a.yml", "b.yml"].map(path);
+        let file = read_all(&paths, &Variables::new()).unwrap();
+        let web = &file.services["web"];
+        assert_eq!((web.image.as_deref(), web.ports.len()), (Some("web:2"), 1));
+        assert_eq!(file.services.len(), 2);
+        assert_eq!(super::folder(&paths), folder.path());
+        assert_eq!(super::folder(&["-".to_owned()]), Path::new(""));
+    }
+
+    #[test]
+    fn extensions_and_what_one_host_does_are_passed_over() {
+        let file = read_text(
+            r#"
+x-common: &common
+  image: web:1
+  restart: always
+  deploy: &deploy {replicas: 2, x-note: [1, {a: b}]}
+name: shop
+services:
+  web:
+    <<: *common
+    build: {context: .}
+    depends_on: {db: {condition: service_healthy}}
+    expose: [80]
+    x-mine: 1
+  db: {<<: *common, container_name: db, tty: true}
+networks: {inner: {x-a: 1}, outer: }
+secrets: {key: {external: true, x-a: 1}}
+"#,
+        );
+        let file = file.unwrap();
+        let web = &file.services["web"];
+        assert_eq!((web.image.as_deref(), web.deploy.replicas), (Some("web:1"), Some(2)));
+        let mut passed_over = web.passed_over.clone();
+        passed_over.sort();
+        assert_eq!(passed_over, ["build", "depends_on", "expose", "restart"]);
+        assert!(file.services["db"].tty && file.networks["outer"].is_none());
+        assert_eq!(file.passed_over, ["name"]);
     }
 
     #[test]

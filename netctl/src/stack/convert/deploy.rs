@@ -1,14 +1,17 @@
 //! The part `deploy:`, how a service runs in a cluster.
 
 use model::{
-    Constraint, EndpointMode, FailureAction, Mode, RestartCondition, RestartPolicy, ServiceSpec, SpreadOver,
-    UpdateOrder, UpdatePolicy,
+    Constraint, EndpointMode, FailureAction, GenericResource, Mode, RestartCondition, RestartPolicy, ServiceSpec,
+    SpreadOver, UpdateOrder, UpdatePolicy,
 };
 
 use crate::{
     failure::Failure,
     request::{bytes, duration, nano_cpus, ratio},
-    stack::file::{AmountsFile, DeployFile, PolicyFile, RestartFile},
+    stack::{
+        file::{DeployFile, PolicyFile, RestartFile},
+        scalar::Scalar,
+    },
 };
 
 fn unknown(key: &str, word: &str) -> Failure {
@@ -47,16 +50,25 @@ pub(super) fn deploy(spec: &mut ServiceSpec, from: &DeployFile) -> Result<(), Fa
     spec.placement.max_replicas = placement.max_replicas_per_node;
     let resources = &mut spec.container.resources;
     let (limits, reservations) = (&from.resources.limits, &from.resources.reservations);
-    (resources.limits.nano_cpus, resources.limits.memory_bytes) = amounts(limits)?;
+    resources.limits.nano_cpus = cpus(limits.cpus.as_ref())?;
+    resources.limits.memory_bytes = memory(limits.memory.as_ref())?;
     resources.limits.pids = limits.pids.unwrap_or_default();
-    (resources.reservations.nano_cpus, resources.reservations.memory_bytes) = amounts(reservations)?;
+    resources.reservations.nano_cpus = cpus(reservations.cpus.as_ref())?;
+    resources.reservations.memory_bytes = memory(reservations.memory.as_ref())?;
+    let generic = reservations.generic_resources.iter().map(|entry| {
+        let wanted = &entry.discrete_resource_spec;
+        format!("{}={}", wanted.kind, wanted.value).parse::<GenericResource>()
+    });
+    resources.reservations.generic = generic.collect::<Result<_, _>>()?;
     Ok(())
 }
 
-fn amounts(file: &AmountsFile) -> Result<(i64, i64), Failure> {
-    let cpus = file.cpus.as_ref().map(|text| nano_cpus("cpus", &text.0)).transpose()?;
-    let memory = file.memory.as_ref().map(|text| bytes("memory", &text.0)).transpose()?;
-    Ok((cpus.unwrap_or_default(), memory.unwrap_or_default()))
+fn cpus(text: Option<&Scalar>) -> Result<i64, Failure> {
+    text.map_or(Ok(0), |text| nano_cpus("cpus", &text.0))
+}
+
+fn memory(text: Option<&Scalar>) -> Result<i64, Failure> {
+    text.map_or(Ok(0), |text| bytes("memory", &text.0))
 }
 
 fn policy(file: &PolicyFile) -> Result<UpdatePolicy, Failure> {

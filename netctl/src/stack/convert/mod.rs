@@ -154,7 +154,11 @@ fn service(
     spec.labels
         .insert("com.docker.stack.image".to_owned(), image.to_owned());
     for port in &from.ports {
-        spec.ports.push(self::port(port)?);
+        let port = self::port(port)?;
+        // Two files may say the same.
+        if !spec.ports.contains(&port) {
+            spec.ports.push(port);
+        }
     }
     deploy(&mut spec, &from.deploy)?;
     container(&mut spec, folder, from)?;
@@ -304,7 +308,9 @@ services:
       update_config: {parallelism: 2, order: start-first, failure_action: rollback}
       restart_policy: {condition: on-failure}
       placement: {constraints: [node.role == worker], preferences: [{spread: node.labels.rack}]}
-      resources: {limits: {cpus: "0.5", memory: 64M}}
+      resources:
+        limits: {cpus: "0.5", memory: 64M}
+        reservations: {generic_resources: [{discrete_resource_spec: {kind: gpu, value: 2}}]}
   back:
     image: api:1
 networks:
@@ -341,7 +347,9 @@ secrets:
             (container.mounts[0].source.as_str(), container.mounts[0].read_only),
             ("shop_data", true)
         );
-        assert_eq!(container.resources.unwrap().limits.unwrap().nano_cpus, 500_000_000);
+        let resources = container.resources.unwrap();
+        assert_eq!(resources.limits.unwrap().nano_cpus, 500_000_000);
+        assert_eq!(resources.reservations.unwrap().generic.len(), 1);
         assert_eq!(front.update.unwrap().parallelism, 2);
         assert_eq!((front.ports.len(), front.preferences.len()), (2, 1));
         assert!(
