@@ -21,8 +21,14 @@ pub enum Invalid {
     Subnet(String),
     #[error("gateway {gateway} is not a host address of subnet {subnet}")]
     Gateway { gateway: String, subnet: String },
-    #[error("invalid port \"{0}\": use [PUBLISHED:]TARGET[/tcp|udp], each port between 1 and 65535")]
+    #[error(
+        "invalid port \"{0}\": use [PUBLISHED:]TARGET[/tcp|udp], each a port between 1 and 65535 or a range of them"
+    )]
     Port(String),
+    #[error("invalid port \"{0}\": SCTP is not built yet: use tcp or udp")]
+    Sctp(String),
+    #[error("invalid port \"{0}\": a range goes up, and is published as one of the same length or to a single port")]
+    PortRange(String),
     #[error("invalid environment variable \"{0}\": use NAME=VALUE")]
     Env(String),
     #[error(

@@ -1,6 +1,6 @@
 //! Published ports: what a user writes, and what the cluster gives.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, ops::RangeInclusive, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
@@ -69,14 +69,24 @@ pub struct PortSpec {
 impl FromStr for PortSpec {
     type Err = Invalid;
 
-    /// Docker's short form `[PUBLISHED:]TARGET[/PROTOCOL]` and long form `published=,target=,protocol=,mode=`.
+    /// As [`PortSpec::several`], where there is one.
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        let parsed = if text.contains('=') {
-            parse_long(text)
-        } else {
-            parse_short(text)
-        };
-        parsed.ok_or_else(|| Invalid::Port(text.to_owned()))
+        let mut several = Self::several(text)?;
+        match (several.pop(), several.is_empty()) {
+            (Some(one), true) => Ok(one),
+            _ => Err(Invalid::Port(text.to_owned())),
+        }
+    }
+}
+
+impl PortSpec {
+    /// Docker's short form `[PUBLISHED:]TARGET[/PROTOCOL]`, where both may be ranges `FIRST-LAST`, and long form
+    /// `published=,target=,protocol=,mode=`.
+    pub fn several(text: &str) -> Result<Vec<Self>, Invalid> {
+        if text.contains('=') {
+            return parse_long(text).map(|one| vec![one]);
+        }
+        parse_short(text)
     }
 }
 
@@ -84,26 +94,54 @@ fn parse_port(text: &str) -> Option<u16> {
     text.parse().ok().filter(|port| *port > 0)
 }
 
-fn parse_protocol(text: &str) -> Option<Protocol> {
-    [Protocol::Tcp, Protocol::Udp].into_iter().find(|p| p.word() == text)
+/// `PORT` or `FIRST-LAST`, as all of them.
+fn parse_range(text: &str) -> Option<RangeInclusive<u16>> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    Some(parse_port(first)?..=parse_port(last)?)
 }
 
-fn parse_short(text: &str) -> Option<PortSpec> {
+fn parse_protocol(word: &str, text: &str) -> Result<Protocol, Invalid> {
+    let known = [Protocol::Tcp, Protocol::Udp].into_iter().find(|p| p.word() == word);
+    known.ok_or_else(|| match word {
+        "sctp" => Invalid::Sctp(text.to_owned()),
+        _ => Invalid::Port(text.to_owned()),
+    })
+}
+
+fn parse_short(text: &str) -> Result<Vec<PortSpec>, Invalid> {
+    let invalid = || Invalid::Port(text.to_owned());
     let (ports, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
-    let (published, target) = match ports.split_once(':') {
-        Some((published, target)) => (Some(parse_port(published)?), target),
+    let protocol = parse_protocol(protocol, text)?;
+    let (published, targets) = match ports.split_once(':') {
+        Some((published, targets)) => (Some(parse_range(published).ok_or_else(invalid)?), targets),
         None => (None, ports),
     };
-    let (target, protocol) = (parse_port(target)?, parse_protocol(protocol)?);
-    Some(PortSpec {
+    let targets = parse_range(targets).ok_or_else(invalid)?;
+    let lengths = (published.as_ref().map(ExactSizeIterator::len), targets.len());
+    let one = |published, target| PortSpec {
         published,
         target,
         protocol,
         mode: PublishMode::Ingress,
-    })
+    };
+    match (published, lengths) {
+        (_, (Some(0), _) | (_, 0)) => Err(Invalid::PortRange(text.to_owned())),
+        (None, _) => Ok(targets.map(|target| one(None, target)).collect()),
+        (Some(published), (Some(many), length)) if many == length => Ok(published
+            .zip(targets)
+            .map(|(number, target)| one(Some(number), target))
+            .collect()),
+        (Some(published), (_, 1)) => {
+            let target = *targets.start();
+            Ok(published.map(|number| one(Some(number), target)).collect())
+        }
+        _ => Err(Invalid::PortRange(text.to_owned())),
+    }
 }
 
-fn parse_long(text: &str) -> Option<PortSpec> {
+fn parse_long(text: &str) -> Result<PortSpec, Invalid> {
+    let invalid = || Invalid::Port(text.to_owned());
+    let port = |text: &str| parse_port(text).ok_or_else(invalid);
     let mut spec = PortSpec {
         published: None,
         target: 0,
@@ -111,16 +149,16 @@ fn parse_long(text: &str) -> Option<PortSpec> {
         mode: PublishMode::Ingress,
     };
     for part in text.split(',') {
-        match part.split_once('=')? {
-            ("published", port) => spec.published = Some(parse_port(port)?),
-            ("target", port) => spec.target = parse_port(port)?,
-            ("protocol", word) => spec.protocol = parse_protocol(word)?,
+        match part.split_once('=').ok_or_else(invalid)? {
+            ("published", number) => spec.published = Some(port(number)?),
+            ("target", number) => spec.target = port(number)?,
+            ("protocol", word) => spec.protocol = parse_protocol(word, text)?,
             ("mode", "ingress") => spec.mode = PublishMode::Ingress,
             ("mode", "host") => spec.mode = PublishMode::Host,
-            _ => return None,
+            _ => return Err(invalid()),
         }
     }
-    (spec.target > 0).then_some(spec)
+    if spec.target == 0 { Err(invalid()) } else { Ok(spec) }
 }
 
 /// A published port with the number that it got.
@@ -182,5 +220,33 @@ mod tests {
         ] {
             assert_eq!(port(bad), Err(Invalid::Port(bad.to_owned())));
         }
+        for text in ["80/sctp", "target=80,protocol=sctp"] {
+            assert_eq!(port(text), Err(Invalid::Sctp(text.to_owned())));
+        }
+    }
+
+    #[test]
+    fn a_range_of_ports_is_as_many_ports() {
+        let pairs = |text: &str| {
+            let ports = PortSpec::several(text)?;
+            Ok(ports
+                .iter()
+                .map(|port| (port.published, port.target))
+                .collect::<Vec<_>>())
+        };
+        assert_eq!(
+            pairs("8000-8001:80-81/udp"),
+            Ok(vec![(Some(8000), 80), (Some(8001), 81)])
+        );
+        assert_eq!(pairs("8000-8001:80"), Ok(vec![(Some(8000), 80), (Some(8001), 80)]));
+        assert_eq!(pairs("80-81"), Ok(vec![(None, 80), (None, 81)]));
+        assert_eq!(pairs("80-80"), Ok(vec![(None, 80)]));
+        for bad in ["81-80", "8000:80-81", "8000-8002:80-81", "8001-8000:80"] {
+            assert_eq!(pairs(bad), Err(Invalid::PortRange(bad.to_owned())));
+        }
+        for bad in ["80-", "-80", "8000-8001:", "0-1", "1-70000"] {
+            assert_eq!(pairs(bad), Err(Invalid::Port(bad.to_owned())));
+        }
+        assert!("80-81".parse::<PortSpec>().is_err(), "one was asked for");
     }
 }

@@ -109,8 +109,8 @@ pub struct ChangedLists {
     /// Add or update a published port
     #[arg(long, value_name = "PORT")]
     pub publish_add: Vec<String>,
-    /// Remove a published port by its target port
-    #[arg(long, value_name = "TARGET[/PROTOCOL]")]
+    /// Remove a published port: its target port removes all of that, its published port too only one
+    #[arg(long, value_name = "PORT")]
     pub publish_rm: Vec<String>,
     /// Add or update a network
     #[arg(long, value_name = "NETWORK")]
@@ -157,8 +157,8 @@ pub struct ChangedLists {
     /// Add or update a custom host-to-IP mapping
     #[arg(long, value_name = "HOST:IP")]
     pub host_add: Vec<String>,
-    /// Remove a custom host-to-IP mapping
-    #[arg(long, value_name = "HOST:IP")]
+    /// Remove a custom host-to-IP mapping; without an address all of the host
+    #[arg(long, value_name = "HOST[:IP]")]
     pub host_rm: Vec<String>,
     /// Add or update a supplementary user group
     #[arg(long, value_name = "GROUP")]

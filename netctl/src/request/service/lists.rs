@@ -2,9 +2,7 @@
 
 use std::{fs, net::IpAddr, str::FromStr};
 
-use model::{
-    Constraint, ContainerSpec, Device, GenericResource, Invalid, PortSpec, Protocol, ServiceSpec, SpreadOver, Ulimit,
-};
+use model::{Constraint, ContainerSpec, Device, GenericResource, Invalid, PortSpec, ServiceSpec, SpreadOver, Ulimit};
 
 use super::mount::mount;
 use crate::{
@@ -128,22 +126,30 @@ fn preferences(list: &mut Vec<SpreadOver>, edit: &Edit<'_>) -> Result<(), Failur
 /// As docker, a new port displaces none: a target may be published more than once. What is there already stays as it is.
 fn ports(ports: &mut Vec<PortSpec>, edit: &Edit<'_>) -> Result<(), Failure> {
     for text in edit.rm {
-        let (target, protocol) = text.split_once('/').unwrap_or((text, Protocol::Tcp.word()));
-        let before = ports.len();
-        ports.retain(|port| port.target.to_string() != target || port.protocol.word() != protocol);
-        if ports.len() == before {
-            return Err(Failure::Wrong(format!(
-                "--publish-rm {text}: the service publishes no such target port"
-            )));
+        for gone in PortSpec::several(text)? {
+            let before = ports.len();
+            ports.retain(|port| !names(&gone, port));
+            if ports.len() == before {
+                return Err(Failure::Wrong(format!(
+                    "--publish-rm {text}: the service publishes no such port; one in host mode is target={},mode=host",
+                    gone.target
+                )));
+            }
         }
     }
     let there = ports.len();
-    for new in parse_all::<PortSpec>(edit.add)? {
-        if !ports[..there].contains(&new) {
-            ports.push(new);
-        }
+    for text in edit.add {
+        let new = PortSpec::several(text)?.into_iter();
+        let new: Vec<_> = new.filter(|new| !ports[..there].contains(new)).collect();
+        ports.extend(new);
     }
     Ok(())
+}
+
+/// Whether what is to go means this port: without a published port it means each of the target.
+fn names(gone: &PortSpec, port: &PortSpec) -> bool {
+    let same = (gone.target, gone.protocol, gone.mode) == (port.target, port.protocol, port.mode);
+    same && (gone.published.is_none() || gone.published == port.published)
 }
 
 /// The name of a `NAME=VALUE`.
@@ -193,10 +199,19 @@ fn hosts(hosts: &mut Vec<String>, edit: &Edit<'_>) -> Result<(), Failure> {
             "bad format for add-host: \"{text}\": use HOST:IP"
         ))),
     };
-    let removed: Vec<String> = edit.rm.iter().map(line).collect::<Result<_, _>>()?;
+    hosts.retain(|line| !edit.rm.iter().any(|text| names_host(text, line)));
     let added = edit.add.iter().map(line).collect::<Result<_, _>>()?;
-    keyed(hosts, &removed, added, Clone::clone);
+    keyed(hosts, &[], added, Clone::clone);
     Ok(())
+}
+
+/// Whether `HOST[:IP]` means this line; without an address it means each of the host.
+fn names_host(text: &str, line: &str) -> bool {
+    let (address, host) = line.split_once(' ').unwrap_or_default();
+    match text.split_once(':') {
+        Some(pair) => pair == (host, address),
+        None => text == host,
+    }
 }
 
 /// `NAME=SOFT[:HARD]`; one number is both.

@@ -50,6 +50,7 @@ mod tests {
     fn sent(line: &str) -> Result<pb::ServiceSpec, String> {
         let mut spec = ServiceSpec::new("web".parse().unwrap(), "web:1");
         spec.container.env = vec!["A=1".into(), "B=2".into()];
+        spec.container.hosts = vec!["192.0.2.2 db".into(), "192.0.2.3 db".into()];
         spec.ports = vec!["8080:80".parse().unwrap()];
         spec.placement.constraints = vec!["node.role==worker".parse().unwrap()];
         let words = format!("netctl service update {line} web");
@@ -154,5 +155,31 @@ mod tests {
         assert_eq!(spec.ports, ["9090:80".parse().unwrap()]);
         assert!(updated("--publish-rm 80").unwrap().ports.is_empty());
         assert!(updated("--publish-rm 81").unwrap_err().contains("--publish-rm 81"));
+        for gone in ["8080:80", "published=8080,target=80", "target=80"] {
+            assert!(
+                updated(&format!("--publish-rm {gone}")).unwrap().ports.is_empty(),
+                "{gone}"
+            );
+        }
+        let ports = updated("--publish-add 9000-9001:80 --publish-add 9002-9003:90-91")
+            .unwrap()
+            .ports;
+        assert_eq!(ports.len(), 5);
+        for other in ["8081:80", "80/udp", "target=80,mode=host"] {
+            let refused = updated(&format!("--publish-rm {other}")).unwrap_err();
+            assert!(refused.contains("target=80,mode=host"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn hosts_go_by_name_and_one_of_them_by_its_address() {
+        let hosts = |line: &str| {
+            updated(&format!("--host-add a:192.0.2.1 {line}"))
+                .unwrap()
+                .container
+                .hosts
+        };
+        assert_eq!(hosts("--host-rm db:192.0.2.3"), ["192.0.2.2 db", "192.0.2.1 a"]);
+        assert_eq!(hosts("--host-rm db"), ["192.0.2.1 a"]);
     }
 }

@@ -153,12 +153,11 @@ fn service(
     spec.labels = stack_labels(stack, &from.deploy.labels);
     spec.labels
         .insert("com.docker.stack.image".to_owned(), image.to_owned());
-    for port in &from.ports {
-        let port = self::port(port)?;
+    for entry in &from.ports {
         // Two files may say the same.
-        if !spec.ports.contains(&port) {
-            spec.ports.push(port);
-        }
+        let new = ports(entry)?.into_iter().filter(|port| !spec.ports.contains(port));
+        let new: Vec<_> = new.collect();
+        spec.ports.extend(new);
     }
     deploy(&mut spec, &from.deploy)?;
     container(&mut spec, folder, from)?;
@@ -178,9 +177,9 @@ fn service(
     Ok(spec)
 }
 
-fn port(port: &PortFile) -> Result<PortSpec, Failure> {
-    Ok(match port {
-        PortFile::Short(text) => text.0.parse()?,
+fn ports(port: &PortFile) -> Result<Vec<PortSpec>, Failure> {
+    let text = match port {
+        PortFile::Short(text) => text.0.clone(),
         PortFile::Long {
             target,
             published,
@@ -193,9 +192,10 @@ fn port(port: &PortFile) -> Result<PortSpec, Failure> {
                 .unwrap_or_default();
             let protocol = protocol.as_deref().unwrap_or("tcp");
             let mode = mode.as_deref().unwrap_or("ingress");
-            format!("target={},protocol={protocol},mode={mode}{published}", target.0).parse()?
+            format!("target={},protocol={protocol},mode={mode}{published}", target.0)
         }
-    })
+    };
+    Ok(PortSpec::several(&text)?)
 }
 
 fn aliases(file: Option<&AttachmentFile>) -> &[String] {
@@ -298,7 +298,7 @@ services:
     image: web:1
     command: serve --port 80
     environment: {A: 1, B: "x y"}
-    ports: ["8080:80", {target: 53, protocol: udp, mode: host}]
+    ports: ["8080-8081:80-81", "8080:80", {target: 53, protocol: udp, mode: host}]
     networks: {inner: {aliases: [www]}}
     volumes: ["data:/data:ro", "/srv:/srv"]
     secrets: [token, {source: token, target: /etc/token, mode: 0400}]
@@ -351,7 +351,7 @@ secrets:
         assert_eq!(resources.limits.unwrap().nano_cpus, 500_000_000);
         assert_eq!(resources.reservations.unwrap().generic.len(), 1);
         assert_eq!(front.update.unwrap().parallelism, 2);
-        assert_eq!((front.ports.len(), front.preferences.len()), (2, 1));
+        assert_eq!((front.ports.len(), front.preferences.len()), (3, 1));
         assert!(
             front
                 .labels
