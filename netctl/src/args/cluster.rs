@@ -126,10 +126,10 @@ pub struct SettingsArgs {
 #[command(arg_required_else_help = true)]
 pub struct UpdateArgs {
     /// Change manager autolocking setting (true|false)
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long)]
     pub autolock: Option<bool>,
     /// Whether services may be privileged and have devices of their hosts (true|false)
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long)]
     pub allow_privileged: Option<bool>,
     #[command(flatten)]
     pub settings: SettingsArgs,

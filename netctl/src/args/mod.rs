@@ -7,11 +7,12 @@ mod node;
 mod payload;
 mod service;
 mod stack;
+mod switch;
 mod unbuilt;
 
 use std::{ffi::OsString, process::ExitCode};
 
-use clap::{Args, Parser, Subcommand, error::ErrorKind};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind};
 
 pub use cluster::{
     BackupArgs, CaArgs, InitArgs, JoinAddrArgs, JoinArgs, JoinTokenArgs, LeaveArgs, RestoreArgs, SettingsArgs,
@@ -46,6 +47,15 @@ pub struct Cli {
     pub host: Option<String>,
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// Reads the words of a command line.
+    pub fn read<W: Into<OsString> + Clone>(words: impl IntoIterator<Item = W>) -> Result<Self, clap::Error> {
+        let mut command = switch::as_docker(Self::command());
+        let found = command.try_get_matches_from_mut(words)?;
+        Self::from_arg_matches(&found).map_err(|error| error.format(&mut command))
+    }
 }
 
 /// The first word.
@@ -197,7 +207,7 @@ pub struct RemoveArgs {
 /// Parses the command line; on an error prints it and gives the exit code: 0 for help and version, 1 for what is not
 /// built yet, 2 for what was not understood.
 pub fn parse(words: Vec<OsString>) -> Result<Cli, ExitCode> {
-    let error = match Cli::try_parse_from(&words) {
+    let error = match Cli::read(&words) {
         Ok(cli) => match &cli.command {
             Command::Other(rest) => return Err(unbuilt::unknown_word(&[], rest)),
             _ => return Ok(cli),
@@ -225,8 +235,41 @@ mod tests {
 
     #[test]
     fn the_definition_is_consistent() {
-        use clap::CommandFactory;
-        Cli::command().debug_assert();
+        switch::as_docker(Cli::command()).debug_assert();
+    }
+
+    #[test]
+    fn truth_values_may_be_given_and_the_last_of_a_flag_counts() {
+        for line in [
+            "swarm init --autolock=true",
+            "network create --attachable=true --internal=false x",
+            "service update --force=true web",
+            "service create --with-registry-auth=true web",
+            "stack deploy --prune=1 -c a.yml shop",
+            "swarm ca --detach=f",
+            "swarm update --autolock --allow-privileged=false",
+            "service ls -q=false",
+        ] {
+            let read = Cli::read(format!("netctl {line}").split(' '));
+            assert!(read.is_ok(), "{line}: {read:?}");
+        }
+        assert!(Cli::read(["netctl", "service", "ls", "-q=maybe"]).is_err());
+        let files = Cli::read("netctl stack deploy -c a.yml,b.yml -c c.yml shop".split(' '));
+        let Command::Stack(StackCommand::Deploy(args)) = files.unwrap().command else {
+            panic!("stack deploy")
+        };
+        assert_eq!(args.compose_file, ["a.yml", "b.yml", "c.yml"]);
+        let read = |line: &str| match Cli::read(line.split(' ')).unwrap().command {
+            Command::Service(ServiceCommand::Update(args)) => args,
+            other => panic!("{other:?}"),
+        };
+        let args = read("netctl service update --force --force=0 --replicas 2 --replicas 3 --tty -dq web");
+        assert!(!args.force && args.wait.detach && args.wait.quiet);
+        assert_eq!(
+            (args.flags.mode.replicas, args.flags.container.tty),
+            (Some(3), Some(true))
+        );
+        assert_eq!((args.flags.container.init, args.rollback), (None, false));
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub struct StackDeployArgs {
     #[arg(long)]
     pub prune: bool,
     /// Exit immediately instead of waiting for the stack services to converge
-    #[arg(short, long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true")]
+    #[arg(short, long)]
     pub detach: bool,
     /// Suppress progress output
     #[arg(short, long)]

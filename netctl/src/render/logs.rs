@@ -130,7 +130,6 @@ fn decoded(details: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
 
     use super::*;
     use crate::args::{Cli, Command, ServiceCommand};
@@ -139,7 +138,7 @@ mod tests {
 
     fn printed(flags: &str, lines: &[pb::LogLine]) -> Vec<(bool, String)> {
         let typed = format!("netctl service logs {flags} web");
-        let cli = Cli::try_parse_from(typed.split_whitespace()).unwrap();
+        let cli = Cli::read(typed.split_whitespace()).unwrap();
         let Command::Service(ServiceCommand::Logs(args)) = cli.command else {
             panic!("it is service logs");
         };

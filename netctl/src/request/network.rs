@@ -41,14 +41,13 @@ pub fn network_spec(args: &NetworkCreateArgs) -> Result<NetworkSpec, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
 
     use super::*;
     use crate::args::{Cli, Command, NetworkCommand};
 
     fn spec(line: &str) -> Result<NetworkSpec, String> {
         let words = format!("netctl network create {line}");
-        let cli = Cli::try_parse_from(words.split_whitespace()).map_err(|error| error.to_string())?;
+        let cli = Cli::read(words.split_whitespace()).map_err(|error| error.to_string())?;
         let Command::Network(NetworkCommand::Create(args)) = cli.command else {
             panic!("{words} is network create");
         };

@@ -127,13 +127,13 @@ pub struct ContainerFlags {
     #[arg(short, long)]
     pub user: Option<String>,
     /// Allocate a pseudo-TTY
-    #[arg(short, long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(short, long)]
     pub tty: Option<bool>,
     /// Use an init inside each service container to forward signals and reap processes
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long)]
     pub init: Option<bool>,
     /// Mount the container's root filesystem as read only
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long)]
     pub read_only: Option<bool>,
     /// Signal to stop the container
     #[arg(long, value_name = "SIGNAL")]
@@ -151,7 +151,7 @@ pub struct ContainerFlags {
     #[arg(long, value_name = "KEY=VALUE")]
     pub log_opt: Vec<String>,
     /// Give the container all rights of its host; needs "netctl swarm update --allow-privileged"
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long)]
     pub privileged: Option<bool>,
     /// When nodes pull the image (default missing)
     #[arg(long, value_enum)]

@@ -44,7 +44,7 @@ pub enum ServiceCommand {
 #[derive(Clone, Copy, Debug, Args)]
 pub struct WaitArgs {
     /// Exit immediately instead of waiting for the service to converge
-    #[arg(short, long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true")]
+    #[arg(short, long)]
     pub detach: bool,
     /// Suppress progress output
     #[arg(short, long)]

@@ -101,7 +101,6 @@ fn mode(word: &str, flags: &ModeFlags) -> Result<Mode, Failure> {
 mod tests {
     use std::time::Duration;
 
-    use clap::Parser;
     use model::{FailureAction, HealthTest, RestartCondition, RestartPolicy, UpdateOrder};
 
     use super::*;
@@ -109,7 +108,7 @@ mod tests {
 
     fn spec(line: &str) -> Result<pb::ServiceSpec, String> {
         let words = format!("netctl service create {line}");
-        let cli = Cli::try_parse_from(words.split_whitespace()).map_err(|error| error.to_string())?;
+        let cli = Cli::read(words.split_whitespace()).map_err(|error| error.to_string())?;
         let Command::Service(ServiceCommand::Create(args)) = cli.command else {
             panic!("{words} is service create");
         };

@@ -42,7 +42,6 @@ pub fn update_spec(
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
 
     use super::*;
     use crate::args::{Cli, Command, ServiceCommand};
@@ -54,7 +53,7 @@ mod tests {
         spec.ports = vec!["8080:80".parse().unwrap()];
         spec.placement.constraints = vec!["node.role==worker".parse().unwrap()];
         let words = format!("netctl service update {line} web");
-        let cli = Cli::try_parse_from(words.split_whitespace()).map_err(|error| error.to_string())?;
+        let cli = Cli::read(words.split_whitespace()).map_err(|error| error.to_string())?;
         let Command::Service(ServiceCommand::Update(args)) = cli.command else {
             panic!("{words} is service update");
         };
