@@ -37,6 +37,7 @@ impl Stage {
     async fn typed(&self, line: &str) -> Seen {
         let output = Command::new(env!("CARGO_BIN_EXE_netctl"))
             .args(line.split_whitespace())
+            .stdin(std::process::Stdio::null())
             .env("NETCTL_HOST", format!("unix://{}", self.socket().display()))
             .output();
         let output = output.await.unwrap();
@@ -95,8 +96,9 @@ async fn a_backup_goes_to_a_file_and_back_with_a_key_if_it_needs_one() {
     let told = stage.typed(&format!("swarm backup {path}")).await;
     assert!(told.code == 0 && told.out.contains("(6 bytes)"), "{told:?}");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "sealed");
-    // Standard input is empty: so is the key.
+    // Standard input is empty, so is the key; and no terminal, so nobody is asked.
     let refused = stage.typed(&format!("swarm restore {path}")).await;
+    assert_eq!(refused.out, "");
     assert!(refused.code == 1 && refused.err.contains("sealed"), "{refused:?}");
     std::fs::write(&file, "plain").unwrap();
     let restored = stage.typed(&format!("swarm restore {path}")).await;

@@ -116,10 +116,7 @@ pub async fn restore(client: &mut Client, args: &RestoreArgs) -> Result<(), Fail
     let unread = |why: io::Error| Failure::Wrong(format!("cannot read {}: {why}", args.file.display()));
     let file = fs::read(&args.file).map_err(unread)?;
     let answer = match send(client, args, &file, String::new()).await {
-        Err(status) if status.code() == Code::Unauthenticated => {
-            let unlock_key = read_key().map_err(|why| Failure::Wrong(format!("cannot read the key: {why}")))?;
-            send(client, args, &file, unlock_key).await?
-        }
+        Err(status) if status.code() == Code::Unauthenticated => send(client, args, &file, read_key()?).await?,
         answer => answer?,
     };
     show(&initialized(&answer));

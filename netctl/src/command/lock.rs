@@ -1,15 +1,13 @@
 //! `swarm unlock|unlock-key`, with docker's texts. The key is never an argument, where other users of the host could
 //! read it.
 
-use std::io::{self, IsTerminal, Read as _};
-
 use wire::pb;
 
 use crate::{
     args::UnlockKeyArgs,
     client::{Client, request_id},
     failure::Failure,
-    terminal::{say, show},
+    terminal::{read_secret, say, show},
 };
 
 /// How to open managers again; empty without a key.
@@ -33,20 +31,14 @@ pub async fn unlock(client: &mut Client) -> Result<(), Failure> {
         "inactive" => return Err(Failure::Wrong("Error: This node is not part of a swarm".to_owned())),
         _ => return Err(Failure::Wrong("Error: swarm is not locked".to_owned())),
     }
-    let unlock_key = read_key().map_err(|why| Failure::Wrong(format!("cannot read the key: {why}")))?;
+    let unlock_key = read_key()?;
     client.local.unlock(pb::UnlockRequest { unlock_key }).await?;
     Ok(())
 }
 
 /// Asks for the unlock key, on a terminal or from a pipe.
-pub fn read_key() -> io::Result<String> {
-    show("Enter unlock key: ");
-    let mut text = String::new();
-    match io::stdin().is_terminal() {
-        true => io::stdin().read_line(&mut text).map(drop)?,
-        false => io::stdin().read_to_string(&mut text).map(drop)?,
-    }
-    Ok(text.trim().to_owned())
+pub fn read_key() -> Result<String, Failure> {
+    read_secret("Enter unlock key: ").map_err(|why| Failure::Wrong(format!("cannot read the key: {why}")))
 }
 
 /// Shows, or first changes, the unlock key.
