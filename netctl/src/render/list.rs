@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use model::{Mode, Network, Node, PublishedPort, Role, Service, ServiceId};
+use model::{Mode, Network, Node, Role, Service, ServiceId};
 use serde_json::json;
 use wire::pb;
 
-use super::table::{Listing, Row};
+use super::{
+    port,
+    table::{Listing, Row},
+};
 
 /// What `node ls` needs besides the nodes.
 pub struct NodeRows {
@@ -122,7 +125,7 @@ pub fn service_rows(
         };
         let name = service.spec.name.as_str();
         let replicas = replicas(service, &counts.get(&service.id).copied().unwrap_or_default());
-        let ports = service.ports.iter().map(port).collect::<Vec<_>>().join(", ");
+        let ports = port::ingress(&service.ports);
         let image = service.spec.container.image.as_str();
         let mode = service.spec.mode.word();
         let cells = [&id, name, mode, &replicas, image, &ports];
@@ -177,11 +180,6 @@ pub fn stack_rows(stacks: &BTreeMap<String, usize>) -> Listing {
         headers: &["NAME", "SERVICES"],
         rows: stacks.iter().map(row).collect(),
     }
-}
-
-/// `*:8080->80/tcp`.
-fn port(port: &PublishedPort) -> String {
-    format!("*:{}->{}/{}", port.published, port.target, port.protocol)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod inspect;
 mod list;
 mod logs;
 mod payload;
+mod port;
 mod pretty;
 mod pretty_service;
 mod spec;

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use model::{Canary, DesiredState, NodeId, ServiceId, Task, Timestamp};
+use model::{Canary, DesiredState, NodeId, ServiceId, Task, TaskState, Timestamp};
 use serde_json::json;
 
 use super::{
+    port,
     table::{Listing, Row},
     time::words,
 };
@@ -66,10 +67,9 @@ impl TaskRows<'_> {
     }
 
     fn row(&self, task: &Task, history: bool) -> Row {
-        let id = if self.no_trunc {
-            task.id.to_string()
-        } else {
-            task.id.short()
+        let id = match self.no_trunc {
+            true => task.id.to_string(),
+            false => task.id.short(),
         };
         let name = match (self.no_resolve, history) {
             (true, _) => format!("{}.{}", task.service, task.slot),
@@ -81,6 +81,7 @@ impl TaskRows<'_> {
         let current = format!("{} {ago} ago", task.status.state);
         let error = self.error(&task.status.err);
         let (image, desired) = (task.container.image.as_str(), task.desired.word());
+        let ports = host_ports(task);
         let canary = if self.is_canary(task) { " (canary)" } else { "" };
         let cells = [
             &id,
@@ -90,7 +91,7 @@ impl TaskRows<'_> {
             desired,
             &current,
             &error,
-            "",
+            &ports,
         ];
         Row {
             cells: cells.map(str::to_owned).to_vec(),
@@ -102,7 +103,7 @@ impl TaskRows<'_> {
                 ("DesiredState", json!(desired)),
                 ("CurrentState", json!(current)),
                 ("Error", json!(error)),
-                ("Ports", json!("")),
+                ("Ports", json!(ports)),
             ],
         }
     }
@@ -125,10 +126,16 @@ impl TaskRows<'_> {
     }
 }
 
+/// Ports of the task's host, while something answers there.
+fn host_ports(task: &Task) -> String {
+    match task.status.state {
+        TaskState::Running => port::host(&task.host_ports),
+        _ => String::new(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use model::TaskState;
-
     use super::*;
     use crate::render::sample::{SECOND, task};
 
@@ -159,6 +166,24 @@ mod tests {
         let shape = |line: &str| line.chars().skip(12).collect::<String>();
         let lines: Vec<_> = text.lines().map(shape).collect();
         assert_eq!(lines, expected.map(shape));
+    }
+
+    #[test]
+    fn ports_of_the_host_are_shown_while_a_task_runs() {
+        let ports = |state| {
+            let mut task = task(1, 1, 0, state, DesiredState::Running);
+            task.host_ports = crate::render::sample::service().ports;
+            let rows = TaskRows {
+                nodes: &BTreeMap::new(),
+                canaries: &BTreeMap::new(),
+                now: Timestamp(0),
+                no_trunc: false,
+                no_resolve: false,
+            };
+            rows.listing(vec![task]).render(Some("{{.Ports}}"), false).unwrap()
+        };
+        assert_eq!(ports(TaskState::Running), "*:8080->80/tcp\n");
+        assert_eq!(ports(TaskState::Failed), "\n");
     }
 
     #[test]
