@@ -6,7 +6,7 @@ use crate::{
     args::{InspectAnyArgs, InspectArgs},
     client::Client,
     failure::{Failure, Failures},
-    render::{Format, network_json, node_json, node_text, service_json, service_text, task_json},
+    render::{Format, named, network_json, node_json, node_text, service_json, service_text, shown, task_json},
     terminal::{say, show},
 };
 
@@ -14,12 +14,13 @@ use super::{fetch, service::now};
 
 /// Prints what was found, as an array or by a format.
 pub fn print(found: &[Value], format: Option<&str>) -> Result<(), Failure> {
+    let objects = || found.iter().map(shown).collect::<Vec<_>>();
     match Format::parse(format.unwrap_or_default())? {
-        Format::Table => say(&pretty_array(found)),
-        Format::Json => say(&Value::from(found.to_vec()).to_string()),
+        Format::Table => say(&pretty_array(&objects())),
+        Format::Json => say(&Value::from(objects()).to_string()),
         Format::Template(template) | Format::TableOf(template) => {
             for object in found {
-                say(&template.fill(object)?);
+                say(&template.fill(&named(object))?);
             }
         }
     }

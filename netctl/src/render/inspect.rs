@@ -1,11 +1,14 @@
 //! `inspect`: objects in the Engine API's field names, order and units (durations in nanoseconds).
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use model::{Network, Node, PublishedPort, Ratio, Role, Service, Task, Timestamp};
+use model::{Canary, JobStatus, Network, Node, PublishedPort, Ratio, Role, Service, Task, Timestamp, UpdateStatus};
 use serde_json::{Value, json};
 use wire::pb;
 
-use super::spec::{container, endpoint_spec, generic, publish_mode, service_spec};
+use super::{
+    fields::Fields,
+    spec::{container, endpoint_spec, generic, publish_mode, service_spec},
+};
 
 /// A network.
 pub fn network_json(network: &Network) -> Value {
@@ -40,40 +43,47 @@ pub fn service_json(service: &Service) -> Value {
         .vips
         .iter()
         .map(|vip| json!({ "NetworkID": vip.network.to_string(), "Addr": vip.addr.to_string() }));
-    let mut value = json!({
+    let previous = service.previous.as_ref().map(|previous| service_spec(&previous.spec));
+    let endpoint = json!({
+        "Spec": endpoint_spec(&service.spec),
+        "Ports": service.ports.iter().map(published).collect::<Vec<_>>(),
+        "VirtualIPs": vips.collect::<Vec<_>>(),
+    });
+    let object = json!({
         "ID": service.id.to_string(),
         "Version": { "Index": service.version },
         "CreatedAt": time(service.created_at),
         "UpdatedAt": time(service.updated_at),
         "Spec": service_spec(&service.spec),
     });
-    if let Some(previous) = &service.previous {
-        value["PreviousSpec"] = service_spec(&previous.spec);
-    }
-    value["Endpoint"] = json!({
-        "Spec": endpoint_spec(&service.spec),
-        "Ports": service.ports.iter().map(published).collect::<Vec<_>>(),
-        "VirtualIPs": vips.collect::<Vec<_>>(),
-    });
-    if let Some(status) = &service.update_status {
-        value["UpdateStatus"] = json!({
-            "State": status.state.word(),
-            "StartedAt": time(status.started_at),
-            "CompletedAt": status.completed_at.map(time),
-            "Message": status.message,
-        });
-    }
-    if let Some(canary) = &service.canary {
-        let share = f64::from(canary.share.parts_per_million()) / f64::from(Ratio::WHOLE);
-        value["Canary"] = json!({ "Share": share });
-    }
-    if let Some(status) = &service.job_status {
-        value["JobStatus"] = json!({
-            "JobIteration": { "Index": status.iteration },
-            "LastExecution": time(status.last_execution),
-        });
-    }
-    value
+    Fields::from(object)
+        .maybe("PreviousSpec", previous)
+        .maybe("Endpoint", Some(endpoint))
+        .maybe("UpdateStatus", service.update_status.as_ref().map(update_status))
+        .maybe("Canary", service.canary.as_ref().map(canary))
+        .maybe("JobStatus", service.job_status.as_ref().map(job_status))
+        .value()
+}
+
+fn update_status(status: &UpdateStatus) -> Value {
+    json!({
+        "State": status.state.word(),
+        "StartedAt": time(status.started_at),
+        "CompletedAt": status.completed_at.map(time),
+        "Message": status.message,
+    })
+}
+
+fn canary(canary: &Canary) -> Value {
+    let share = f64::from(canary.share.parts_per_million()) / f64::from(Ratio::WHOLE);
+    json!({ "Share": share })
+}
+
+fn job_status(status: &JobStatus) -> Value {
+    json!({
+        "JobIteration": { "Index": status.iteration },
+        "LastExecution": time(status.last_execution),
+    })
 }
 
 fn published(port: &PublishedPort) -> Value {
@@ -94,7 +104,7 @@ pub fn task_json(task: &Task) -> Value {
         })
     });
     let status = &task.status;
-    let mut value = json!({
+    let object = json!({
         "ID": task.id.to_string(),
         "Version": { "Index": task.version },
         "CreatedAt": time(task.created_at),
@@ -116,16 +126,16 @@ pub fn task_json(task: &Task) -> Value {
         "NetworksAttachments": attachments.collect::<Vec<_>>(),
         "JobIteration": task.job_iteration.map(|index| json!({ "Index": index })),
     });
-    if !task.generic_resources.is_empty() {
-        value["AssignedGenericResources"] = task.generic_resources.iter().map(generic).collect();
-    }
-    value
+    let assigned = task.generic_resources.iter().map(generic).collect();
+    Fields::from(object)
+        .unless_empty("AssignedGenericResources", assigned)
+        .value()
 }
 
 /// A node; `unreachable` are the managers on which no majority can rest now.
 pub fn node_json(node: &Node, leader: &str, unreachable: &[String], tls: Option<&pb::TlsInfo>) -> Value {
     let id = node.id.to_string();
-    let mut value = json!({
+    let object = json!({
         "ID": id,
         "Version": { "Index": node.version },
         "CreatedAt": time(node.created_at),
@@ -142,42 +152,40 @@ pub fn node_json(node: &Node, leader: &str, unreachable: &[String], tls: Option<
             "Addr": node.status.addr.to_string(),
         },
     });
-    if node.spec.role == Role::Manager {
-        let reachable = !unreachable.contains(&id);
-        value["ManagerStatus"] = json!({
+    let reachable = !unreachable.contains(&id);
+    let manager = (node.spec.role == Role::Manager).then(|| {
+        json!({
             "Leader": id == leader,
             "Reachability": if reachable { "reachable" } else { "unreachable" },
             "Addr": node.manager_addr.map(|addr| addr.to_string()),
-        });
-    }
-    value
+        })
+    });
+    Fields::from(object).maybe("ManagerStatus", manager).value()
 }
 
 fn description(node: &Node, tls: Option<&pb::TlsInfo>) -> Value {
     let Some(description) = &node.description else {
-        return json!({});
+        let unknown = ["Hostname", "Platform", "Resources", "Engine", "TLSInfo"];
+        return unknown
+            .into_iter()
+            .fold(Fields::new(), |fields, name| fields.maybe(name, None))
+            .value();
     };
-    let mut value = json!({
-        "Hostname": description.hostname,
-        "Platform": { "Architecture": description.arch, "OS": description.os },
-        "Resources": { "NanoCPUs": description.nano_cpus, "MemoryBytes": description.memory_bytes },
-        "Engine": { "EngineVersion": description.engine_version, "Labels": description.engine_labels },
-    });
-    if !description.generic_resources.is_empty() {
-        let resources = description.generic_resources.iter().map(generic);
-        value["Resources"]["GenericResources"] = resources.collect();
-    }
+    let resources = json!({ "NanoCPUs": description.nano_cpus, "MemoryBytes": description.memory_bytes });
+    let generic = description.generic_resources.iter().map(generic).collect();
+    let resources = Fields::from(resources).unless_empty("GenericResources", generic);
     let plugins = description.plugins.iter().filter_map(|plugin| plugin.split_once('/'));
-    let plugins: Vec<Value> = plugins
+    let plugins = plugins
         .map(|(kind, name)| json!({ "Type": kind, "Name": name }))
         .collect();
-    if !plugins.is_empty() {
-        value["Engine"]["Plugins"] = plugins.into();
-    }
-    if let Some(tls) = tls {
-        value["TLSInfo"] = tls_json(tls);
-    }
-    value
+    let engine = json!({ "EngineVersion": description.engine_version, "Labels": description.engine_labels });
+    let object = json!({
+        "Hostname": description.hostname,
+        "Platform": { "Architecture": description.arch, "OS": description.os },
+        "Resources": resources.value(),
+        "Engine": Fields::from(engine).unless_empty("Plugins", plugins).value(),
+    });
+    Fields::from(object).maybe("TLSInfo", tls.map(tls_json)).value()
 }
 
 /// What a node or the cluster has of its authority: the roots as PEM, who signs as base64 of the DER bytes.
@@ -196,11 +204,11 @@ fn time(at: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::render::sample;
+    use crate::render::{named, sample, shown};
 
     #[test]
     fn a_service_has_the_fields_that_dockers_tools_read() {
-        let value = service_json(&sample::service());
+        let value = shown(&service_json(&sample::service()));
         assert_eq!(value["Version"]["Index"], 9);
         assert_eq!(value["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"], "web:1");
         assert_eq!(
@@ -213,6 +221,29 @@ mod tests {
         assert_eq!(value["Endpoint"]["Ports"][0]["PublishedPort"], 8080);
         let keys: Vec<_> = value.as_object().unwrap().keys().collect();
         assert_eq!(keys, ["ID", "Version", "CreatedAt", "UpdatedAt", "Spec", "Endpoint"]);
+    }
+
+    #[test]
+    fn templates_may_name_what_is_not_set() {
+        use crate::render::Format;
+        let fill = |source: &str| {
+            let Ok(Format::Template(template)) = Format::parse(source) else {
+                panic!("{source}")
+            };
+            template.fill(&named(&service_json(&sample::service())))
+        };
+        for (source, told) in [
+            ("{{if .UpdateStatus}}yes{{else}}no{{end}}", "no"),
+            ("{{.UpdateStatus.State}}", "<no value>"),
+            ("[{{range .Spec.TaskTemplate.ContainerSpec.Mounts}}x{{end}}]", "[]"),
+            ("{{.Spec.Labels.zone}}", "<no value>"),
+            ("{{json .Spec.TaskTemplate.Placement}}", "{}"),
+        ] {
+            assert_eq!(fill(source).unwrap(), told, "{source}");
+        }
+        for wrong in ["{{.Image}}", "{{.Spec.TaskTemplate.Image}}"] {
+            assert!(fill(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]
@@ -238,7 +269,7 @@ mod tests {
         let description = node.description.as_mut().unwrap();
         description.generic_resources = vec!["SSD=3".parse().unwrap(), "GPU=UUID1".parse().unwrap()];
         description.plugins = vec!["Volume/local".into()];
-        let described = &node_json(&node, "", &[], None)["Description"];
+        let described = &shown(&node_json(&node, "", &[], None))["Description"];
         assert_eq!(
             described["Resources"]["GenericResources"],
             json!([

@@ -1,6 +1,7 @@
 //! How answers look: docker's tables, JSON in the Engine API's field names, and templates over that JSON.
 
 mod event;
+mod fields;
 mod info;
 mod inspect;
 mod list;
@@ -16,6 +17,7 @@ mod template;
 mod time;
 
 pub use event::Event;
+pub use fields::{named, shown};
 pub use info::{GOES_ON, cut_off, info_json, info_text, version_json, version_text};
 pub use inspect::{network_json, node_json, service_json, task_json};
 pub use list::{NodeRows, network_rows, node_rows, service_rows, stack_rows};

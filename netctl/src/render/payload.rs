@@ -7,6 +7,7 @@ use model::{Payload, PayloadKind, Timestamp};
 use serde_json::{Value, json};
 
 use super::{
+    fields::Fields,
     pretty::map,
     table::{Listing, Row},
     time::ago,
@@ -44,13 +45,12 @@ pub fn payload_rows(kind: PayloadKind, mut payloads: Vec<Payload>, now: Timestam
 
 /// One, in the Engine API's field names.
 pub fn payload_json(payload: &Payload) -> Value {
-    let mut spec = json!({ "Name": payload.spec.name.as_str(), "Labels": payload.spec.labels });
-    if payload.spec.templated {
-        spec["Templating"] = json!({ "Name": "golang" });
-    }
-    if payload.kind == PayloadKind::Config {
-        spec["Data"] = json!(STANDARD.encode(payload.bytes.as_bytes()));
-    }
+    let templating = payload.spec.templated.then(|| json!({ "Name": "golang" }));
+    let data = (payload.kind == PayloadKind::Config).then(|| json!(STANDARD.encode(payload.bytes.as_bytes())));
+    let spec = Fields::from(json!({ "Name": payload.spec.name.as_str(), "Labels": payload.spec.labels }))
+        .maybe("Templating", templating)
+        .maybe("Data", data)
+        .value();
     json!({
         "ID": payload.id.to_string(),
         "Version": { "Index": payload.version },

@@ -1,4 +1,4 @@
-//! Specs of services in the Engine API's field names, order and units: what was given, and nothing that was not.
+//! Specs of services in the Engine API's field names, order and units: what was given; the rest is not set.
 
 use std::time::Duration;
 
@@ -7,41 +7,9 @@ use model::{
     MountKind, PayloadKind, PayloadRef, PortSpec, Probe, Propagation, PublishMode, PullPolicy, Resources,
     RestartCondition, RestartPolicy, ServiceSpec, UpdateOrder, UpdatePolicy,
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-/// Collects the fields that there are.
-struct Fields(Map<String, Value>);
-
-impl Fields {
-    fn new() -> Self {
-        Self(Map::new())
-    }
-
-    /// The field, if there is a value.
-    fn maybe(mut self, name: &str, value: Option<Value>) -> Self {
-        if let Some(value) = value {
-            self.0.insert(name.to_owned(), value);
-        }
-        self
-    }
-
-    /// The field, unless it is empty, zero, `false` or nothing.
-    fn unless_empty(self, name: &str, value: Value) -> Self {
-        let empty = match &value {
-            Value::Null => true,
-            Value::Bool(flag) => !flag,
-            Value::Number(number) => number.as_f64() == Some(0.0),
-            Value::String(text) => text.is_empty(),
-            Value::Array(list) => list.is_empty(),
-            Value::Object(map) => map.is_empty(),
-        };
-        self.maybe(name, (!empty).then_some(value))
-    }
-
-    fn value(self) -> Value {
-        Value::Object(self.0)
-    }
-}
+use super::fields::Fields;
 
 /// A service's spec.
 pub fn service_spec(spec: &ServiceSpec) -> Value {

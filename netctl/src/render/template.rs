@@ -18,6 +18,9 @@ pub enum Format {
     TableOf(Template),
 }
 
+/// Fields that are maps, where a template looks into them by key.
+const MAPS: [&str; 3] = [".Labels.", ".Options.", ".Sysctls."];
+
 /// A template that could be read.
 pub struct Template {
     filled: gotmpl::Template,
@@ -44,8 +47,13 @@ impl Format {
 impl Template {
     fn parse(source: &str) -> Result<Self, Failure> {
         let source = source.trim().replace("\\t", "\t").replace("\\n", "\n");
+        // A map has the keys that users gave it: any may be asked for. Objects have their fields, and no others.
+        let missing = match MAPS.iter().any(|map| source.contains(map)) {
+            true => gotmpl::MissingKey::Invalid,
+            false => gotmpl::MissingKey::Error,
+        };
         let parse = |functions: gotmpl::FuncMap| {
-            let template = gotmpl::Template::new("").missing_key(gotmpl::MissingKey::Error);
+            let template = gotmpl::Template::new("").missing_key(missing);
             template.funcs(functions).parse(&source).map_err(wrong)
         };
         Ok(Self {

@@ -107,8 +107,10 @@ fn json(value: &Value) -> serde_json::Value {
         Value::Float(value) => (*value).into(),
         Value::String(value) => value.as_ref().into(),
         Value::List(values) => values.iter().map(json).collect(),
+        // Without what is not set, as docker's omits it.
         Value::Map(pairs) => {
-            let pairs = pairs.iter().map(|(name, value)| (name.to_string(), json(value)));
+            let set = pairs.iter().filter(|(_, value)| !matches!(value, Value::Nil));
+            let pairs = set.map(|(name, value)| (name.to_string(), json(value)));
             serde_json::Value::Object(pairs.collect())
         }
         _ => serde_json::Value::Null,
