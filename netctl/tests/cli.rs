@@ -193,6 +193,34 @@ async fn what_cannot_work_is_told_before_anything_is_sent() {
 }
 
 #[tokio::test]
+async fn a_stack_is_listed_with_its_services_by_filter() {
+    let stage = Stage::open();
+    let stacks = stage.typed("stack ls --format {{.Name}}:{{.Services}}").await;
+    assert_eq!(stacks, seen("shop:1\n", "", 0));
+    let services = "stack services --format {{.Name}} shop";
+    assert_eq!(stage.typed(services).await, seen("web\n", "", 0));
+    let filtered = |by: &str| format!("{services} -f {by}");
+    assert_eq!(stage.typed(&filtered("name=we")).await, seen("web\n", "", 0));
+    assert_eq!(stage.typed(&filtered("name=api")).await, seen("", "", 0));
+}
+
+#[tokio::test]
+async fn force_means_something_or_is_unknown() {
+    let stage = Stage::open();
+    let absent = "Error response from daemon: network nope not found\n";
+    assert_eq!(stage.typed("network rm nope").await, seen("", absent, 1));
+    assert_eq!(stage.typed("network rm --force nope").await, seen("", "", 0));
+    for line in [
+        "service rm -f web",
+        "secret rm -f key",
+        "stack ls -q",
+        "stack services --no-resolve shop",
+    ] {
+        assert_eq!(stage.typed(line).await.code, 2, "{line}");
+    }
+}
+
+#[tokio::test]
 async fn a_canary_is_begun_with_its_share() {
     let stage = Stage::open();
     assert_eq!(

@@ -19,15 +19,17 @@ pub use cluster::{
     SwarmCommand, TokenRole, UnlockKeyArgs, UpdateArgs,
 };
 pub use events::EventsArgs;
-pub use network::{NetworkCommand, NetworkCreateArgs};
-pub use node::{AvailabilityArg, NodeCommand, NodePsArgs, NodeRefs, NodeUpdateArgs};
+pub use network::{NetworkCommand, NetworkCreateArgs, NetworkRemoveArgs};
+pub use node::{AvailabilityArg, NodeCommand, NodePsArgs, NodeRefs, NodeRemoveArgs, NodeUpdateArgs};
 pub use payload::{PayloadCommand, PayloadCreateArgs, PayloadUpdateArgs};
 pub use service::{
     ContainerFlags, Edit, Edits, EndpointModeArg, FailureActionArg, HealthFlags, LogsArgs, ModeFlags, OrderArg, PsArgs,
     PullArg, RebalanceArgs, ResourceFlags, RestartConditionArg, RestartFlags, RollbackFlags, ScaleArgs, ServiceCommand,
     ServiceCreateArgs, ServiceFlags, ServiceUpdateArgs, UpdateFlags, WaitArgs,
 };
-pub use stack::{ResolveImageArg, StackCommand, StackDeployArgs, StackListArgs, StackRemoveArgs};
+pub use stack::{
+    ResolveImageArg, StackCommand, StackDeployArgs, StackListArgs, StackRemoveArgs, StackServicesArgs, StacksArgs,
+};
 
 use crate::terminal;
 
@@ -199,9 +201,6 @@ pub struct RemoveArgs {
     /// IDs, unique prefixes of them, or names
     #[arg(required = true, value_name = "NAME")]
     pub names: Vec<String>,
-    /// Do not mind what stands against it
-    #[arg(short, long)]
-    pub force: bool,
 }
 
 /// Parses the command line; on an error prints it and gives the exit code: 0 for help and version, 1 for what is not

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::{InspectArgs, ListArgs, RemoveArgs};
+use super::{InspectArgs, ListArgs};
 
 /// The second word after `network`.
 #[derive(Debug, Subcommand)]
@@ -16,7 +16,7 @@ pub enum NetworkCommand {
     Inspect(InspectArgs),
     /// Remove one or more networks
     #[command(visible_alias = "remove")]
-    Rm(RemoveArgs),
+    Rm(NetworkRemoveArgs),
 }
 
 /// `network create`
@@ -49,4 +49,15 @@ pub struct NetworkCreateArgs {
     /// Set metadata on a network
     #[arg(long, value_name = "KEY=VALUE")]
     pub label: Vec<String>,
+}
+
+/// `network rm`
+#[derive(Debug, Args)]
+pub struct NetworkRemoveArgs {
+    /// IDs, unique prefixes of them, or names
+    #[arg(required = true, value_name = "NETWORK")]
+    pub names: Vec<String>,
+    /// Do not error if the network does not exist
+    #[arg(short, long)]
+    pub force: bool,
 }

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{InspectArgs, ListArgs, RemoveArgs};
+use super::{InspectArgs, ListArgs};
 
 /// The second word after `node`.
 #[derive(Debug, Subcommand)]
@@ -16,13 +16,24 @@ pub enum NodeCommand {
     Ps(NodePsArgs),
     /// Remove one or more nodes from the swarm
     #[command(visible_alias = "remove")]
-    Rm(RemoveArgs),
+    Rm(NodeRemoveArgs),
     /// Promote one or more nodes to manager in the swarm
     Promote(NodeRefs),
     /// Demote one or more nodes from manager in the swarm
     Demote(NodeRefs),
     /// Update a node
     Update(NodeUpdateArgs),
+}
+
+/// `node rm`
+#[derive(Debug, Args)]
+pub struct NodeRemoveArgs {
+    /// IDs, unique prefixes of them, or names
+    #[arg(required = true, value_name = "NODE")]
+    pub names: Vec<String>,
+    /// Force remove a node from the swarm
+    #[arg(short, long)]
+    pub force: bool,
 }
 
 /// `node promote` and `node demote`

@@ -12,11 +12,11 @@ pub enum StackCommand {
     Deploy(StackDeployArgs),
     /// List stacks
     #[command(visible_alias = "list")]
-    Ls(ListArgs),
+    Ls(StacksArgs),
     /// List the tasks in the stack
     Ps(StackListArgs),
     /// List the services in the stack
-    Services(StackListArgs),
+    Services(StackServicesArgs),
     /// Remove one or more stacks
     #[command(visible_aliases = ["remove", "down"])]
     Rm(StackRemoveArgs),
@@ -58,7 +58,24 @@ pub enum ResolveImageArg {
     Never,
 }
 
-/// `stack ps`, `stack services`
+/// `stack ls`
+#[derive(Debug, Args)]
+pub struct StacksArgs {
+    /// Format output: "table", "json" or a template like "{{.Name}}"
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<String>,
+}
+
+/// `stack services`
+#[derive(Debug, Args)]
+pub struct StackServicesArgs {
+    /// Name of the stack
+    pub stack: String,
+    #[command(flatten)]
+    pub list: ListArgs,
+}
+
+/// `stack ps`
 #[derive(Debug, Args)]
 pub struct StackListArgs {
     /// Name of the stack

@@ -1,9 +1,9 @@
 //! Removal of objects by name: one request each, the names of those that went printed, all refusals told.
 
+use tonic::Code;
 use wire::pb;
 
 use crate::{
-    args::RemoveArgs,
     client::{Client, request_id},
     failure::{Failure, Failures},
     terminal::say,
@@ -20,14 +20,14 @@ pub enum Kind {
     Service,
 }
 
-/// Removes the named objects of one kind.
-pub async fn remove(client: &mut Client, kind: Kind, args: &RemoveArgs) -> Result<(), Failure> {
+/// Removes the named objects of one kind. By force, a node that runs goes too, and a network need not be there.
+pub async fn remove(client: &mut Client, kind: Kind, names: &[String], force: bool) -> Result<(), Failure> {
     let mut failures = Failures::default();
-    for name in &args.names {
+    for name in names {
         let request = pb::RemoveRequest {
             request: request_id(),
             r#ref: name.clone(),
-            force: args.force,
+            force,
         };
         let control = &mut client.control;
         let outcome = match kind {
@@ -35,6 +35,10 @@ pub async fn remove(client: &mut Client, kind: Kind, args: &RemoveArgs) -> Resul
             Kind::Node => control.remove_node(request).await,
             Kind::Service => control.remove_service(request).await,
         };
+        let absent = outcome.as_ref().is_err_and(|status| status.code() == Code::NotFound);
+        if absent && force && matches!(kind, Kind::Network) {
+            continue;
+        }
         if failures.note(outcome.map_err(Failure::from)).is_some() {
             say(name);
         }

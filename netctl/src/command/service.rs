@@ -44,17 +44,25 @@ async fn wait(client: &mut Client, service: &str, wait: WaitArgs, change: Change
 
 /// Lists services.
 pub async fn list(client: &mut Client, args: &ListArgs) -> Result<(), Failure> {
-    let filter = Filter::parse(&args.filter, &["id", "name", "label", "mode"])?;
+    let filter = filter(args)?;
     let mut services = fetch::services(client).await?;
-    services.retain(|service| {
-        filter.passes(|key, value| match key {
-            "id" => service.id.to_string().starts_with(value),
-            "name" => service.spec.name.as_str().starts_with(value),
-            "label" => has_label(&service.spec.labels, value),
-            _ => service.spec.mode.word().replace(' ', "-") == value,
-        })
-    });
+    services.retain(|service| passes(&filter, service));
     show_services(client, services, args).await
+}
+
+/// What a list of services is filtered by; `stack services` uses it too.
+pub fn filter(args: &ListArgs) -> Result<Filter, Failure> {
+    Filter::parse(&args.filter, &["id", "name", "label", "mode"])
+}
+
+/// Whether a service passes such a filter.
+pub fn passes(filter: &Filter, service: &Service) -> bool {
+    filter.passes(|key, value| match key {
+        "id" => service.id.to_string().starts_with(value),
+        "name" => service.spec.name.as_str().starts_with(value),
+        "label" => has_label(&service.spec.labels, value),
+        _ => service.spec.mode.word().replace(' ', "-") == value,
+    })
 }
 
 /// Prints services as a list; `stack services` uses it too.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use wire::pb;
 
 use crate::{
-    args::{ListArgs, ResolveImageArg, StackDeployArgs, StackListArgs, StackRemoveArgs},
+    args::{ResolveImageArg, StackDeployArgs, StackListArgs, StackRemoveArgs, StackServicesArgs, StacksArgs},
     client::{Client, request_id},
     failure::{Failure, Failures},
     render::stack_rows,
@@ -38,14 +38,14 @@ pub async fn deploy(client: &mut Client, args: &StackDeployArgs) -> Result<(), F
 }
 
 /// Lists stacks.
-pub async fn list(client: &mut Client, args: &ListArgs) -> Result<(), Failure> {
+pub async fn list(client: &mut Client, args: &StacksArgs) -> Result<(), Failure> {
     let mut stacks: BTreeMap<String, usize> = BTreeMap::new();
     for service in fetch::services(client).await? {
         if let Some(stack) = service.spec.labels.get(NAMESPACE) {
             *stacks.entry(stack.clone()).or_default() += 1;
         }
     }
-    show(&stack_rows(&stacks).render(args.format.as_deref(), args.quiet)?);
+    show(&stack_rows(&stacks).render(args.format.as_deref(), false)?);
     Ok(())
 }
 
@@ -69,8 +69,10 @@ pub async fn tasks(client: &mut Client, args: &StackListArgs) -> Result<(), Fail
 }
 
 /// Lists the services of a stack.
-pub async fn services(client: &mut Client, args: &StackListArgs) -> Result<(), Failure> {
-    let services = found(client, &args.stack).await?;
+pub async fn services(client: &mut Client, args: &StackServicesArgs) -> Result<(), Failure> {
+    let filter = service::filter(&args.list)?;
+    let mut services = found(client, &args.stack).await?;
+    services.retain(|service| service::passes(&filter, service));
     service::show_services(client, services, &args.list).await
 }
 

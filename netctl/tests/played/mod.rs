@@ -28,6 +28,7 @@ pub fn serve(path: &Path) {
 fn service() -> pb::Service {
     let mut spec = model::ServiceSpec::new("web".parse().unwrap(), "web:1");
     spec.mode = model::Mode::Replicated { replicas: 2 };
+    spec.labels.insert("com.docker.stack.namespace".into(), "shop".into());
     pb::Service {
         id: WEB.into(),
         version: 7,
@@ -179,7 +180,7 @@ impl control_server::Control for Played {
         Ok(Response::new(pb::ListNetworksResponse::default()))
     }
     async fn remove_network(&self, _: Request<pb::RemoveRequest>) -> Answer<pb::RemoveResponse> {
-        refused()
+        Err(Status::not_found("network nope not found"))
     }
     async fn create_service(&self, _: Request<pb::CreateServiceRequest>) -> Answer<pb::Service> {
         Ok(Response::new(service()))
