@@ -96,6 +96,7 @@ fn cluster_settings(text: &mut String, settings: &ClusterSettings) {
     let expiry = words(Duration::from_nanos(settings.cert_expiry));
     let _ = writeln!(text, "  CA Configuration:\n   Expiry Duration: {expiry}");
     let _ = writeln!(text, "  Autolock Managers: {}", settings.autolock);
+    let _ = writeln!(text, "  Allow Privileged: {}", settings.allow_privileged);
 }
 
 fn spec_json(settings: &ClusterSettings) -> Value {
@@ -106,6 +107,7 @@ fn spec_json(settings: &ClusterSettings) -> Value {
         "Dispatcher": { "HeartbeatPeriod": heartbeat, "HeartbeatGrace": settings.heartbeat_grace },
         "CAConfig": { "NodeCertExpiry": settings.cert_expiry },
         "EncryptionConfig": { "AutoLockManagers": settings.autolock },
+        "AllowPrivileged": settings.allow_privileged,
     })
 }
 
@@ -199,11 +201,14 @@ mod tests {
             "\n  Orchestration:\n   Task History Retention Limit: 5\n  Raft:\n   Snapshot Interval: 10000\n",
             "\n   Heartbeat Period: 800 milliseconds\n",
             "\n  CA Configuration:\n   Expiry Duration: 3 months\n",
+            "\n  Allow Privileged: false\n",
             "\n   192.0.2.1:2377\n",
             "\nWARNING: port 80/tcp is held by nginx\n",
         ] {
             assert!(text.contains(line), "{line:?} in {text}");
         }
-        assert_eq!(info_json(&info)["Swarm"]["LocalNodeState"], "active");
+        let swarm = &info_json(&info)["Swarm"];
+        assert_eq!(swarm["LocalNodeState"], "active");
+        assert_eq!(swarm["Cluster"]["Spec"]["AllowPrivileged"], false);
     }
 }

@@ -1,12 +1,13 @@
 //! `inspect`: objects in the Engine API's field names, order and units (durations in nanoseconds).
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use model::{Canary, JobStatus, Network, Node, PublishedPort, Ratio, Role, Service, Task, Timestamp, UpdateStatus};
+use model::{Canary, Network, Node, PublishedPort, Ratio, Role, Service, Task, Timestamp, UpdateStatus};
 use serde_json::{Value, json};
 use wire::pb;
 
 use super::{
     fields::Fields,
+    job,
     spec::{container, endpoint_spec, generic, publish_mode, service_spec},
 };
 
@@ -61,7 +62,7 @@ pub fn service_json(service: &Service) -> Value {
         .maybe("Endpoint", Some(endpoint))
         .maybe("UpdateStatus", service.update_status.as_ref().map(update_status))
         .maybe("Canary", service.canary.as_ref().map(canary))
-        .maybe("JobStatus", service.job_status.as_ref().map(job_status))
+        .maybe("JobStatus", service.job_status.as_ref().map(job::status))
         .value()
 }
 
@@ -77,13 +78,6 @@ fn update_status(status: &UpdateStatus) -> Value {
 fn canary(canary: &Canary) -> Value {
     let share = f64::from(canary.share.parts_per_million()) / f64::from(Ratio::WHOLE);
     json!({ "Share": share })
-}
-
-fn job_status(status: &JobStatus) -> Value {
-    json!({
-        "JobIteration": { "Index": status.iteration },
-        "LastExecution": time(status.last_execution),
-    })
 }
 
 fn published(port: &PublishedPort) -> Value {

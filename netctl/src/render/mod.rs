@@ -4,6 +4,7 @@ mod event;
 mod fields;
 mod info;
 mod inspect;
+mod job;
 mod list;
 mod logs;
 mod payload;

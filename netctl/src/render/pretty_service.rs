@@ -4,11 +4,12 @@
 use std::{collections::BTreeMap, fmt::Write, time::Duration};
 
 use model::{
-    ContainerSpec, HealthCheck, HealthTest, Mode, Mount, MountKind, NetworkId, PayloadKind, PayloadRef, Resources,
-    Service, ServiceSpec, Timestamp, UpdatePolicy,
+    ContainerSpec, HealthCheck, HealthTest, Mode, Mount, MountKind, NetworkId, PayloadKind, PayloadRef, Probe,
+    Resources, Service, ServiceSpec, Timestamp, UpdatePolicy,
 };
 
 use super::{
+    job,
     pretty::map,
     spec::{endpoint_mode, failure_action, order, publish_mode, share},
     time::ago,
@@ -20,6 +21,7 @@ pub fn service_text(service: &Service, names: &BTreeMap<NetworkId, String>, now:
     let mut text = format!("\nID:\t\t{}\nName:\t\t{}\n", service.id, spec.name);
     map(&mut text, "Labels:", &spec.labels);
     mode(&mut text, spec.mode);
+    job::text(&mut text, service, now);
     update_status(&mut text, service, now);
     canary(&mut text, service);
     placement(&mut text, spec);
@@ -43,14 +45,8 @@ pub fn service_text(service: &Service, names: &BTreeMap<NetworkId, String>, now:
     if let Some(check) = &spec.container.health {
         health(&mut text, check);
     }
-    if let Some(probe) = &spec.container.probe {
-        let (interval, timeout) = (span(probe.interval), span(probe.timeout));
-        let _ = writeln!(
-            text,
-            "Probe:\n Target:\t{}\n Interval:\t{interval}\n Timeout:\t{timeout}",
-            probe.target
-        );
-        let _ = writeln!(text, " Failures:\t{}", probe.failures);
+    if let Some(check) = &spec.container.probe {
+        probe(&mut text, check);
     }
     text
 }
@@ -246,6 +242,16 @@ fn health(text: &mut String, check: &HealthCheck) {
         HealthTest::Shell(line) => format!("CMD-SHELL {line}"),
     };
     let _ = writeln!(text, " Test:\t{test}");
+}
+
+fn probe(text: &mut String, probe: &Probe) {
+    let (interval, timeout) = (span(probe.interval), span(probe.timeout));
+    let _ = writeln!(
+        text,
+        "Probe:\n Target:\t{}\n Interval:\t{interval}\n Timeout:\t{timeout}",
+        probe.target
+    );
+    let _ = writeln!(text, " Failures:\t{}", probe.failures);
 }
 
 /// A span as Go writes it: `1m30s`, `500ms`.

@@ -9,7 +9,7 @@ use model::{
 };
 use serde_json::{Value, json};
 
-use super::fields::Fields;
+use super::{fields::Fields, job};
 
 /// A service's spec.
 pub fn service_spec(spec: &ServiceSpec) -> Value {
@@ -27,6 +27,7 @@ pub fn service_spec(spec: &ServiceSpec) -> Value {
         .maybe("Labels", Some(json!(spec.labels)))
         .maybe("TaskTemplate", Some(task.value()))
         .maybe("Mode", Some(mode(spec.mode)))
+        .maybe("Schedule", spec.schedule.as_ref().map(job::schedule))
         .maybe("UpdateConfig", spec.update.as_ref().map(policy))
         .maybe("RollbackConfig", spec.rollback.as_ref().map(policy))
         .maybe("EndpointSpec", Some(endpoint_spec(spec)))
