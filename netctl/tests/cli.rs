@@ -221,6 +221,18 @@ async fn force_means_something_or_is_unknown() {
 }
 
 #[tokio::test]
+async fn an_attachable_network_is_made_with_a_warning() {
+    let stage = Stage::open();
+    let id = "0000000000000000000000001\n";
+    let warning = "WARNING: network blue: attachable is noted, but attaching containers by hand is not built yet\n";
+    assert_eq!(
+        stage.typed("network create --attachable blue").await,
+        seen(id, warning, 0)
+    );
+    assert_eq!(stage.typed("network create blue").await, seen(id, "", 0));
+}
+
+#[tokio::test]
 async fn a_canary_is_begun_with_its_share() {
     let stage = Stage::open();
     assert_eq!(

@@ -208,7 +208,7 @@ pub struct RemoveArgs {
 pub fn parse(words: Vec<OsString>) -> Result<Cli, ExitCode> {
     let error = match Cli::read(&words) {
         Ok(cli) => match &cli.command {
-            Command::Other(rest) => return Err(unbuilt::unknown_word(&[], rest)),
+            Command::Other(rest) => return Err(unbuilt::unknown_word(rest)),
             _ => return Ok(cli),
         },
         Err(error) => error,
@@ -275,13 +275,24 @@ mod tests {
     fn what_is_not_built_exits_1_and_what_is_not_understood_2() {
         let code = |line: &str| parse(line.split(' ').map(OsString::from).collect()).err();
         let text = |code| format!("{code:?}");
-        assert_eq!(text(code("netctl plan")), text(Some(ExitCode::from(1))));
-        assert_eq!(
-            text(code("netctl network create --config-only x")),
-            text(Some(ExitCode::from(1)))
-        );
-        assert_eq!(text(code("netctl service ls --colour")), text(Some(ExitCode::from(2))));
-        assert_eq!(text(code("netctl frobnicate")), text(Some(ExitCode::from(1))));
+        for line in [
+            "netctl plan",
+            "netctl kube apply",
+            "netctl stack config",
+            "netctl network create --config-only x",
+            "netctl network inspect -v x",
+            "netctl network inspect --verbose x",
+            "netctl swarm init --encrypt",
+        ] {
+            assert_eq!(text(code(line)), text(Some(ExitCode::from(1))), "{line}");
+        }
+        for line in [
+            "netctl frobnicate",
+            "netctl service frobnicate",
+            "netctl service ls --colour",
+        ] {
+            assert_eq!(text(code(line)), text(Some(ExitCode::from(2))), "{line}");
+        }
         assert_eq!(text(code("netctl service ls")), text(None));
     }
 }

@@ -7,29 +7,37 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use crate::terminal;
 
 /// Shown below the list of commands.
-pub const HELP: &str = "Not built yet: plan, observe, ports, top, test.";
+pub const HELP: &str = "Not built yet: plan, observe, ports, top, test, kube, trace, import.";
 
 /// Words by their group; the empty group holds first words.
 const WORDS: &[(&str, &[&str])] = &[
-    ("", &["plan", "observe", "ports", "top", "test"]),
+    (
+        "",
+        &["plan", "observe", "ports", "top", "test", "kube", "trace", "import"],
+    ),
     ("network", &["connect", "disconnect", "prune"]),
+    ("stack", &["config"]),
 ];
 
 /// Docker's flags by command.
-const FLAGS: &[(&str, &[&str])] = &[(
-    "network create",
-    &[
-        "ip-range",
-        "aux-address",
-        "ipv4",
-        "ipv6",
-        "ipam-driver",
-        "ipam-opt",
-        "config-only",
-        "config-from",
-        "ingress",
-    ],
-)];
+const FLAGS: &[(&str, &[&str])] = &[
+    ("swarm init", &["encrypt"]),
+    ("network inspect", &["verbose", "v"]),
+    (
+        "network create",
+        &[
+            "ip-range",
+            "aux-address",
+            "ipv4",
+            "ipv6",
+            "ipam-driver",
+            "ipam-opt",
+            "config-only",
+            "config-from",
+            "ingress",
+        ],
+    ),
+];
 
 fn listed(table: &[(&str, &[&str])], group: &str, word: &str) -> bool {
     table
@@ -37,16 +45,19 @@ fn listed(table: &[(&str, &[&str])], group: &str, word: &str) -> bool {
         .any(|(name, words)| *name == group && words.contains(&word))
 }
 
-/// Says what is wrong with a first word that is no command.
-pub fn unknown_word(group: &[&str], rest: &[OsString]) -> ExitCode {
+/// Says what is wrong with a first word that is no command, and gives the exit code.
+pub fn unknown_word(rest: &[OsString]) -> ExitCode {
     let words: Vec<_> = rest.iter().map(|word| word.to_string_lossy()).collect();
     let first = words.first().map_or("", |word| word);
+    if !listed(WORDS, "", first) {
+        terminal::complain(&format!(
+            "netctl: '{first}' is not a netctl command.\nSee 'netctl --help'"
+        ));
+        return ExitCode::from(2);
+    }
     let shown = words.iter().take_while(|word| !word.starts_with('-')).take(2);
     let shown = shown.map(AsRef::as_ref).collect::<Vec<_>>().join(" ");
-    terminal::complain(&match listed(WORDS, &group.join(" "), first) {
-        true => format!("netctl {shown}: not built yet"),
-        false => format!("netctl: '{first}' is not a netctl command.\nSee 'netctl --help'"),
-    });
+    terminal::complain(&format!("netctl {shown}: not built yet"));
     ExitCode::FAILURE
 }
 
@@ -67,8 +78,8 @@ pub fn named_in(error: &clap::Error, words: &[OsString]) -> Option<String> {
         ErrorKind::UnknownArgument => {
             let command = format!("{group} {}", plain.next().unwrap_or_default());
             let flag = context(ContextKind::InvalidArg)?;
-            let name = flag.trim_start_matches('-').split(['=', ' ']).next()?;
-            listed(FLAGS, &command, name).then(|| format!("netctl {command} --{name}"))
+            let flag = flag.split(['=', ' ']).next()?;
+            listed(FLAGS, &command, flag.trim_start_matches('-')).then(|| format!("netctl {command} {flag}"))
         }
         _ => None,
     }

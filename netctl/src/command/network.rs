@@ -1,5 +1,6 @@
 //! `network create|ls|rm`
 
+use model::NetworkSpec;
 use wire::pb;
 
 use crate::{
@@ -8,19 +9,31 @@ use crate::{
     failure::Failure,
     render::network_rows,
     request::{Filter, has_label, network_spec},
-    terminal::{say, show},
+    terminal::{complain, say, show},
 };
 
 use super::fetch;
 
 /// Makes a network and prints its id.
 pub async fn create(client: &mut Client, args: &NetworkCreateArgs) -> Result<(), Failure> {
+    let spec = network_spec(args)?;
+    warn_of_attachable(&spec);
     let request = pb::CreateNetworkRequest {
         request: request_id(),
-        spec: Some(network_spec(args)?.into()),
+        spec: Some(spec.into()),
     };
     say(&client.control.create_network(request).await?.into_inner().id);
     Ok(())
+}
+
+/// Says of an attachable network that it is not yet; `stack deploy` uses it too.
+pub fn warn_of_attachable(spec: &NetworkSpec) {
+    if spec.attachable {
+        complain(&format!(
+            "WARNING: network {}: attachable is noted, but attaching containers by hand is not built yet",
+            spec.name
+        ));
+    }
 }
 
 /// Lists networks.

@@ -15,7 +15,7 @@ use crate::{
 
 use super::{
     converge::{self, Change},
-    fetch, service,
+    fetch, network, service,
 };
 
 /// Makes or changes a stack, and waits until its services run.
@@ -25,6 +25,7 @@ pub async fn deploy(client: &mut Client, args: &StackDeployArgs) -> Result<(), F
     }
     let file = stack::read_all(&args.compose_file, &stack::environment())?;
     let plan = stack::plan(&file, &args.stack, stack::folder(&args.compose_file))?;
+    plan.networks.iter().for_each(network::warn_of_attachable);
     let manner = Manner {
         prune: args.prune,
         with_registry_auth: args.with_registry_auth,
