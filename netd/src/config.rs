@@ -1,4 +1,5 @@
-//! What the daemon is told at start: flags, or the same names in a YAML file; a flag wins. Unknown keys are errors.
+//! What the daemon is told at start: flags, or the same names in a YAML file, where lists may be in the plural; a flag wins.
+//! Unknown keys are errors.
 
 use std::{
     fs,
@@ -39,12 +40,12 @@ pub struct Flags {
     cgroup: Option<PathBuf>,
     /// Where a manager may be, should all that this node knows have moved; may be given several times
     #[arg(long = "peer", value_name = "HOST:PORT")]
-    #[serde(default, rename = "peers")]
+    #[serde(default, alias = "peer")]
     peers: Vec<String>,
     /// A resource of this node that services can reserve: so many of a kind (SSD=3) or one by its name (GPU=UUID1), which
     /// stands for what the engine has of that kind; may be given several times
     #[arg(long = "node-generic-resource", value_name = "KIND=VALUE")]
-    #[serde(default)]
+    #[serde(default, alias = "node-generic-resource")]
     node_generic_resources: Vec<String>,
 }
 
@@ -129,6 +130,13 @@ mod tests {
         let flags = Flags::try_parse_from(["netd", "--node-generic-resource", "GPU"]).unwrap();
         let error = Config::merge(flags, Flags::default()).unwrap_err();
         assert!(error.to_string().contains("\"GPU\""), "{error}");
+    }
+
+    #[test]
+    fn every_flags_name_is_a_key() {
+        let file = "peer: [\"manager.example.net:2377\"]\nnode-generic-resource: [SSD=3]\n";
+        let file: Flags = serde_saphyr::from_str(file).unwrap();
+        assert_eq!((file.peers.len(), file.node_generic_resources.len()), (1, 1));
     }
 
     #[test]

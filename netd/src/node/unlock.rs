@@ -1,5 +1,6 @@
-//! A manager that autolock keeps from starting until somebody brings the key. Its agent runs meanwhile: containers,
-//! datapath and the node's session do not need the cluster's log.
+//! A manager that autolock keeps from starting until somebody brings the key. Its agent runs meanwhile: containers and
+//! datapath go on. It has no session: the key of the node's certificate is as sealed as the log, so that the node can call
+//! nobody.
 
 use seal::{KeyFileError, UnlockKey};
 use wire::pb;
