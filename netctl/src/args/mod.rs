@@ -54,10 +54,14 @@ pub struct Cli {
 impl Cli {
     /// Reads the words of a command line.
     pub fn read<W: Into<OsString> + Clone>(words: impl IntoIterator<Item = W>) -> Result<Self, clap::Error> {
-        let mut command = switch::as_docker(Self::command());
+        let mut command = command();
         let found = command.try_get_matches_from_mut(words)?;
         Self::from_arg_matches(&found).map_err(|error| error.format(&mut command))
     }
+}
+
+fn command() -> clap::Command {
+    switch::as_docker(Cli::command().mut_subcommand("config", payload::of_configs))
 }
 
 /// The first word.
@@ -234,7 +238,18 @@ mod tests {
 
     #[test]
     fn the_definition_is_consistent() {
-        switch::as_docker(Cli::command()).debug_assert();
+        command().debug_assert();
+    }
+
+    #[test]
+    fn secrets_and_configs_have_their_own_help() {
+        for (kind, other) in [("secret", "config"), ("config", "secret")] {
+            for words in [format!("netctl {kind} --help"), format!("netctl {kind} create --help")] {
+                let help = Cli::read(words.split(' ')).unwrap_err().to_string().to_lowercase();
+                assert!(help.contains(&format!("{kind} from a file or stdin")), "{help}");
+                assert!(!help.contains(other), "{help}");
+            }
+        }
     }
 
     #[test]
