@@ -44,3 +44,4 @@ pub use replica::Replica;
 pub use request::{Applied, ProposeError, ReadError};
 pub use sole::begin_again;
 pub use transport::{Introduction, Outbound, PeerChannels, Transport};
+pub use worker::{SILENT_AFTER, TICK};

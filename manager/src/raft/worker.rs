@@ -26,11 +26,11 @@ use super::{
 };
 
 /// Length of raft's unit of time. A leader is heard every second one; an election takes place after 10 to 20 of them.
-const TICK: Duration = Duration::from_millis(50);
+pub const TICK: Duration = Duration::from_millis(50);
 /// Requests taken before the replica advances, so that they share one write to disk.
 const BATCH: usize = 256;
 /// A member that a leader has not heard for this long counts as unreachable; it answers every heartbeat.
-pub(super) const SILENT_AFTER: Duration = Duration::from_millis(1_500);
+pub const SILENT_AFTER: Duration = Duration::from_millis(1_500);
 
 /// What the handle asks for.
 pub(super) enum Request {

@@ -12,7 +12,7 @@ use control::{
 };
 use manager::{
     KnownManager, known_managers,
-    raft::{MemoryDisk, Replica, ReplicaError},
+    raft::{MemoryDisk, Replica, ReplicaError, SILENT_AFTER},
 };
 use model::{NodeId, RequestId, TaskId, Timestamp};
 use store::{Command, Event, Refused, View};
@@ -21,8 +21,6 @@ use crate::{check::Checked, dice::Dice, node::Said, world::Happening};
 
 /// Entries between snapshots; few, so that followers get some.
 const SNAPSHOT_EVERY: u64 = 40;
-/// As in the `manager` crate: a member that was not heard for so long is not reachable.
-pub const SILENT_AFTER: Duration = Duration::from_millis(1500);
 /// A node that has not taken in what it was told so long ago is told again.
 const TELL_AGAIN: Duration = Duration::from_millis(1000);
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use manager::raft::{Effect, ReplicaError};
+use manager::raft::{Effect, ReplicaError, TICK};
 use model::{NodeId, RequestId, Role};
 use store::{Command, Entry, Event, Refused, TaskOp, View};
 
@@ -32,7 +32,7 @@ impl World {
             return Ok(());
         }
         manager.tick(self.seed, &mut self.dice);
-        self.agenda.after(ms(100), Happening::Tick { manager: m, run });
+        self.agenda.after(TICK, Happening::Tick { manager: m, run });
         self.advance(m)?;
         self.change_members(m)
     }
@@ -273,7 +273,7 @@ impl World {
             Ok(()) => {
                 self.membership.started(&self.managers[m].view())?;
                 let run = self.managers[m].run;
-                self.agenda.after(ms(100), Happening::Tick { manager: m, run });
+                self.agenda.after(TICK, Happening::Tick { manager: m, run });
                 self.advance(m)
             }
             // It writes on the way up; the service manager tries again.
