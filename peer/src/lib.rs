@@ -20,7 +20,7 @@ use rustls::{ClientConfig, crypto::CryptoProvider, version::TLS13};
 pub use dial::{ConnectError, connect};
 pub use error::PeerError;
 pub use hints::Hints;
-pub use pem::{chain, key, roots};
+pub use pem::{chain, key, only, roots, to_pem};
 pub use root::{digests, issuer, verify};
 pub use subject::{Subject, Validity};
 pub use verify::Accept;

@@ -96,15 +96,24 @@ pub struct Server {
 
 struct Desk {
     authority: Arc<Authority>,
+    /// What it says that the cluster's root is.
+    root_pem: String,
     shown: Arc<Mutex<Vec<String>>>,
 }
 
 /// Serves admission with `role` in the server's certificate.
 pub async fn serve(authority: Arc<Authority>, role: Role) -> Server {
+    let root_pem = authority.pem.clone();
+    serve_root(authority, role, root_pem).await
+}
+
+/// As [`serve`], by somebody who says that this is the cluster's root.
+pub async fn serve_root(authority: Arc<Authority>, role: Role, root_pem: String) -> Server {
     let shown = Arc::new(Mutex::new(Vec::new()));
     let identity = authority.identity(2, role);
     let desk = Desk {
         authority,
+        root_pem,
         shown: shown.clone(),
     };
     let addr = serve_tls(&identity, AdmissionServer::new(desk)).await;
@@ -162,7 +171,7 @@ impl Admission for Desk {
         &self,
         _request: Request<pb::RootCertificateRequest>,
     ) -> Result<Response<pb::RootCertificateResponse>, Status> {
-        let pem = self.authority.pem.clone();
+        let pem = self.root_pem.clone();
         Ok(Response::new(pb::RootCertificateResponse { pem, data_port: 0 }))
     }
 

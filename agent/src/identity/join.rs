@@ -7,7 +7,6 @@ use model::{Availability, Invalid, JoinToken};
 use peer::{Accept, ConnectError, PeerError, connect};
 use rcgen::{CertificateParams, DistinguishedName, KeyPair, PKCS_ECDSA_P256_SHA256};
 use ring::digest::{SHA256, digest};
-use rustls::pki_types::{CertificateDer, pem::PemObject};
 use thiserror::Error;
 use tonic::{Code, transport::Channel};
 use wire::pb::{self, admission_client::AdmissionClient, dispatcher_client::DispatcherClient};
@@ -76,8 +75,8 @@ impl SigningRequest {
 
 /// Joins the cluster. Nothing is written to disk; the caller keeps the identity with [`Identity::save`].
 pub async fn join(request: &JoinRequest) -> Result<Identity, JoinError> {
-    let ca_pem = root_certificate(&request.remote).await?.pem;
-    check_fingerprint(&ca_pem, &request.token)?;
+    let said = root_certificate(&request.remote).await?.pem;
+    let ca_pem = pinned_root(&said, &request.token)?;
 
     let pinned = connect(&request.remote, peer::client_config(&Accept::Manager(&ca_pem), None)?).await?;
     let signing = SigningRequest::fresh()?;
@@ -148,12 +147,14 @@ async fn root_certificate(remote: &str) -> Result<pb::RootCertificateResponse, J
     Ok(response.into_inner())
 }
 
-fn check_fingerprint(ca_pem: &str, token: &JoinToken) -> Result<(), JoinError> {
-    let der = CertificateDer::from_pem_slice(ca_pem.as_bytes())
-        .map_err(|_| PeerError::Certificate("the manager sent a root that is no PEM certificate"))?;
+/// The root that the token pins, PEM: made anew from the bytes whose digest was compared, as nothing else that the manager
+/// has sent along may be trusted.
+fn pinned_root(said: &str, token: &JoinToken) -> Result<String, JoinError> {
+    let der = peer::only(said)
+        .map_err(|_| PeerError::Certificate("the manager sent something else than one root certificate in PEM form"))?;
     let found = digest(&SHA256, &der);
     if token.pins(found.as_ref()) {
-        return Ok(());
+        return Ok(peer::to_pem(&der));
     }
     Err(JoinError::Fingerprint {
         expected: hex(&token.digest),

@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt, sync::Arc};
 use model::{Availability, JoinToken};
 
 use super::{
-    fixture::{Authority, Server, serve},
+    fixture::{Authority, Server, serve, serve_root},
     *,
 };
 
@@ -37,6 +37,24 @@ async fn a_token_of_another_cluster_is_never_shown_to_the_server() {
         "{words}"
     );
     assert!(server.shown.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_token_is_not_shown_to_who_sends_a_root_of_its_own_along() {
+    let (real, attacker) = (Authority::new(), Arc::new(Authority::new()));
+    for said in [
+        format!("{}{}", real.pem, attacker.pem),
+        format!("{}{}", attacker.pem, real.pem),
+    ] {
+        let server = serve_root(attacker.clone(), Role::Manager, said).await;
+        join(&request(&server, real.token())).await.unwrap_err();
+        assert!(server.shown.lock().unwrap().is_empty());
+    }
+    // What else it sends does no harm, and is not kept.
+    let said = format!("{}# words\n", real.pem);
+    let real = Arc::new(real);
+    let server = serve_root(real.clone(), Role::Manager, said).await;
+    assert_eq!(join(&request(&server, real.token())).await.unwrap().ca_pem, real.pem);
 }
 
 #[tokio::test]
