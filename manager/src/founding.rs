@@ -20,8 +20,7 @@ pub(crate) fn found_cluster(init: &InitParams) -> Result<(Cluster, NodeCredentia
     let root = match &init.root {
         None => Root::create(now)?,
         Some(given) => {
-            let root = Root::from(given.clone());
-            ca::check_given(&root, now, init.settings.cert_expiry)?;
+            let root = ca::check_given(given.clone().into(), now, init.settings.cert_expiry)?;
             ca::probe(&root, None, now)?;
             root
         }

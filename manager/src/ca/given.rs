@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use model::Timestamp;
 use rcgen::{CertificateParams, DistinguishedName, DnType, DnValue, KeyPair, PublicKeyData as _};
-use rustls::pki_types::{CertificateDer, pem::PemObject};
+use rustls::pki_types::CertificateDer;
 use x509_parser::{asn1_rs::Tag, certificate::X509Certificate, prelude::FromDer, x509::AttributeTypeAndValue};
 
 use super::{CaError, Root, moment};
@@ -23,12 +23,22 @@ pub(super) fn key(pem: &str) -> Result<KeyPair, CaError> {
     })
 }
 
+/// The certificate, if the text has nothing else: it is shown to everybody.
 fn der(pem: &str) -> Result<CertificateDer<'static>, CaError> {
-    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
-    match all.as_deref() {
-        Ok([one]) => Ok(one.clone()),
-        Ok([]) | Err(_) => Err(refused("it is no PEM certificate (BEGIN CERTIFICATE)")),
-        Ok(_) => Err(refused("the file has several certificates: give the root alone")),
+    let all = peer::chain(pem).map_err(|_| refused("it is no PEM certificate (BEGIN CERTIFICATE)"))?;
+    let labels = pem.split("-----BEGIN ").skip(1);
+    let mut labels = labels.map(|rest| rest.split_once("-----").map_or(rest, |(label, _)| label));
+    if labels.any(|label| label.ends_with("PRIVATE KEY")) {
+        return Err(refused(
+            "the file has a private key too, and everybody is shown the certificate: give each in a file of its own, \
+             --ca-cert with the certificate alone and --ca-key with the key",
+        ));
+    }
+    match all.as_slice() {
+        [one] if pem.matches("-----BEGIN ").count() == 1 => Ok(one.clone()),
+        _ => Err(refused(
+            "the file has several certificates, or something else: give the root alone",
+        )),
     }
 }
 
@@ -39,8 +49,9 @@ fn parse(der: &[u8]) -> Result<X509Certificate<'_>, CaError> {
         .map_err(|_| refused("it is no X.509 certificate"))
 }
 
-/// Checks that it is a CA with this key, valid now and for as long as the certificates under it shall live.
-pub(crate) fn check(root: &Root, now: Timestamp, node_life: Duration) -> Result<(), CaError> {
+/// Checks that it is a CA with this key, valid now and for as long as the certificates under it shall live. Of the text
+/// only what was checked comes back: it is shown to everybody.
+pub(crate) fn check(root: Root, now: Timestamp, node_life: Duration) -> Result<Root, CaError> {
     let der = der(&root.certificate_pem)?;
     let certificate = parse(&der)?;
     if !certificate.is_ca() {
@@ -55,7 +66,15 @@ pub(crate) fn check(root: &Root, now: Timestamp, node_life: Duration) -> Result<
     if certificate.public_key().subject_public_key.data != key.der_bytes() {
         return Err(refused("the key given is not its key"));
     }
-    let (begin, end) = super::life(&root.certificate_pem)?;
+    check_life(&root.certificate_pem, now, node_life)?;
+    Ok(Root {
+        certificate_pem: peer::to_pem(&der),
+        ..root
+    })
+}
+
+fn check_life(pem: &str, now: Timestamp, node_life: Duration) -> Result<(), CaError> {
+    let (begin, end) = super::life(pem)?;
     if begin > moment(now) {
         return Err(refused(format!("it is not valid before {begin}")));
     }

@@ -21,10 +21,7 @@ pub(crate) fn fresh_rotation(
     };
     let new = match given {
         None => Root::create(now)?,
-        Some(root) => {
-            given::check(&root, now, cluster.settings.cert_expiry)?;
-            root
-        }
+        Some(root) => given::check(root, now, cluster.settings.cert_expiry)?,
     };
     let digest = digest_of(&new.certificate_pem)?;
     if digest == old.digest()? {

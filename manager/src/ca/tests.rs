@@ -89,3 +89,30 @@ fn a_cluster_begins_with_a_root_that_an_operator_brings_if_the_key_is_its_own() 
     assert!(refused.contains("the key given is not its key"), "{refused}");
     assert!(GivenRoot::of(String::new(), given.key_pem.clone()).is_err());
 }
+
+#[test]
+fn of_a_given_certificate_nothing_is_kept_but_the_certificate() {
+    let root = Root::create(NOW).unwrap();
+    let with = |certificate_pem: String| {
+        let key_pem = root.key_pem.clone();
+        let given = Root {
+            certificate_pem,
+            key_pem,
+        };
+        given::check(given, NOW, LIFE)
+    };
+    let (certificate, key) = (&root.certificate_pem, &root.key_pem);
+    for together in [format!("{certificate}{key}"), format!("{key}\n{certificate}")] {
+        let refused = with(together).map(drop).unwrap_err().to_string();
+        assert!(refused.contains("--ca-key"), "{refused}");
+    }
+    for bad in [
+        certificate.repeat(2),
+        format!("{certificate}-----BEGIN X509 CRL-----\nAA==\n-----END X509 CRL-----\n"),
+    ] {
+        let refused = with(bad).map(drop).unwrap_err().to_string();
+        assert!(refused.contains("give the root alone"), "{refused}");
+    }
+    let kept = with(format!("words of openssl\n{certificate}a secret\n")).unwrap();
+    assert_eq!((&kept.certificate_pem, &kept.key_pem), (certificate, key));
+}
