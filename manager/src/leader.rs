@@ -100,7 +100,7 @@ fn deadline(view: &View, moment: Moment) -> Option<Instant> {
 /// Proposes in order, all at once, so that they share writes to disk; false if one was not taken, after which the rest
 /// may be decisions on an old view. `apply` refuses those that do not hold any more, and the next pass decides anew.
 async fn propose_all(proposer: &Proposer, commands: Vec<Command>) -> bool {
-    let outcomes = join_all(commands.into_iter().map(|command| proposer.propose(command))).await;
+    let outcomes = join_all(commands.into_iter().map(|command| proposer.propose_parts(command))).await;
     let mut refused = false;
     for outcome in outcomes {
         match outcome {

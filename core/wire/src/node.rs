@@ -1,11 +1,16 @@
 //! Nodes: what is wished of them, what they say of themselves, how they are.
 
+use prost::Message as _;
+
 use model::{HeldPort, Node, NodeDescription, NodeSpec, NodeStatus};
 
 use crate::{
     WireError, pb,
-    scalar::{choice, labels, list, message, narrow, parse, parse_optional, port, times, to_labels, to_list},
+    scalar::{choice, labels, list, message, narrow, parse, parse_optional, port, times, to_labels, to_list, words},
 };
+
+/// Bytes of what a node says of its machine: the cluster keeps it. Ten thousand held ports are a third of that.
+const MAX_DESCRIPTION_BYTES: usize = 1 << 20;
 
 impl From<NodeSpec> for pb::NodeSpec {
     fn from(spec: NodeSpec) -> Self {
@@ -74,6 +79,15 @@ impl From<NodeDescription> for pb::NodeDescription {
 impl TryFrom<pb::NodeDescription> for NodeDescription {
     type Error = WireError;
     fn try_from(description: pb::NodeDescription) -> Result<Self, WireError> {
+        let bytes = description.encoded_len();
+        if bytes > MAX_DESCRIPTION_BYTES {
+            let held = description.held_ports.len();
+            let words = format_args!(
+                "the description of node {:?} has {bytes} bytes ({held} held ports), at most {MAX_DESCRIPTION_BYTES} are taken",
+                words(description.hostname)
+            );
+            return Err(WireError::new("", words));
+        }
         let prefixes = description.taken_prefixes.iter();
         Ok(Self {
             hostname: description.hostname,
@@ -152,5 +166,33 @@ impl TryFrom<pb::Node> for Node {
             manager_addr: parse_optional("manager_addr", node.manager_addr.as_deref())?,
             raft_id: node.raft_id,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn description(held: u32) -> pb::NodeDescription {
+        let ports = (0..held).map(|number| pb::HeldPort {
+            port: 1 + number % 65_535,
+            protocol: pb::Protocol::Udp.into(),
+            holder: "docker-proxy of container web".to_owned(),
+        });
+        pb::NodeDescription {
+            vtep: "192.0.2.1".to_owned(),
+            held_ports: ports.collect(),
+            ..pb::NodeDescription::default()
+        }
+    }
+
+    #[test]
+    fn a_description_that_no_machine_has_is_refused() {
+        assert_eq!(
+            NodeDescription::try_from(description(10_000)).unwrap().held_ports.len(),
+            10_000
+        );
+        let refused = NodeDescription::try_from(description(100_000)).unwrap_err().to_string();
+        assert!(refused.contains("100000 held ports"), "{refused}");
     }
 }

@@ -6,6 +6,9 @@ use model::{NameKind, Timestamp};
 
 use crate::{WireError, pb};
 
+/// Bytes of a text in words that are kept.
+const MAX_WORDS: usize = 2048;
+
 /// An id, address, prefix, constraint: anything whose text form is what travels.
 pub fn parse<T: FromStr<Err: Display>>(field: &str, text: &str) -> Result<T, WireError> {
     text.parse().map_err(|reason| WireError::new(field, reason))
@@ -83,6 +86,12 @@ pub fn to_labels(map: BTreeMap<String, String>) -> Vec<pb::Label> {
     map.into_iter().map(|(name, value)| pb::Label { name, value }).collect()
 }
 
+/// What a node says in words, without what is longer than anybody reads: the cluster keeps it.
+pub fn words(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(MAX_WORDS));
+    text
+}
+
 /// Nanoseconds; a span beyond 584 years is cut to that.
 pub fn nanos(span: Duration) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
@@ -156,6 +165,13 @@ mod tests {
             let error = choice::<pb::Protocol, model::Protocol>("protocol", number).unwrap_err();
             assert_eq!(error.field, "protocol", "{error}");
         }
+    }
+
+    #[test]
+    fn words_are_cut_between_two_characters() {
+        assert_eq!(words("exit 1".to_owned()), "exit 1");
+        let long = format!("x{}", "ä".repeat(MAX_WORDS));
+        assert_eq!(words(long.clone()), long[..MAX_WORDS - 1]);
     }
 
     #[test]

@@ -6,8 +6,11 @@ use model::{NameKind, Setback, Task, TaskStatus, Timestamp};
 
 use crate::{
     WireError, pb,
-    scalar::{choice, labels, list, message, name, narrow, parse, parse_optional, times, to_labels, to_list},
+    scalar::{choice, labels, list, message, name, narrow, parse, parse_optional, times, to_labels, to_list, words},
 };
+
+/// Bytes of a container's id; engines give 64.
+const MAX_CONTAINER_ID: usize = 256;
 
 impl From<TaskStatus> for pb::TaskStatus {
     fn from(status: TaskStatus) -> Self {
@@ -30,14 +33,22 @@ impl TryFrom<pb::TaskStatus> for TaskStatus {
         Ok(Self {
             state: choice::<pb::TaskState, _>("state", status.state)?,
             at: Timestamp(status.at),
-            message: status.message,
-            err: status.err,
-            container: status.container,
+            message: words(status.message),
+            err: words(status.err),
+            container: status.container.map(container_id).transpose()?,
             exit_code: status.exit_code,
             engine_restarted: status.engine_restarted,
             not_ready: status.not_ready,
         })
     }
+}
+
+fn container_id(id: String) -> Result<String, WireError> {
+    if id.len() > MAX_CONTAINER_ID {
+        let words = format_args!("{} bytes are no container's id: at most {MAX_CONTAINER_ID}", id.len());
+        return Err(WireError::new("container", words));
+    }
+    Ok(id)
 }
 
 impl From<Setback> for pb::Setback {
@@ -116,5 +127,25 @@ impl TryFrom<pb::Task> for Task {
             service_labels: Arc::new(labels("service_labels", task.service_labels)?),
             running_since: task.running_since.map(Timestamp),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_node_says_of_a_task_is_kept_up_to_a_limit() {
+        let long = "x".repeat(1 << 20);
+        let mut status = pb::TaskStatus {
+            state: pb::TaskState::Failed.into(),
+            message: long.clone(),
+            err: long.clone(),
+            ..pb::TaskStatus::default()
+        };
+        let kept = TaskStatus::try_from(status.clone()).unwrap();
+        assert!(kept.message.len() + kept.err.len() < 8192, "{}", kept.err.len());
+        status.container = Some(long);
+        assert_eq!(TaskStatus::try_from(status).unwrap_err().field, "container");
     }
 }

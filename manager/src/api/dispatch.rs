@@ -11,12 +11,25 @@ use peer::Subject;
 
 use crate::{access::Caller, mint};
 
+/// Roots that a node may say it trusts.
+const MAX_ROOTS: usize = 8;
+
 fn caller<T>(request: &Request<T>) -> Result<(Caller, Subject), Status> {
     let caller = request.extensions().get::<Caller>().copied();
     let subject = caller.and_then(|caller| caller.subject);
     caller
         .zip(subject)
         .ok_or_else(|| Status::unauthenticated("a certificate of this cluster is needed: join first"))
+}
+
+/// The digests of the roots that a node has: the cluster's, and one that takes its place, or was to.
+fn known_roots(digests: Vec<String>) -> Result<Vec<String>, Status> {
+    let is_digest = |text: &String| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if digests.len() > MAX_ROOTS || !digests.iter().all(is_digest) {
+        let words = format!("a node names the SHA-256 digests of at most {MAX_ROOTS} roots, in hex");
+        return Err(Status::invalid_argument(words));
+    }
+    Ok(digests)
 }
 
 #[async_trait]
@@ -72,7 +85,7 @@ impl dispatcher_server::Dispatcher for Api {
         let issuer = peer::issuer(&request.certificate_pem, &authority.bundle).map_err(unfit)?;
         let trust = NodeTrust {
             issuer: issuer.unwrap_or_default(),
-            roots: request.roots,
+            roots: known_roots(request.roots)?,
         };
         let confirmed = self.proposer.propose(Command::NodeTrust {
             id: subject.node,

@@ -36,8 +36,10 @@ use wire::pb::{
 pub(crate) use self::queue::Queue;
 use crate::{ca::Authority, dispatcher::Dispatcher, logs::Desk, mint, peers::Peers, proposer::Proposer};
 
-/// Bytes of one message to or from a manager; a node's status batch or a service's spec stays far below.
+/// Bytes of one message of an operator or another manager.
 const MAX_MESSAGE_BYTES: usize = 64 << 20;
+/// Bytes of one message of a node; the reports of ten thousand tasks are half of that.
+const MAX_NODE_MESSAGE_BYTES: usize = 4 << 20;
 
 /// What the services share; cheap to clone.
 #[derive(Clone)]
@@ -69,7 +71,7 @@ impl Api {
     /// Everything that the control port serves; behind [`crate::access::Gate`] only.
     pub(crate) fn routes(&self) -> Routes {
         let raft = RaftTransportServer::new(self.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
-        let dispatcher = DispatcherServer::new(self.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let dispatcher = DispatcherServer::new(self.clone()).max_decoding_message_size(MAX_NODE_MESSAGE_BYTES);
         Routes::new(self.control())
             .add_service(AdmissionServer::new(self.clone()))
             .add_service(dispatcher)

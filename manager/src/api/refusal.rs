@@ -49,6 +49,7 @@ pub(super) fn unproposed(why: &ProposeError) -> Status {
         ProposeError::Refused(why) => refused(why),
         ProposeError::Deadline(_) => Status::deadline_exceeded(why.to_string()),
         ProposeError::DiskFull { .. } => Status::resource_exhausted(why.to_string()),
+        ProposeError::TooLarge { .. } => Status::invalid_argument(why.to_string()),
         ProposeError::Codec(_) => Status::internal(why.to_string()),
         ProposeError::NoLeader
         | ProposeError::Superseded

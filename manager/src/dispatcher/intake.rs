@@ -79,7 +79,9 @@ async fn settle(proposer: &Proposer, batches: Vec<Batch>) {
     };
     for mut batch in batches {
         let outcome = match &outcome {
-            Err(ProposeError::Refused(_)) => one_by_one(proposer, std::mem::take(&mut batch.reports)).await,
+            Err(ProposeError::Refused(_) | ProposeError::TooLarge { .. }) => {
+                one_by_one(proposer, std::mem::take(&mut batch.reports)).await
+            }
             outcome => outcome.clone(),
         };
         batch.answer(outcome);

@@ -48,6 +48,16 @@ pub enum ProposeError {
     /// A member cannot be spared or get its vote: of those that there would be too few have been heard since.
     #[error("too few of the managers that there would be then answer: a majority of them must be up")]
     Unheard,
+    /// It would hold up the managers, or never reach them.
+    #[error(
+        "this change of the cluster takes {bytes} bytes, and one may take {limit}: make it smaller, or do it in several steps; large texts belong into configs"
+    )]
+    TooLarge {
+        /// Of the log entry.
+        bytes: usize,
+        /// The most that are taken.
+        limit: usize,
+    },
     /// Too many requests wait.
     #[error("this manager has {MAX_WAITING} requests waiting: try again")]
     Busy,

@@ -11,8 +11,11 @@ use wire::pb::{self, raft_ack::Verdict, raft_transport_client::RaftTransportClie
 
 /// Messages that may wait per member.
 const QUEUE: usize = 1024;
-/// Messages per call; each is about a megabyte at most.
+/// Messages per call.
 const PER_CALL: usize = 32;
+/// Bytes per call, unless a single message has more: the other end takes no more than 64 MiB, and both have
+/// [`CALL_TIMEOUT`].
+const CALL_BYTES: usize = 8 << 20;
 /// Time for connecting, and for one call.
 const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 /// Bytes of a snapshot per chunk.
@@ -102,8 +105,8 @@ impl<O: Outbound> Transport for PeerChannels<O> {
 async fn carry<O: Outbound>(outbound: O, to: u64, mut inbox: mpsc::Receiver<Vec<u8>>) {
     let mut client = None;
     let mut messages = Vec::new();
-    while inbox.recv_many(&mut messages, PER_CALL).await > 0 {
-        let batch = std::mem::take(&mut messages);
+    while !messages.is_empty() || inbox.recv_many(&mut messages, PER_CALL).await > 0 {
+        let batch = one_call(&mut messages);
         let attempt = deliver(&outbound, to, &mut client, batch);
         match timeout(CALL_TIMEOUT, attempt).await {
             Ok(Ok(())) => continue,
@@ -113,8 +116,20 @@ async fn carry<O: Outbound>(outbound: O, to: u64, mut inbox: mpsc::Receiver<Vec<
         client = None;
         outbound.lost(to);
         // What piled up meanwhile is stale: raft sends it again, or something newer.
+        messages.clear();
         while inbox.try_recv().is_ok() {}
     }
+}
+
+/// The first messages, taken out: as many as one call carries.
+fn one_call(messages: &mut Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+    let mut bytes = 0;
+    let fitting = messages.iter().take_while(|message| {
+        bytes += message.len();
+        bytes <= CALL_BYTES
+    });
+    let count = fitting.count().max(1).min(messages.len());
+    messages.drain(..count).collect()
 }
 
 async fn deliver<O: Outbound>(
@@ -174,4 +189,20 @@ async fn deliver_snapshot<O: Outbound>(outbound: &O, to: u64, message: Vec<u8>) 
     let ack = client.snapshot(tokio_stream::iter(chunks)).await;
     let ack = ack.map_err(|status| status.to_string())?.into_inner();
     judged(outbound, ack.verdict())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_messages_go_in_calls_of_their_own() {
+        let sizes = [1, 2, CALL_BYTES - 3, 1, CALL_BYTES + 1, CALL_BYTES, 1];
+        let mut messages: Vec<_> = sizes.into_iter().map(|size| vec![0; size]).collect();
+        let mut calls = Vec::new();
+        while !messages.is_empty() {
+            calls.push(one_call(&mut messages).len());
+        }
+        assert_eq!(calls, [3, 1, 1, 1, 1]);
+    }
 }

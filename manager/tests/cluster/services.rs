@@ -184,3 +184,30 @@ async fn a_second_session_of_a_node_ends_the_first() {
     assert_eq!(first.end().await.code(), Code::Aborted);
     manager.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_spec_that_holds_up_the_managers_is_refused_and_one_that_does_not_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let (manager, _) = bootstrap(folder.path()).await;
+    let (_member, mut agent) = worker(&manager, "n2").await;
+    let mut control = operator(&manager).await;
+    control.create_network(network("blue")).await.unwrap();
+    let with_label = |name, bytes| {
+        let mut request = service(name, 1);
+        let label = pb::Label {
+            name: "large".to_owned(),
+            value: "x".repeat(bytes),
+        };
+        request.spec.as_mut().unwrap().labels.push(label);
+        request
+    };
+    let refused = control.create_service(with_label("web", 5 << 20)).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    for words in ["one may take 4194304", "configs"] {
+        assert!(refused.message().contains(words), "{refused}");
+    }
+    // Its task has the label too.
+    control.create_service(with_label("web", 3 << 20)).await.unwrap();
+    agent.view(|view| view.tasks.len() == 1).await;
+    manager.shutdown().await;
+}

@@ -2,7 +2,7 @@
 
 use manager::ManagerHandle;
 use model::{NodeView, Role, ViewDelta};
-use wire::pb::{self, session_down, session_up};
+use wire::pb::{self, dispatcher_client::DispatcherClient, session_down, session_up};
 
 use crate::node::{Agent, Member, bootstrap, description, join, network, operator, service};
 
@@ -154,5 +154,45 @@ async fn a_node_that_comes_back_elsewhere_is_found_there_by_the_others() {
         .await;
     watching.until(at("127.0.0.9")).await;
     assert_eq!(watching.whole, 1, "the others hear of one changed row");
+    manager.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_node_that_says_too_much_is_refused_and_nothing_of_it_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let (manager, _) = bootstrap(folder.path()).await;
+    let member = member(&manager).await;
+    let mut talker = description("n2");
+    let holder = "x".repeat(100);
+    let held = pb::HeldPort {
+        port: 1,
+        protocol: pb::Protocol::Udp.into(),
+        holder,
+    };
+    for count in [20_000, 200_000] {
+        talker.held_ports = vec![held.clone(); count];
+        let hello = pb::Hello {
+            format: 2,
+            description: Some(talker.clone()),
+            ..pb::Hello::default()
+        };
+        let end = match member.try_session(hello).await {
+            Ok(mut session) => session.end().await,
+            Err(why) => why,
+        };
+        assert!(
+            end.message().contains("at most") || end.code() == tonic::Code::OutOfRange,
+            "{end:?}"
+        );
+    }
+    let mut dispatcher = DispatcherClient::new(member.channel().await);
+    let confirm = pb::ConfirmTrustRequest {
+        certificate_pem: member.certificate.clone(),
+        roots: vec!["ab".repeat(32); 100],
+    };
+    let refused = dispatcher.confirm_trust(confirm).await.unwrap_err();
+    assert!(refused.message().contains("at most 8 roots"), "{refused}");
+    let view = manager.proposer().read().await.unwrap();
+    assert!(view.nodes().all(|node| node.description.is_none()));
     manager.shutdown().await;
 }
