@@ -18,7 +18,7 @@ const FORMAT: u32 = 1;
 /// The mark.
 const UNFINISHED: &str = "node.unfinished";
 /// What a cluster has under the data root, besides `node.json`.
-const FOLDERS: [&str; 3] = ["identity", "raft", "agent"];
+const FOLDERS: [&str; 5] = ["identity", "identity.new", "identity.old", "raft", "agent"];
 
 /// The node's place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -191,7 +191,10 @@ mod tests {
         let root = folder.path().join("netctl");
         assert_eq!(NodeState::load(&root).unwrap(), None);
         state().save(&root).unwrap();
-        fs::create_dir(root.join("raft")).unwrap();
+        for folder in ["raft", "identity", "identity.new", "identity.old"] {
+            fs::create_dir(root.join(folder)).unwrap();
+            fs::write(root.join(folder).join("node.key"), "secret").unwrap();
+        }
         fs::write(root.join("notes"), "the operator's own").unwrap();
         assert_eq!(NodeState::load(&root).unwrap(), Some(state()));
         sweep(&root).unwrap();

@@ -8,12 +8,12 @@ use std::{
 };
 
 /// Writes `content` to `path` (mode `mode`), replacing what is there: temporary file, fsync, rename, fsync of the folder.
-/// The folder is made when missing.
+/// The folder is made when missing, to stay.
 pub fn replace(path: &Path, mode: u32, content: &[u8]) -> io::Result<()> {
     let folder = path
         .parent()
         .ok_or_else(|| io::Error::other(format!("{} has no parent folder", path.display())))?;
-    fs::create_dir_all(folder)?;
+    make(folder, &sync)?;
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".new");
     // A leftover of an earlier cut may have another mode.
@@ -29,7 +29,27 @@ pub fn replace(path: &Path, mode: u32, content: &[u8]) -> io::Result<()> {
     file.write_all(content)?;
     file.sync_all()?;
     fs::rename(&temporary, path)?;
+    sync(folder)
+}
+
+/// Waits until the names in a folder are on the disk as they are now.
+pub fn sync(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
+}
+
+/// Makes a folder, and those above it. A new one is on the disk only when `sync` was called for the one that it is in.
+fn make(folder: &Path, sync: &dyn Fn(&Path) -> io::Result<()>) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let Some(parent) = folder.parent() else {
+        return fs::create_dir(folder);
+    };
+    make(parent, sync)?;
+    match fs::create_dir(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => sync(parent),
+    }
 }
 
 /// Reads a whole file; `None` if there is none.
@@ -43,7 +63,7 @@ pub fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+    use std::{cell::RefCell, os::unix::fs::PermissionsExt};
 
     use super::*;
 
@@ -57,5 +77,19 @@ mod tests {
         assert_eq!(read(&path).unwrap().unwrap(), b"new");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_new_folder_is_written_into_the_one_that_it_is_in() {
+        let root = tempfile::tempdir().unwrap();
+        let (outer, inner) = (root.path().join("raft"), root.path().join("raft/inner"));
+        let synced = RefCell::new(Vec::new());
+        let note = |folder: &Path| {
+            synced.borrow_mut().push(folder.to_owned());
+            Ok(())
+        };
+        make(&inner, &note).unwrap();
+        make(&inner, &note).unwrap();
+        assert_eq!(*synced.borrow(), [root.path(), outer.as_path()]);
     }
 }

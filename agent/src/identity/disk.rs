@@ -18,14 +18,14 @@ const FORMAT: &str = "1\n";
 const CERTIFICATE: &str = "node.crt";
 
 /// The folder, the one that is about to replace it, and the one that was replaced.
-struct Folders {
-    now: PathBuf,
-    next: PathBuf,
-    last: PathBuf,
+pub(super) struct Folders {
+    pub(super) now: PathBuf,
+    pub(super) next: PathBuf,
+    pub(super) last: PathBuf,
 }
 
 impl Folders {
-    fn below(data_root: &Path) -> Self {
+    pub(super) fn below(data_root: &Path) -> Self {
         Self {
             now: data_root.join("identity"),
             next: data_root.join("identity.new"),
@@ -33,8 +33,9 @@ impl Folders {
         }
     }
 
-    /// Puts the new folder in place, if it is whole.
-    fn swap(&self) -> Result<(), IdentityError> {
+    /// Puts the new folder in place, if it is whole. The one before goes only when `sync` has written the data root: until
+    /// then it may be the one that is found after a power cut.
+    pub(super) fn swap(&self, sync: impl Fn(&Path) -> io::Result<()>) -> Result<(), IdentityError> {
         if !self.next.join(CERTIFICATE).exists() {
             return Ok(());
         }
@@ -43,6 +44,8 @@ impl Folders {
             fs::rename(&self.now, &self.last).map_err(|e| file(&self.now, e))?;
         }
         fs::rename(&self.next, &self.now).map_err(|e| file(&self.next, e))?;
+        let root = self.now.parent().unwrap_or(&self.now);
+        sync(root).map_err(|e| file(root, e))?;
         remove(&self.last)
     }
 }
@@ -52,7 +55,7 @@ impl Identity {
     pub fn load(data_root: &Path) -> Result<Option<Self>, IdentityError> {
         let folders = Folders::below(data_root);
         if !folders.now.exists() {
-            folders.swap()?;
+            folders.swap(durable::sync)?;
         }
         let Some(certificate) = read(&folders.now.join(CERTIFICATE))? else {
             return Ok(None);
@@ -69,7 +72,8 @@ impl Identity {
         Self::from_pem(certificate, part("node.key")?, part("ca.crt")?).map(Some)
     }
 
-    /// Keeps the identity under `data_root`, its key sealed if there are `keys`.
+    /// Keeps the identity under `data_root`, its key sealed if there are `keys`. It is what is found there after a power cut,
+    /// so that managers may be told of it.
     pub fn save(&self, data_root: &Path, keys: Option<&Keys>) -> Result<(), IdentityError> {
         let folders = Folders::below(data_root);
         let path = folders.now.join("node.key");
@@ -89,16 +93,7 @@ impl Identity {
             let path = folders.next.join(name);
             durable::replace(&path, mode, content.as_bytes()).map_err(|e| file(&path, e))?;
         }
-        folders.swap()
-    }
-
-    /// Forgets the identity kept under `data_root`; none is no error.
-    pub fn remove(data_root: &Path) -> Result<(), IdentityError> {
-        let folders = Folders::below(data_root);
-        // The one that a load would take up goes first.
-        [folders.next, folders.now, folders.last]
-            .iter()
-            .try_for_each(|f| remove(f))
+        folders.swap(durable::sync)
     }
 }
 

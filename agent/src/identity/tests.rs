@@ -1,10 +1,11 @@
 //! Joins against a real TLS server, and identities on disk.
 
-use std::{fs, os::unix::fs::PermissionsExt, sync::Arc};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, sync::Arc};
 
 use model::{Availability, JoinToken};
 
 use super::{
+    disk::Folders,
     fixture::{Authority, Server, serve, serve_root},
     *,
 };
@@ -103,8 +104,6 @@ fn an_identity_survives_on_disk_with_its_key_hidden() {
     let key = fs::metadata(folder.path().join("identity/node.key")).unwrap();
     assert_eq!(key.permissions().mode() & 0o777, 0o600);
     assert!(!format!("{identity:?}").contains("PRIVATE"));
-    Identity::remove(folder.path()).unwrap();
-    assert!(Identity::load(folder.path()).unwrap().is_none());
 }
 
 #[test]
@@ -140,7 +139,7 @@ fn a_cut_while_an_identity_is_replaced_leaves_a_whole_one() {
         authority.identity(3, Role::Manager),
     );
     old.save(folder.path(), None).unwrap();
-    let (now, next) = (folder.path().join("identity"), folder.path().join("identity.new"));
+    let Folders { now, next, .. } = Folders::below(folder.path());
     // Cut before the new one was whole.
     fs::create_dir(&next).unwrap();
     fs::write(next.join("node.key"), &new.key_pem).unwrap();
@@ -150,8 +149,29 @@ fn a_cut_while_an_identity_is_replaced_leaves_a_whole_one() {
     // Cut between the two renames.
     fs::rename(&now, &next).unwrap();
     assert_eq!(Identity::load(folder.path()).unwrap().unwrap().role, Role::Manager);
-    Identity::remove(folder.path()).unwrap();
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn an_identity_is_there_after_a_power_cut_before_the_one_before_it_goes() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new();
+    let (old, new) = (
+        authority.identity(3, Role::Worker),
+        authority.identity(3, Role::Manager),
+    );
+    old.save(folder.path(), None).unwrap();
+    let folders = Folders::below(folder.path());
+    new.save(&folder.path().join("elsewhere"), None).unwrap();
+    fs::rename(folder.path().join("elsewhere/identity"), &folders.next).unwrap();
+    let certificate = |folder: &Path| fs::read_to_string(folder.join("node.crt")).unwrap();
+    let failed = folders.swap(|root| {
+        assert_eq!(root, folder.path());
+        let there = (certificate(&folders.now), certificate(&folders.last));
+        assert_eq!(there, (new.certificate_pem.clone(), old.certificate_pem.clone()));
+        Err(std::io::ErrorKind::StorageFull.into())
+    });
+    assert!(failed.is_err(), "managers are not told of what is not on the disk");
+    assert!(folders.last.exists());
 }
 
 #[test]
