@@ -200,6 +200,15 @@ pub struct Node {
 }
 
 impl Node {
+    /// What it is certified as, and told to be: a manager if an operator wishes it, and after that for as long as raft has
+    /// it as a member. Until then the others need its vote, and take it from managers only.
+    pub fn role(&self) -> Role {
+        match self.raft_id {
+            Some(_) => Role::Manager,
+            None => self.spec.role,
+        }
+    }
+
     /// Host name, or the short id before the first session.
     pub fn hostname(&self) -> String {
         self.description

@@ -95,7 +95,7 @@ impl Indexes {
     /// Managers are those that are, that shall be, and that raft still has.
     pub fn link_node(&mut self, node: &Node) {
         self.loads.link_node(node.id);
-        if node.spec.role == Role::Manager || node.raft_id.is_some() {
+        if node.role() == Role::Manager {
             self.managers.insert(node.id);
         } else {
             self.managers.remove(&node.id);

@@ -1,6 +1,6 @@
 //! What nodes call: sessions, renewals, leaving. The node is the one in the certificate, whatever the message says.
 
-use model::{NodeState, NodeTrust, Role};
+use model::{Node, NodeState, NodeTrust, Role};
 use store::Command;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming, async_trait};
@@ -54,8 +54,8 @@ impl dispatcher_server::Dispatcher for Api {
         let (_, subject) = caller(&request)?;
         let view = self.read().await?;
         let authority = Self::authority(&view)?;
-        // The role of the state: a demoted manager does not renew itself back.
-        let role = view.node(subject.node).map_or(Role::Worker, |node| node.spec.role);
+        // The role of the state: a demoted manager that raft has let go does not renew itself back.
+        let role = view.node(subject.node).map_or(Role::Worker, Node::role);
         let subject = Subject {
             node: subject.node,
             role,

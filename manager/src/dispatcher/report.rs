@@ -34,17 +34,12 @@ pub(super) fn managers(published: &Published) -> pb::Managers {
     }
 }
 
-/// What a node shall be. It is a manager exactly as long as raft has it as a member: a demoted one is told when it is out.
+/// What a node shall be. It has a raft id exactly as long as raft has it as a member: a demoted one is told when it is out.
 pub(super) fn identity(view: &View, node: NodeId) -> Option<pb::NodeIdentity> {
-    let member = view.node(node)?.raft_id;
-    let role = if member.is_some() {
-        pb::Role::Manager
-    } else {
-        pb::Role::Worker
-    };
+    let node = view.node(node)?;
     Some(pb::NodeIdentity {
-        role: role.into(),
-        raft_id: member.unwrap_or_default(),
+        role: pb::Role::from(node.role()).into(),
+        raft_id: node.raft_id.unwrap_or_default(),
         highest_raft_id: view.highest_raft_id(),
     })
 }

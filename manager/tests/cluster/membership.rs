@@ -2,11 +2,11 @@
 
 use model::Role;
 use tonic::Code;
-use wire::pb;
+use wire::pb::{self, control_client::ControlClient, dispatcher_client::DispatcherClient};
 
 use crate::{
     group::{Group, Seat, until},
-    node::network,
+    node::{Member, network, signing_request},
 };
 
 #[tokio::test]
@@ -71,5 +71,27 @@ async fn a_leader_that_is_demoted_hands_over_and_goes() {
         .create_network(network("blue"))
         .await
         .unwrap();
+    group.end().await;
+}
+
+#[tokio::test]
+async fn a_demoted_manager_is_certified_as_one_while_its_vote_is_needed_and_has_no_rights_any_more() {
+    let mut group = Group::of(3).await;
+    let leader = group.leader().await;
+    let (demoted, dead) = ((leader + 1) % 3, (leader + 2) % 3);
+    // Of those that would remain too few answer: raft keeps the demoted one.
+    group.seats[dead].dies().await;
+    group.wish(leader, demoted, pb::Role::Worker).await.unwrap();
+    let member = Member::first(&group.seats[demoted].credentials, group.seats[leader].addr);
+    let channel = member.channel().await;
+    let (_, csr_pem) = signing_request();
+    let renewed = DispatcherClient::new(channel.clone())
+        .renew_certificate(pb::RenewCertificateRequest { csr_pem })
+        .await;
+    assert_eq!(renewed.unwrap().into_inner().role(), pb::Role::Manager);
+    let nodes = ControlClient::new(channel)
+        .list_nodes(pb::ListNodesRequest::default())
+        .await;
+    assert_eq!(nodes.unwrap_err().code(), Code::PermissionDenied);
     group.end().await;
 }

@@ -134,7 +134,7 @@ impl State {
             what: id.to_string(),
         };
         let node = self.node(id).ok_or_else(missing)?;
-        if node.spec.role == Role::Manager || node.raft_id.is_some() {
+        if node.role() == Role::Manager {
             return Err(Refused::NodeIsManager(node.hostname()));
         }
         if !force && node.status.state != NodeState::Down {
