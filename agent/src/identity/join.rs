@@ -8,7 +8,7 @@ use peer::{Accept, ConnectError, PeerError, connect};
 use rcgen::{CertificateParams, DistinguishedName, KeyPair, PKCS_ECDSA_P256_SHA256};
 use ring::digest::{SHA256, digest};
 use thiserror::Error;
-use tonic::{Code, transport::Channel};
+use tonic::{Code, Status, transport::Channel};
 use wire::pb::{self, admission_client::AdmissionClient, dispatcher_client::DispatcherClient};
 
 use super::{Identity, IdentityError};
@@ -43,6 +43,12 @@ pub enum JoinError {
     Refused,
     #[error("manager {remote} did not admit this node: {reason}")]
     Remote { remote: String, reason: String },
+    #[error("manager {remote} did not {what}: {reason}")]
+    Member {
+        remote: String,
+        what: &'static str,
+        reason: String,
+    },
     #[error(transparent)]
     Identity(#[from] IdentityError),
     #[error(transparent)]
@@ -89,14 +95,17 @@ pub async fn join(request: &JoinRequest) -> Result<Identity, JoinError> {
     let issued = AdmissionClient::new(pinned)
         .issue_certificate(issue)
         .await
-        .map_err(|status| refusal(&request.remote, &status))?
+        .map_err(|status| match status.code() {
+            Code::InvalidArgument | Code::Unauthenticated | Code::PermissionDenied => JoinError::Refused,
+            _ => unadmitted(&request.remote, &status),
+        })?
         .into_inner();
     let roots = trusted(issued.roots_pem, &ca_pem);
     Ok(Identity::from_pem(issued.certificate_pem, signing.key_pem, roots)?)
 }
 
-/// A new certificate and key for the same node, over its session's channel.
-pub async fn renew(identity: &Identity, channel: Channel) -> Result<Identity, JoinError> {
+/// A new certificate and key for the same node, over a channel to the manager `remote`.
+pub async fn renew(identity: &Identity, remote: &str, channel: Channel) -> Result<Identity, JoinError> {
     let signing = SigningRequest::fresh()?;
     let request = pb::RenewCertificateRequest {
         csr_pem: signing.csr_pem,
@@ -104,7 +113,7 @@ pub async fn renew(identity: &Identity, channel: Channel) -> Result<Identity, Jo
     let issued = DispatcherClient::new(channel)
         .renew_certificate(request)
         .await
-        .map_err(|status| refusal("", &status))?
+        .map_err(|status| refused(remote, "renew this node's certificate", &status))?
         .into_inner();
     let roots = trusted(issued.roots_pem, &identity.ca_pem);
     Ok(Identity::from_pem(issued.certificate_pem, signing.key_pem, roots)?)
@@ -115,14 +124,15 @@ fn trusted(said: String, known: &str) -> String {
     if said.is_empty() { known.to_owned() } else { said }
 }
 
-/// Tells the managers what this node has of the cluster's authority.
-pub async fn confirm(identity: &Identity, channel: Channel) -> Result<(), JoinError> {
+/// Tells the manager `remote` what this node has of the cluster's authority.
+pub async fn confirm(identity: &Identity, remote: &str, channel: Channel) -> Result<(), JoinError> {
     let request = pb::ConfirmTrustRequest {
         certificate_pem: identity.certificate_pem.clone(),
         roots: peer::digests(&identity.ca_pem)?,
     };
     let confirmed = DispatcherClient::new(channel).confirm_trust(request).await;
-    confirmed.map(|_| ()).map_err(|status| refusal("", &status))
+    let unheard = |status| refused(remote, "take note of what this node trusts", &status);
+    confirmed.map(|_| ()).map_err(unheard)
 }
 
 impl Identity {
@@ -143,7 +153,7 @@ async fn root_certificate(remote: &str) -> Result<pb::RootCertificateResponse, J
     let response = AdmissionClient::new(channel)
         .root_certificate(pb::RootCertificateRequest {})
         .await
-        .map_err(|status| refusal(remote, &status))?;
+        .map_err(|status| unadmitted(remote, &status))?;
     Ok(response.into_inner())
 }
 
@@ -166,12 +176,18 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn refusal(remote: &str, status: &tonic::Status) -> JoinError {
-    match status.code() {
-        Code::InvalidArgument | Code::Unauthenticated | Code::PermissionDenied => JoinError::Refused,
-        _ => JoinError::Remote {
-            remote: remote.to_owned(),
-            reason: status.message().to_owned(),
-        },
+fn unadmitted(remote: &str, status: &Status) -> JoinError {
+    JoinError::Remote {
+        remote: remote.to_owned(),
+        reason: status.message().to_owned(),
+    }
+}
+
+/// What a node asked that is one already.
+fn refused(remote: &str, what: &'static str, status: &Status) -> JoinError {
+    JoinError::Member {
+        remote: remote.to_owned(),
+        what,
+        reason: status.message().to_owned(),
     }
 }

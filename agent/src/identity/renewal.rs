@@ -178,15 +178,19 @@ impl Keeper {
                 ..current.clone()
             },
             Step::Confirm => {
-                let channel = call(current, session).await?;
-                return confirm(current, channel).await.map_err(|error| error.to_string());
+                let (manager, channel) = call(current, session).await?;
+                return confirm(current, &manager, channel)
+                    .await
+                    .map_err(|error| error.to_string());
             }
             Step::Renew | Step::ChangeRole | Step::Recertify(_) => {
                 if let Step::Recertify(spread) = step {
                     tokio::time::sleep(spread * u32::from(dice()) / 255).await;
                 }
-                let channel = call(current, session).await?;
-                renew(current, channel).await.map_err(|error| error.to_string())?
+                let (manager, channel) = call(current, session).await?;
+                renew(current, &manager, channel)
+                    .await
+                    .map_err(|error| error.to_string())?
             }
         };
         let saved = renewed.save(&self.data_root, self.keys.as_deref());
@@ -196,11 +200,12 @@ impl Keeper {
     }
 }
 
-/// A channel to the manager that the session is with.
-async fn call(current: &Identity, session: &watch::Receiver<SessionState>) -> Result<Channel, String> {
+/// The manager that the session is with, and a channel to it.
+async fn call(current: &Identity, session: &watch::Receiver<SessionState>) -> Result<(String, Channel), String> {
     let manager = session.borrow().manager.clone();
     let manager = manager.ok_or("no session with a manager")?;
-    current.connect(&manager).await.map_err(|error| error.to_string())
+    let channel = current.connect(&manager).await.map_err(|error| error.to_string())?;
+    Ok((manager, channel))
 }
 
 /// How long until renewal; `share` (0 to 255) says where between 50 % and 80 % of the life.

@@ -6,7 +6,7 @@ use model::{Availability, JoinToken};
 
 use super::{
     disk::Folders,
-    fixture::{Authority, Server, serve, serve_root},
+    fixture::{Authority, Server, serve, serve_root, serve_tls},
     *,
 };
 
@@ -90,6 +90,26 @@ async fn an_unreachable_manager_is_named() {
     unreachable.addr.clone_from(&addr);
     let error = join(&request(&unreachable, authority.token())).await.unwrap_err();
     assert!(error.to_string().contains(&addr), "{error}");
+}
+
+#[tokio::test]
+async fn what_a_manager_says_to_a_node_that_it_does_not_know_any_more_is_passed_on() {
+    let authority = Authority::new();
+    let words = "node is not part of this swarm (any more)";
+    let refusing = tower::service_fn(move |_| async move {
+        Ok::<_, std::convert::Infallible>(tonic::Status::permission_denied(words).into_http())
+    });
+    let addr = serve_tls(&authority.identity(2, Role::Manager), refusing).await;
+    let removed = authority.identity(7, Role::Worker);
+    let channel = removed.connect(&addr).await.unwrap();
+    let renewed = renew(&removed, &addr, channel.clone()).await.map(drop);
+    for refused in [renewed, confirm(&removed, &addr, channel).await] {
+        let said = refused.unwrap_err().to_string();
+        assert!(
+            said.contains(words) && said.contains(&addr) && !said.contains("token"),
+            "{said}"
+        );
+    }
 }
 
 #[test]
