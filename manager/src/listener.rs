@@ -1,6 +1,8 @@
 //! The control port: accepts connections, shakes hands in TLS, and hands them to the gRPC server with who is at the other
 //! end. A slow or broken handshake holds up nobody else.
 
+mod strangers;
+
 use std::{
     io,
     net::SocketAddr,
@@ -22,7 +24,11 @@ use tonic::transport::server::Connected;
 
 use peer::Subject;
 
+use strangers::{Place, Strangers};
+
 use crate::access::Caller;
+
+pub(crate) use strangers::IsNode;
 
 /// Time for a handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -48,12 +54,14 @@ pub(crate) async fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
     })
 }
 
-/// Accepts until the receiver is dropped.
+/// Accepts until the receiver is dropped. What comes from where a node is, as `is_node` says, is never too much.
 pub(crate) async fn accept(
     listener: TcpListener,
     config: watch::Receiver<Arc<ServerConfig>>,
     connections: mpsc::Sender<io::Result<TlsConnection>>,
+    is_node: IsNode,
 ) {
+    let strangers = Strangers::new(is_node);
     let handshakes = Arc::new(Semaphore::new(MAX_HANDSHAKES));
     loop {
         let Ok(permit) = handshakes.clone().acquire_owned().await else {
@@ -72,11 +80,15 @@ pub(crate) async fn accept(
                 continue;
             }
         };
+        let Some(place) = strangers.place(from.ip()) else {
+            tracing::debug!(%from, "it has too many connections without a certificate");
+            continue;
+        };
         // A renewed certificate counts for the next connection.
         let acceptor = TlsAcceptor::from(config.borrow().clone());
         let connections = connections.clone();
         tokio::spawn(async move {
-            match timeout(HANDSHAKE_TIMEOUT, shake_hands(acceptor, stream, from)).await {
+            match timeout(HANDSHAKE_TIMEOUT, shake_hands(acceptor, stream, from, place)).await {
                 Ok(Ok(connection)) => {
                     let _ = connections.send(Ok(connection)).await;
                 }
@@ -88,7 +100,12 @@ pub(crate) async fn accept(
     }
 }
 
-async fn shake_hands(acceptor: TlsAcceptor, stream: TcpStream, from: SocketAddr) -> io::Result<TlsConnection> {
+async fn shake_hands(
+    acceptor: TlsAcceptor,
+    stream: TcpStream,
+    from: SocketAddr,
+    place: Place,
+) -> io::Result<TlsConnection> {
     stream.set_nodelay(true)?;
     let stream = acceptor.accept(stream).await?;
     let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
@@ -96,7 +113,11 @@ async fn shake_hands(acceptor: TlsAcceptor, stream: TcpStream, from: SocketAddr)
         from,
         subject: certificate.and_then(|der| Subject::of_der(der).ok()),
     };
-    Ok(TlsConnection { stream, caller })
+    Ok(TlsConnection {
+        stream,
+        caller,
+        _place: caller.subject.is_none().then_some(place),
+    })
 }
 
 /// A connection whose other end is known.
@@ -104,6 +125,8 @@ async fn shake_hands(acceptor: TlsAcceptor, stream: TcpStream, from: SocketAddr)
 pub(crate) struct TlsConnection {
     stream: TlsStream<TcpStream>,
     caller: Caller,
+    /// Given back at its end, if it has shown no certificate.
+    _place: Option<Place>,
 }
 
 impl Connected for TlsConnection {

@@ -310,7 +310,7 @@ fn run(
         tokio::spawn(autolock.follow(proposer.published())),
         tokio::spawn(leader::run(proposer.clone())),
         tokio::spawn(roles::run(proposer.clone())),
-        tokio::spawn(listener::accept(listener, shown, connections)),
+        tokio::spawn(listener::accept(listener, shown, connections, is_node(&proposer))),
     ];
     let server = tokio::spawn(serve(api.clone(), incoming, stopping));
     Ok(ManagerHandle {
@@ -326,6 +326,12 @@ fn run(
         tasks,
         server,
     })
+}
+
+/// Whether the state has a node at an address.
+fn is_node(proposer: &Proposer) -> listener::IsNode {
+    let published = proposer.published();
+    Box::new(move |addr| published.borrow().view.nodes().any(|node| node.status.addr == addr))
 }
 
 async fn serve(

@@ -68,7 +68,7 @@ pub struct TooManyAttempts {
 impl JoinAttempts {
     /// Takes one attempt from the allowances, or says how long to wait.
     pub fn take(&mut self, source: IpAddr, now: Timestamp) -> Result<(), TooManyAttempts> {
-        let source = network(source);
+        let source = source_network(source);
         let waiting = |wait| TooManyAttempts { wait };
         let full_at = self.sources.get(&source).copied().unwrap_or(now);
         let next = PER_SOURCE.take(full_at, now).map_err(waiting)?;
@@ -81,7 +81,7 @@ impl JoinAttempts {
     /// An attempt that was taken turned out to be a good one.
     pub fn give_back(&mut self, source: IpAddr) {
         OF_ALL.give_back(&mut self.all);
-        if let Some(full_at) = self.sources.get_mut(&network(source)) {
+        if let Some(full_at) = self.sources.get_mut(&source_network(source)) {
             PER_SOURCE.give_back(full_at);
         }
     }
@@ -101,7 +101,8 @@ impl JoinAttempts {
     }
 }
 
-fn network(source: IpAddr) -> IpAddr {
+/// Whom an address may be of: of IPv6 the first 64 bits, which one host may have for itself.
+pub fn source_network(source: IpAddr) -> IpAddr {
     match source.to_canonical() {
         IpAddr::V6(addr) => IpAddr::V6(Ipv6Addr::from_bits(addr.to_bits() & !u128::from(u64::MAX))),
         v4 => v4,

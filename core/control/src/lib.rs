@@ -35,7 +35,7 @@ mod testbed;
 
 pub use acks::{Acks, let_go};
 pub use assignment::{Board, EndpointRow, Feed, Known, TUNNEL_OVERHEAD, Touched, Update, Verdict, node_view};
-pub use attempts::{JoinAttempts, TooManyAttempts};
+pub use attempts::{JoinAttempts, TooManyAttempts, source_network};
 pub use dirty::Dirty;
 pub use draft::Ids;
 pub use kept::forgotten;

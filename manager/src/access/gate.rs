@@ -3,16 +3,21 @@
 use std::{
     convert::Infallible,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use futures::future::BoxFuture;
 use hyper::http::{Request, Response};
+use tokio::time::timeout;
 use tonic::{Status, body::Body};
 use tower::{Layer, Service};
 use wire::pb::Access;
 
 use super::{Caller, Roster, check, guard::Guarded};
 use crate::proposer::Proposer;
+
+/// Time for a call of somebody who may be anybody: enough for managers that are about to agree on a leader.
+const STRANGERS_TIME: Duration = Duration::from_secs(20);
 
 /// Puts [`check`] before all services of a server, and ends their streams when it does not hold any more.
 #[derive(Clone)]
@@ -84,7 +89,7 @@ where
             Err(status) => return Box::pin(async move { Ok(status.into_http()) }),
         };
         if wire::access(&path) == Some(Access::Anyone) {
-            return Box::pin(self.inner.call(request));
+            return Box::pin(in_time(self.inner.call(request)));
         }
         let lost = || self.gate.clone().lost(path.clone(), caller);
         let request = request.map(|body| Body::new(Guarded::request(body, lost())));
@@ -94,5 +99,29 @@ where
             let response = answer.await?;
             Ok(response.map(|body| Body::new(Guarded::response(body, ending))))
         })
+    }
+}
+
+/// A call that takes too long, its request included, ends: nobody without a certificate keeps one open.
+async fn in_time(call: impl Future<Output = Result<Response<Body>, Infallible>>) -> Result<Response<Body>, Infallible> {
+    timeout(STRANGERS_TIME, call).await.unwrap_or_else(|_| {
+        let seconds = STRANGERS_TIME.as_secs();
+        Ok(Status::deadline_exceeded(format!("no answer within {seconds} s: try again")).into_http())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_of_anybody_ends() {
+        let answered = in_time(ready(Ok(Response::default()))).await.unwrap();
+        assert!(Status::from_header_map(answered.headers()).is_none());
+        let ended = in_time(pending()).await.unwrap();
+        let status = Status::from_header_map(ended.headers()).unwrap();
+        assert_eq!(status.code(), tonic::Code::DeadlineExceeded);
     }
 }

@@ -46,12 +46,11 @@ impl Api {
         self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What a token gives, and a state as new as any. A token that this manager knows is never refused for the failed
-    /// attempts of others; one that it does not know may be new, and costs a question to the other managers: these are
-    /// limited.
+    /// What a token gives, and a state as new as any. A token that admits as far as this manager knows is never refused for
+    /// the failed attempts of others; any other may be new, and costs a question to the other managers: these are limited.
     async fn look_at(&self, text: &str, caller: Option<&Caller>) -> Result<(View, Shown), Status> {
         let source = caller.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |caller| caller.from.ip());
-        let known = token::shown(&self.proposer.view(), text).is_some();
+        let known = Self::admits(&self.proposer.view(), text);
         if !known {
             let taken = self.attempts().take(source, mint::now());
             taken.map_err(|why| refusal::overrun(source, why))?;
@@ -61,14 +60,20 @@ impl Api {
             tracing::info!(%source, "somebody shows an invalid join token");
             refusal::refused(&Refused::TokenUnknown)
         })?;
-        if !known {
-            self.attempts().give_back(source);
-        }
         if let Some(hash) = &shown.limited {
             let usable = view.usable_token(hash, mint::now());
             usable.map_err(|why| refusal::refused(&why))?;
         }
+        if !known {
+            self.attempts().give_back(source);
+        }
         Ok((view, shown))
+    }
+
+    /// Whether a token admits now, as far as a state says.
+    fn admits(view: &View, text: &str) -> bool {
+        let usable = |hash: &String| view.usable_token(hash, mint::now()).is_ok();
+        token::shown(view, text).is_some_and(|shown| shown.limited.as_ref().is_none_or(usable))
     }
 }
 

@@ -41,6 +41,9 @@ const MAX_MESSAGE_BYTES: usize = 64 << 20;
 /// Bytes of one message of a node; the reports of ten thousand tasks are half of that.
 const MAX_NODE_MESSAGE_BYTES: usize = 4 << 20;
 
+/// Bytes of one message of somebody who is no node yet: a token, a signing request, an address.
+const MAX_STRANGERS_MESSAGE_BYTES: usize = 16 << 10;
+
 /// What the services share; cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Api {
@@ -72,8 +75,9 @@ impl Api {
     pub(crate) fn routes(&self) -> Routes {
         let raft = RaftTransportServer::new(self.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
         let dispatcher = DispatcherServer::new(self.clone()).max_decoding_message_size(MAX_NODE_MESSAGE_BYTES);
+        let admission = AdmissionServer::new(self.clone()).max_decoding_message_size(MAX_STRANGERS_MESSAGE_BYTES);
         Routes::new(self.control())
-            .add_service(AdmissionServer::new(self.clone()))
+            .add_service(admission)
             .add_service(dispatcher)
             .add_service(raft)
     }

@@ -68,6 +68,15 @@ async fn wrong_old_and_foreign_tokens_are_refused() {
 }
 
 #[tokio::test]
+async fn who_is_no_node_is_heard_only_as_far_as_a_join_needs() {
+    let folder = tempfile::tempdir().unwrap();
+    let (manager, _) = bootstrap(folder.path()).await;
+    let refused = join(manager.listen_addr(), &"x".repeat(32 << 10)).await.unwrap_err();
+    assert_eq!(refused.code(), Code::OutOfRange, "{refused}");
+    manager.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_node_renews_its_own_certificate_and_no_other() {
     let folder = tempfile::tempdir().unwrap();
     let (manager, _) = bootstrap(folder.path()).await;

@@ -1,6 +1,11 @@
 //! The control port speaks TLS 1.3 only, and shows the certificate that the node has now.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use manager::NodeCredentials;
 use rustls::{
@@ -9,7 +14,10 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, pem::PemObject},
     version::{TLS12, TLS13},
 };
-use tokio::net::TcpStream;
+use tokio::{
+    io::AsyncReadExt as _,
+    net::{TcpSocket, TcpStream},
+};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use wire::pb::{self, dispatcher_client::DispatcherClient};
 
@@ -67,5 +75,33 @@ async fn a_renewed_certificate_is_shown_on_the_next_connection() {
     };
     manager.set_credentials(credentials).unwrap();
     assert_eq!(shown(addr).await, renewed);
+    manager.shutdown().await;
+}
+
+/// Connections from `from` that say nothing.
+async fn silent(from: [u8; 4], to: SocketAddr, count: usize) -> Vec<TcpStream> {
+    let mut open = Vec::new();
+    for _ in 0..count {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((from, 0).into()).unwrap();
+        open.push(socket.connect(to).await.unwrap());
+    }
+    open
+}
+
+#[tokio::test]
+async fn who_says_nothing_keeps_nobody_else_from_shaking_hands() {
+    let folder = tempfile::tempdir().unwrap();
+    let (manager, _) = bootstrap(folder.path()).await;
+    let addr = manager.listen_addr();
+    let mut held = silent([127, 0, 0, 9], addr, 300).await;
+    let began = Instant::now();
+    shake_hands(addr, &TLS13).await.unwrap();
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    let refused = held.last_mut().unwrap().read(&mut [0]).await;
+    assert!(refused.is_err() || refused.is_ok_and(|read| read == 0), "it is closed");
+    // A node is at the other address, and may be many.
+    let _held = silent([127, 0, 0, 1], addr, 100).await;
+    shake_hands(addr, &TLS13).await.unwrap();
     manager.shutdown().await;
 }

@@ -114,3 +114,20 @@ async fn wrong_tokens_are_slowed_down_and_good_ones_are_not() {
     join(manager.listen_addr(), &token).await.unwrap();
     manager.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_token_that_is_used_up_is_slowed_down_as_a_wrong_one_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let (manager, _) = bootstrap(folder.path()).await;
+    let mut control = operator(&manager).await;
+    let token = control.get_join_token(limited(None, Some(1))).await.unwrap();
+    let token = token.into_inner().token;
+    join(manager.listen_addr(), &token).await.unwrap();
+    let mut codes = Vec::new();
+    for _ in 0..30 {
+        codes.push(join(manager.listen_addr(), &token).await.unwrap_err().code());
+    }
+    assert_eq!(codes.first(), Some(&Code::FailedPrecondition));
+    assert!(codes.contains(&Code::ResourceExhausted), "{codes:?}");
+    manager.shutdown().await;
+}
