@@ -16,12 +16,22 @@ const FILES: [&str; 5] = [
     "node.proto",
 ];
 
-/// Messages whose bytes are not to be shown; `payload.rs` says what they show instead.
-const WITH_SECRETS: [&str; 4] = [
+/// Messages with what is not to be shown; `shown.rs` says what they show instead.
+const WITH_SECRETS: [&str; 14] = [
     "netctl.v1.Payload",
     "netctl.v1.PayloadView",
     "netctl.v1.CreatePayloadRequest",
     "netctl.v1.RotatePayloadRequest",
+    "netctl.v1.InitRequest",
+    "netctl.v1.InitResponse",
+    "netctl.v1.RestoreRequest",
+    "netctl.v1.JoinRequest",
+    "netctl.v1.UnlockRequest",
+    "netctl.v1.GetJoinTokenResponse",
+    "netctl.v1.GetUnlockKeyResponse",
+    "netctl.v1.RotateRootRequest",
+    "netctl.v1.BackupPart",
+    "netctl.v1.IssueCertificateRequest",
 ];
 
 /// Fields with bytes that many messages have in common.

@@ -159,7 +159,9 @@ mod tests {
         let long = "x".repeat(4000);
         for whole in [
             Command::Tasks(vec![explain(1, &long)]),
-            Command::SetUnlockKey { unlock_key: long },
+            Command::SetUnlockKey {
+                unlock_key: long.into(),
+            },
         ] {
             let refused = parts(whole, 3_500).unwrap_err();
             assert!(

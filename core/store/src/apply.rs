@@ -86,7 +86,7 @@ impl State {
                 version,
                 worker,
                 manager,
-            } => self.update_tokens(index, version, worker, manager, events),
+            } => self.update_tokens(index, version, worker.0, manager.0, events),
             Command::Token(step) => self.token_step(step),
             Command::UpdateSettings { version, settings } => self.update_settings(index, version, *settings, events),
             Command::StartRootRotation { version, rotation } => {
@@ -94,7 +94,7 @@ impl State {
             }
             Command::FinishRootRotation { digest } => self.finish_root_rotation(index, &digest, events),
             Command::NodeTrust { id, trust } => self.set_node_trust(id, *trust, events),
-            Command::SetUnlockKey { unlock_key } => self.set_unlock_key(index, unlock_key, events),
+            Command::SetUnlockKey { unlock_key } => self.set_unlock_key(index, unlock_key.0, events),
             Command::CreateNetwork(new) => self.create_network(index, *new, events),
             Command::RemoveNetwork { id } => self.remove_network(id, events),
             Command::CreateService(new) => self.create_service(index, *new, events),

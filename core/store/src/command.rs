@@ -2,6 +2,7 @@
 //!
 //! Nothing in here is decided while it is applied: ids, times, addresses, ports are all part of the command.
 
+mod hidden;
 mod member;
 mod object;
 mod task;
@@ -15,6 +16,7 @@ use model::{
 use serde::{Deserialize, Serialize};
 
 use crate::TokenStep;
+pub use hidden::Hidden;
 pub use member::{MemberChange, MemberStep};
 pub use object::{
     NewNetwork, NewPayload, NewService, PayloadLabels, PayloadRotation, Rollback, RollbackCause, RunStep, ServiceChange,
@@ -42,9 +44,9 @@ pub enum Command {
         /// Version of the cluster that was read.
         version: u64,
         /// Whole join token for workers.
-        worker: String,
+        worker: Hidden,
         /// Whole join token for managers.
-        manager: String,
+        manager: Hidden,
     },
     /// A join token with limits is minted or used.
     Token(TokenStep),
@@ -77,7 +79,7 @@ pub enum Command {
     /// Another unlock key while autolock is on, or none while it is off.
     SetUnlockKey {
         /// `SWMKEY-1-...`; empty: none.
-        unlock_key: String,
+        unlock_key: Hidden,
     },
     /// A network with what the allocator gave it.
     CreateNetwork(Box<NewNetwork>),

@@ -24,8 +24,8 @@ pub use apply::Given;
 pub use change::{Action, Change, Object, TaskFacts, changes};
 pub use codec::{CodecError, ENTRY_FORMAT, SNAPSHOT_FORMAT};
 pub use command::{
-    Command, Entry, MemberChange, MemberStep, NewNetwork, NewPayload, NewService, PayloadLabels, PayloadRotation,
-    Rollback, RollbackCause, RunStep, ServiceChange, StatusReport, TaskOp,
+    Command, Entry, Hidden, MemberChange, MemberStep, NewNetwork, NewPayload, NewService, PayloadLabels,
+    PayloadRotation, Rollback, RollbackCause, RunStep, ServiceChange, StatusReport, TaskOp,
 };
 pub use event::Event;
 pub use index::{AddressOwner, Reserved};

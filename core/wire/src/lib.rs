@@ -19,6 +19,7 @@ mod payload;
 mod resources;
 mod scalar;
 mod service;
+mod shown;
 mod task;
 mod update;
 mod view;

@@ -1,7 +1,5 @@
 //! Secrets and configs. Bytes of secrets go to nodes only, and nothing shows bytes.
 
-use std::fmt;
-
 use model::{NameKind, Payload, PayloadBytes, PayloadKind, PayloadSpec, PayloadView};
 
 use crate::{
@@ -91,24 +89,4 @@ impl TryFrom<pb::PayloadView> for PayloadView {
             bytes: PayloadBytes::new(&payload.data),
         })
     }
-}
-
-/// Shows how many bytes there are.
-macro_rules! shown {
-    ($($message:ident: $($field:ident)+;)+) => {$(
-        impl fmt::Debug for pb::$message {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                let mut shown = f.debug_struct(stringify!($message));
-                $(shown.field(stringify!($field), &self.$field);)+
-                shown.field("data", &format_args!("{} bytes", self.data.len())).finish()
-            }
-        }
-    )+};
-}
-
-shown! {
-    Payload: id kind spec generation superseded;
-    PayloadView: id kind templated;
-    CreatePayloadRequest: request kind spec;
-    RotatePayloadRequest: request kind r#ref;
 }

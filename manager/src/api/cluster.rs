@@ -28,6 +28,7 @@ fn with_unlock_key(view: &View, update: Command, autolock: bool, fresh: &str) ->
         return update;
     }
     let unlock_key = if autolock { fresh.to_owned() } else { String::new() };
+    let unlock_key = unlock_key.into();
     Command::Batch(vec![update, Command::SetUnlockKey { unlock_key }])
 }
 
@@ -40,7 +41,7 @@ impl Api {
         if request.rotate {
             let unlock_key = UnlockKey::fresh().to_string();
             let plan = move |_: &View| {
-                let unlock_key = unlock_key.clone();
+                let unlock_key = unlock_key.clone().into();
                 Ok(Command::SetUnlockKey { unlock_key })
             };
             view = self.queue.change(request_id(&request.request)?, plan).await?;

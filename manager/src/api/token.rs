@@ -114,7 +114,7 @@ fn rotated(view: &View, role: Role, secret: [u8; 16]) -> Result<Command, Refused
     };
     Ok(Command::UpdateTokens {
         version: cluster.version,
-        worker,
-        manager,
+        worker: worker.into(),
+        manager: manager.into(),
     })
 }

@@ -46,8 +46,8 @@ async fn a_restarted_manager_has_its_state_and_its_nodes_come_back() {
 fn move_cursor(version: u64) -> Command {
     Command::UpdateTokens {
         version,
-        worker: format!("worker {version}"),
-        manager: format!("manager {version}"),
+        worker: format!("worker {version}").into(),
+        manager: format!("manager {version}").into(),
     }
 }
 

@@ -92,8 +92,8 @@ fn a_rotation_takes_the_limited_tokens_of_the_role_with_it() {
     mint(&mut state, "m", AT, None, Some(5)).unwrap();
     let rotate = Command::UpdateTokens {
         version: state.cluster().unwrap().version,
-        worker: "another".into(),
-        manager: "manager".into(),
+        worker: "another".to_owned().into(),
+        manager: "manager".to_owned().into(),
     };
     apply(&mut state, rotate).unwrap();
     assert_eq!(admit(&mut state, "w", 1, AT), Err(Refused::TokenUnknown));
