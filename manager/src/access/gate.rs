@@ -11,13 +11,21 @@ use hyper::http::{Request, Response};
 use tokio::time::timeout;
 use tonic::{Status, body::Body};
 use tower::{Layer, Service};
-use wire::pb::Access;
+use wire::pb::{Access, control_server::SERVICE_NAME};
 
 use super::{Caller, Roster, check, guard::Guarded};
-use crate::proposer::Proposer;
+use crate::{api::refusal, proposer::Proposer};
 
 /// Time for a call of somebody who may be anybody: enough for managers that are about to agree on a leader.
 const STRANGERS_TIME: Duration = Duration::from_secs(20);
+
+/// Whether a method shows or changes the cluster's state, as operators do. What managers say to each other must be heard
+/// while they do not agree.
+fn is_of_cluster(path: &str) -> bool {
+    path.strip_prefix('/')
+        .and_then(|path| path.split_once('/'))
+        .is_some_and(|(service, _)| service == SERVICE_NAME)
+}
 
 /// Puts [`check`] before all services of a server, and ends their streams when it does not hold any more.
 #[derive(Clone)]
@@ -41,6 +49,13 @@ impl Gate {
             }
             roster.changed().await;
         }
+    }
+
+    /// Whether the caller may call this in a state as new as any: it may have lost its rights by what this manager has not
+    /// heard yet, and what it asks for now would be done on the state after that.
+    async fn confirm(&self, path: &str, caller: &Caller) -> Result<(), Status> {
+        let newest = self.proposer.read().await;
+        check(path, caller, &newest.map_err(|why| refusal::unread(&why))?)
     }
 
     fn admit(&self, request: &Request<Body>) -> Result<Caller, Status> {
@@ -71,7 +86,7 @@ pub(crate) struct Gated<S> {
 
 impl<S> Service<Request<Body>> for Gated<S>
 where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send + 'static,
 {
     type Response = Response<Body>;
@@ -94,9 +109,16 @@ where
         let lost = || self.gate.clone().lost(path.clone(), caller);
         let request = request.map(|body| Body::new(Guarded::request(body, lost())));
         let ending = lost();
-        let answer = self.inner.call(request);
+        // The clone has not been asked whether it is ready.
+        let clone = self.inner.clone();
+        let (mut inner, gate) = (std::mem::replace(&mut self.inner, clone), self.gate.clone());
         Box::pin(async move {
-            let response = answer.await?;
+            if is_of_cluster(&path)
+                && let Err(status) = gate.confirm(&path, &caller).await
+            {
+                return Ok(status.into_http());
+            }
+            let response = inner.call(request).await?;
             Ok(response.map(|body| Body::new(Guarded::response(body, ending))))
         })
     }

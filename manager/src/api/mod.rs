@@ -12,7 +12,7 @@ mod node;
 mod payload;
 mod queue;
 mod raft;
-mod refusal;
+pub(crate) mod refusal;
 mod service;
 mod task;
 mod token;

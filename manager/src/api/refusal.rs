@@ -60,7 +60,7 @@ pub(super) fn unproposed(why: &ProposeError) -> Status {
 }
 
 /// A read did not get through.
-pub(super) fn unread(why: &ReadError) -> Status {
+pub(crate) fn unread(why: &ReadError) -> Status {
     match why {
         ReadError::DiskFull { .. } => Status::resource_exhausted(why.to_string()),
         ReadError::Deadline(_) => Status::deadline_exceeded(why.to_string()),

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use manager::Hints;
 use tokio::{sync::watch, time::sleep};
 use tonic::Code;
-use wire::pb;
+use wire::pb::{self, control_client::ControlClient};
 
 use crate::{
     group::{Group, free_addr, until},
-    node::network,
+    node::{Member, network},
 };
 
 const NO_QUORUM: &str = "The swarm does not have a leader. It's possible that too few managers are online.";
@@ -138,5 +138,25 @@ async fn managers_that_all_come_back_elsewhere_find_each_other_by_a_hint() {
         .await;
     }
     group.voters(0, 3).await;
+    group.end().await;
+}
+
+#[tokio::test]
+async fn a_manager_that_cannot_ask_the_others_grants_no_rights_by_what_it_heard_last() {
+    let mut group = Group::of(2).await;
+    let (asked, gone) = (0, 1);
+    let caller = Member::first(&group.seats[gone].credentials, group.seats[asked].addr);
+    let watch = |from_index| pb::WatchRequest {
+        from_index,
+        ..pb::WatchRequest::default()
+    };
+    let applied = group.seats[asked].with(|handle| handle.view().applied()).await;
+    let mut control = ControlClient::new(caller.channel().await);
+    control.watch(watch(applied)).await.unwrap();
+    group.seats[gone].dies().await;
+    // It may have been demoted since, as far as this one knows.
+    let refused = control.watch(watch(applied)).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unavailable);
+    assert!(refused.message().starts_with(NO_QUORUM), "{refused}");
     group.end().await;
 }
