@@ -1,11 +1,12 @@
-//! Join tokens with limits: kept by the hash of their text, counted in the entry that makes the node.
+//! Join tokens in the entry that makes a node: those of the roles must not have been rotated meanwhile, those with limits
+//! are kept by the hash of their text, and counted.
 
 use std::{sync::Arc, time::Duration};
 
 use model::{LimitedToken, Role, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::{Refused, State};
+use crate::{Hidden, Refused, State};
 
 /// How many join tokens with limits there may be, those that have ended lately included.
 pub const MAX_LIMITED_TOKENS: usize = 1000;
@@ -13,7 +14,7 @@ pub const MAX_LIMITED_TOKENS: usize = 1000;
 /// For so long whoever shows a token that has ended is told so; then it is unknown.
 const REMEMBERED: Duration = Duration::from_secs(86_400);
 
-/// A change of the join tokens with limits.
+/// A change of the join tokens with limits, or what has to hold of those of the roles.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TokenStep {
     /// One more. Those that ended more than a day ago go.
@@ -29,6 +30,13 @@ pub enum TokenStep {
         at: Timestamp,
         /// Which; see [`LimitedToken::hash`].
         hash: String,
+    },
+    /// A node is admitted by the token of a role, as long as that is this one. As with [`TokenStep::Use`].
+    Hold {
+        /// Of which role.
+        role: Role,
+        /// The whole token.
+        token: Hidden,
     },
 }
 
@@ -52,7 +60,20 @@ impl State {
         match step {
             TokenStep::Mint { at, token } => self.mint_token(at, *token),
             TokenStep::Use { at, hash } => self.use_token(at, &hash),
+            TokenStep::Hold { role, token } => self.hold_token(role, &token.0),
         }
+    }
+
+    fn hold_token(&self, role: Role, token: &str) -> Result<(), Refused> {
+        let secrets = &self.cluster().ok_or(Refused::NoCluster)?.secrets;
+        let known = match role {
+            Role::Worker => &secrets.worker_token,
+            Role::Manager => &secrets.manager_token,
+        };
+        if known != token || token.is_empty() {
+            return Err(Refused::TokenUnknown);
+        }
+        Ok(())
     }
 
     /// The limited tokens of a role admit nobody any more; without a role, none does.

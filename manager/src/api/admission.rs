@@ -6,7 +6,7 @@ use std::{
 };
 
 use control::JoinAttempts;
-use model::{Availability, NodeId};
+use model::{Availability, NodeId, Timestamp};
 use store::{Command, Refused, TokenStep, View};
 use tonic::{Request, Response, Status, async_trait};
 use wire::pb::{self, admission_server::Admission};
@@ -96,7 +96,8 @@ impl Admission for Api {
     ) -> Result<Response<pb::IssueCertificateResponse>, Status> {
         let caller = request.extensions().get::<Caller>().copied();
         let request = request.into_inner();
-        let (view, Shown { role, limited }) = self.look_at(&request.token, caller.as_ref()).await?;
+        let (view, shown) = self.look_at(&request.token, caller.as_ref()).await?;
+        let role = shown.role;
         let authority = Self::authority(&view)?;
         let subject = Subject {
             node: NodeId::from_bits(mint::bits()),
@@ -113,15 +114,24 @@ impl Admission for Api {
             node.spec.availability = availability(request.availability);
             node.manager_addr = request.addr.parse().ok();
         }
-        let uses = limited.map(|hash| Command::Token(TokenStep::Use { at: now, hash }));
-        let joined = self
-            .proposer
-            .propose(Command::Batch(uses.into_iter().chain([join]).collect()))
-            .await;
+        let token = still_admits(shown, request.token, now);
+        let joined = self.proposer.propose(Command::Batch(vec![token, join])).await;
         joined.map_err(|why| refusal::unproposed(&why))?;
         tracing::info!(node = %subject.node, role = role.word(), %addr, "admitted");
         Ok(Response::new(issued(certificate_pem, subject, authority.bundle)))
     }
+}
+
+/// What has to hold of a token in the entry that makes a node by it: it may be rotated, or used up, after it was looked at.
+fn still_admits(shown: Shown, token: String, at: Timestamp) -> Command {
+    let Shown { role, limited } = shown;
+    Command::Token(match limited {
+        Some(hash) => TokenStep::Use { at, hash },
+        None => TokenStep::Hold {
+            role,
+            token: token.into(),
+        },
+    })
 }
 
 fn availability(number: i32) -> Availability {
@@ -158,5 +168,15 @@ mod tests {
         assert_eq!(addr("[fd00::1]:2377").as_deref(), Some("fd00::1"));
         assert_eq!(addr("").as_deref(), Some("10.0.0.9"));
         assert_eq!(addr("eth0"), None);
+    }
+
+    #[test]
+    fn what_is_shown_must_still_admit_when_the_node_is_made() {
+        let (role, at) = (model::Role::Worker, Timestamp(7));
+        let entry = |limited| still_admits(Shown { role, limited }, "token".to_owned(), at);
+        let token = "token".to_owned().into();
+        assert_eq!(entry(None), Command::Token(TokenStep::Hold { role, token }));
+        let hash = "hash".to_owned();
+        assert_eq!(entry(Some(hash.clone())), Command::Token(TokenStep::Use { at, hash }));
     }
 }

@@ -124,3 +124,27 @@ fn their_number_is_bounded_and_those_that_have_ended_make_room() {
         Err(Refused::TokenUnknown)
     );
 }
+
+#[test]
+fn the_token_of_a_role_admits_until_it_is_rotated_and_by_its_own_role_only() {
+    let mut state = founded();
+    let admit = |state: &mut State, role, token: &str, node| {
+        let token = token.to_owned().into();
+        let hold = Command::Token(TokenStep::Hold { role, token });
+        let join = Command::join(NodeId::from_bits(node), AT, role, [10, 0, 0, 1].into());
+        apply(state, Command::Batch(vec![hold, join])).map(|_| ())
+    };
+    assert_eq!(admit(&mut state, Role::Worker, "worker", 1), Ok(()));
+    for (role, token) in [(Role::Manager, "worker"), (Role::Worker, ""), (Role::Worker, "other")] {
+        assert_eq!(admit(&mut state, role, token, 2), Err(Refused::TokenUnknown));
+    }
+    let rotate = Command::UpdateTokens {
+        version: state.cluster().unwrap().version,
+        worker: "another".to_owned().into(),
+        manager: "manager".to_owned().into(),
+    };
+    apply(&mut state, rotate).unwrap();
+    assert_eq!(admit(&mut state, Role::Worker, "worker", 2), Err(Refused::TokenUnknown));
+    assert_eq!(admit(&mut state, Role::Manager, "manager", 2), Ok(()));
+    assert_eq!(state.nodes().count(), 2);
+}
