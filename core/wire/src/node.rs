@@ -144,6 +144,7 @@ impl From<Node> for pb::Node {
             manager_addr: node.manager_addr.map(|addr| addr.to_string()),
             raft_id: node.raft_id,
             tls: None,
+            tls_current: None,
         }
     }
 }

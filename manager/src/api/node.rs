@@ -2,23 +2,28 @@
 
 use std::collections::BTreeSet;
 
-use model::{Node, NodeId, NodeSpec, NodeState, Role};
+use model::{Node, NodeId, NodeSpec, NodeState, NodeTrust, Role};
 use store::{Command, Refused, View};
 use tonic::Status;
 use wire::pb::{self, control_client::ControlClient};
 
 use super::{Api, admission::uncertified, refusal, request_id};
 use crate::{
-    ca::{self, CaError},
+    ca::{self, Authority, CaError},
     mint,
     raft::{Outbound, ReadError},
 };
 
-/// A node, with what it has of the cluster's authority.
-fn with_tls(view: &View, node: Node) -> Result<pb::Node, CaError> {
+/// A node, with what it has of the cluster's authority, and whether that is what it is to have.
+fn with_tls(view: &View, wanted: Option<&NodeTrust>, node: Node) -> Result<pb::Node, CaError> {
     let trust = view.node_trust(node.id);
     let tls = trust.map(|trust| ca::tls_info(view, trust)).transpose()?.flatten();
-    Ok(pb::Node { tls, ..node.into() })
+    let tls_current = trust.map(|trust| Some(trust) == wanted);
+    Ok(pb::Node {
+        tls,
+        tls_current,
+        ..node.into()
+    })
 }
 
 impl Api {
@@ -37,7 +42,9 @@ impl Api {
             found.collect::<Result<_, _>>().map_err(|why| refusal::refused(&why))?
         };
         let unreachable = self.unreachable(&view).await;
-        let nodes = nodes.into_iter().map(|node| with_tls(&view, node));
+        let wanted = Authority::of(&view).map(|authority| authority.wanted()).transpose();
+        let wanted = wanted.map_err(|why| uncertified(&why))?;
+        let nodes = nodes.into_iter().map(|node| with_tls(&view, wanted.as_ref(), node));
         Ok(pb::ListNodesResponse {
             unreachable,
             nodes: nodes.collect::<Result<_, _>>().map_err(|why| uncertified(&why))?,

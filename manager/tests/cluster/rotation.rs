@@ -106,13 +106,11 @@ async fn the_old_root_goes_when_every_node_has_the_new_one() {
         .await
         .list_nodes(pb::ListNodesRequest::default())
         .await;
-    let shown: Vec<_> = shown
-        .unwrap()
-        .into_inner()
-        .nodes
-        .into_iter()
-        .map(|node| node.tls)
-        .collect();
+    let shown = shown.unwrap().into_inner().nodes;
+    let mut current: Vec<_> = shown.iter().map(|node| node.tls_current).collect();
+    current.sort();
+    assert_eq!(current, [None, Some(true), Some(true)]);
+    let shown: Vec<_> = shown.into_iter().map(|node| node.tls).collect();
     assert_eq!(shown.iter().flatten().count(), 2, "one node has not said what it has");
     for tls in shown.into_iter().flatten() {
         assert_eq!(
@@ -135,6 +133,16 @@ async fn the_old_root_goes_when_every_node_has_the_new_one() {
     assert!(!told.confirmed, "the old root has to go from the nodes as well");
     confirm(&joined, &new_root).await;
     assert_eq!(cluster(&manager).await.trusting_nodes, 1);
+    let all = pb::ListNodesRequest::default();
+    let shown = operator(&manager)
+        .await
+        .list_nodes(all)
+        .await
+        .unwrap()
+        .into_inner()
+        .nodes;
+    let lagging = shown.iter().filter(|node| node.tls_current == Some(false)).count();
+    assert_eq!(lagging, 2, "they trust the old root still");
 
     let refused = join(manager.listen_addr(), &old_token).await.unwrap_err();
     assert_eq!(refused.code(), Code::PermissionDenied);

@@ -15,6 +15,10 @@ use crate::{
 };
 
 const POLL: Duration = Duration::from_millis(200);
+/// Polls between two questions which nodes are missing.
+const NAMED_EVERY: u32 = 10;
+/// Nodes that are named at a time.
+const NAMED: usize = 8;
 /// Characters of a progress bar.
 const BAR: usize = 50;
 
@@ -76,6 +80,7 @@ async fn expire(client: &mut Client, cluster: pb::Cluster, text: &str) -> Result
 /// Waits until every node trusts the root with this digest and no other; ends with showing it.
 async fn follow(client: &mut Client, digest: &str, quiet: bool) -> Result<(), Failure> {
     let mut screen = Screen::new(quiet);
+    let (mut missing, mut polls) = (None, 0u32);
     loop {
         let cluster = get(client).await?;
         if cluster.root_digest != digest {
@@ -84,8 +89,14 @@ async fn follow(client: &mut Client, digest: &str, quiet: bool) -> Result<(), Fa
                 cluster.root_digest
             )));
         }
-        screen.draw(&progress(&cluster));
-        if cluster.next_root_ca.is_none() && cluster.trusting_nodes == cluster.nodes {
+        polls = polls.wrapping_add(1);
+        if polls.is_multiple_of(NAMED_EVERY) {
+            let nodes = client.control.list_nodes(pb::ListNodesRequest::default()).await?;
+            missing = waited_for(&nodes.into_inner().nodes);
+        }
+        let done = cluster.next_root_ca.is_none() && cluster.trusting_nodes == cluster.nodes;
+        screen.draw(&progress(&cluster, missing.as_deref().filter(|_| !done)));
+        if done {
             terminal::show(&cluster.root_ca);
             return Ok(());
         }
@@ -93,7 +104,30 @@ async fn follow(client: &mut Client, digest: &str, quiet: bool) -> Result<(), Fa
     }
 }
 
-fn progress(cluster: &pb::Cluster) -> Vec<String> {
+/// The nodes that have not got what they are to have, in words; `None` if all have.
+fn waited_for(nodes: &[pb::Node]) -> Option<String> {
+    let name = |node: &pb::Node| {
+        let hostname = node.description.as_ref().map(|described| described.hostname.clone());
+        let name = hostname.unwrap_or_else(|| node.id.clone());
+        match node.status.as_ref().map(pb::NodeStatus::state) {
+            Some(pb::NodeState::Ready) => name,
+            _ => format!("{name} (not up)"),
+        }
+    };
+    let mut names: Vec<_> = nodes
+        .iter()
+        .filter(|node| node.tls_current != Some(true))
+        .map(name)
+        .collect();
+    let more = names.len().saturating_sub(NAMED);
+    names.truncate(NAMED);
+    if more > 0 {
+        names.push(format!("{more} more"));
+    }
+    (!names.is_empty()).then(|| names.join(", "))
+}
+
+fn progress(cluster: &pb::Cluster, missing: Option<&str>) -> Vec<String> {
     let line = |what: &str, done| {
         format!(
             "  {what:<26} [{}] {done}/{} nodes",
@@ -101,11 +135,13 @@ fn progress(cluster: &pb::Cluster) -> Vec<String> {
             cluster.nodes
         )
     };
-    vec![
+    let mut lines = vec![
         format!("desired root digest: sha256:{}", cluster.root_digest),
         line("rotated TLS certificates:", cluster.certified_nodes),
         line("rotated CA certificates:", cluster.trusting_nodes),
-    ]
+    ];
+    lines.extend(missing.map(|names| format!("  waiting for: {names}")));
+    lines
 }
 
 fn bar(done: u32, all: u32) -> String {
@@ -126,12 +162,41 @@ mod tests {
             ..pb::Cluster::default()
         };
         assert_eq!(
-            progress(&cluster),
+            progress(&cluster, Some("n2 (not up)")),
             [
                 "desired root digest: sha256:ab",
                 "  rotated TLS certificates:  [=========================>                         ] 1/2 nodes",
                 "  rotated CA certificates:   [>                                                  ] 0/2 nodes",
+                "  waiting for: n2 (not up)",
             ]
         );
+    }
+
+    #[test]
+    fn nodes_without_the_new_root_are_named() {
+        let node = |name: &str, state: pb::NodeState, tls_current| pb::Node {
+            id: "5vxy".to_owned(),
+            description: (!name.is_empty()).then(|| pb::NodeDescription {
+                hostname: name.to_owned(),
+                ..pb::NodeDescription::default()
+            }),
+            status: Some(pb::NodeStatus {
+                state: state.into(),
+                ..pb::NodeStatus::default()
+            }),
+            tls_current,
+            ..pb::Node::default()
+        };
+        let (ready, down) = (pb::NodeState::Ready, pb::NodeState::Down);
+        let mut nodes = vec![node("n1", ready, Some(true))];
+        assert_eq!(waited_for(&nodes), None);
+        nodes.extend([
+            node("n2", ready, Some(false)),
+            node("n3", down, Some(false)),
+            node("", down, None),
+        ]);
+        assert_eq!(waited_for(&nodes).as_deref(), Some("n2, n3 (not up), 5vxy (not up)"));
+        nodes.extend((0..7).map(|_| node("n9", ready, None)));
+        assert!(waited_for(&nodes).is_some_and(|names| names.ends_with("n9, 2 more")));
     }
 }

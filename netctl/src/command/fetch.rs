@@ -101,6 +101,8 @@ pub struct Nodes {
     pub unreachable: Vec<String>,
     /// What each has of the cluster's authority, by its id.
     pub tls: BTreeMap<String, pb::TlsInfo>,
+    /// Whether that is what it is to have.
+    pub tls_current: BTreeMap<String, bool>,
 }
 
 /// All nodes, or the one that `name` refers to.
@@ -113,6 +115,9 @@ pub async fn nodes(client: &mut Client, name: Option<&str>) -> Result<Nodes, Fai
         .iter()
         .filter_map(|node| Some((node.id.clone(), node.tls.clone()?)));
     let tls = tls.collect();
+    let current = answer.nodes.iter();
+    let current = current.filter_map(|node| Some((node.id.clone(), node.tls_current?)));
+    let tls_current = current.collect();
     let nodes = match name {
         Some(name) => vec![one(answer.nodes, "node", name)?],
         None => convert(answer.nodes)?,
@@ -123,6 +128,7 @@ pub async fn nodes(client: &mut Client, name: Option<&str>) -> Result<Nodes, Fai
         leader: answer.leader,
         unreachable: answer.unreachable,
         tls,
+        tls_current,
     })
 }
 

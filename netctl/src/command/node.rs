@@ -41,6 +41,7 @@ pub async fn list(client: &mut Client, args: &ListArgs) -> Result<(), Failure> {
         self_id: answer.self_id,
         leader: answer.leader,
         unreachable: answer.unreachable,
+        tls_current: answer.tls_current,
     };
     let listing = node_rows(answer.nodes, &of);
     show(&listing.render(args.format.as_deref(), args.quiet)?);

@@ -19,6 +19,8 @@ pub struct NodeRows {
     pub leader: String,
     /// The managers that the leader does not hear, or that have no vote yet.
     pub unreachable: Vec<String>,
+    /// Whether a node has the certificate and roots that it is to have, of those that have said what they have.
+    pub tls_current: BTreeMap<String, bool>,
 }
 
 impl NodeRows {
@@ -47,8 +49,17 @@ impl NodeRows {
                 ("Availability", json!(availability)),
                 ("ManagerStatus", json!(manager)),
                 ("EngineVersion", json!(engine)),
-                ("TLSStatus", json!("Ready")),
+                ("TLSStatus", json!(self.tls_status(&id))),
             ],
+        }
+    }
+
+    /// In docker's words.
+    fn tls_status(&self, id: &str) -> &'static str {
+        match self.tls_current.get(id) {
+            Some(true) => "Ready",
+            Some(false) => "Needs Rotation",
+            None => "Unknown",
         }
     }
 
@@ -238,9 +249,14 @@ mod tests {
             self_id: sample::node(1, Role::Manager).id.to_string(),
             leader: sample::node(1, Role::Manager).id.to_string(),
             unreachable: vec![sample::node(4, Role::Manager).id.to_string()],
+            tls_current: [(1, true), (2, false)]
+                .map(|(id, current)| (sample::node(id, Role::Worker).id.to_string(), current))
+                .into(),
         };
         let managers = [3, 4, 1].map(|id| sample::node(id, Role::Manager));
         let nodes = [vec![sample::node(2, Role::Worker)], managers.to_vec()].concat();
+        let tls = node_rows(nodes.clone(), &of).render(Some("{{.Hostname}} {{.TLSStatus}}"), false);
+        assert_eq!(tls.unwrap(), "n1 Ready\nn2 Needs Rotation\nn3 Unknown\nn4 Unknown\n");
         let text = node_rows(nodes, &of).render(None, false).unwrap();
         assert_eq!(
             text,
