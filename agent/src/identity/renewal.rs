@@ -13,6 +13,7 @@ use seal::Keys;
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::JoinHandle,
+    time::Instant,
 };
 use tonic::transport::Channel;
 
@@ -94,6 +95,8 @@ struct Keeper {
     session: watch::Receiver<SessionState>,
     data_root: PathBuf,
     keys: Option<Arc<Keys>>,
+    /// When to get a certificate under another root, while there is one to get.
+    recertify: Option<Instant>,
 }
 
 /// Renews `identity` when it is due, and follows the cluster's root and the node's role, until the handle is aborted.
@@ -110,6 +113,7 @@ pub(crate) fn keep_fresh(
         session,
         data_root,
         keys: None,
+        recertify: None,
     };
     tokio::spawn(async move {
         let share = dice();
@@ -121,6 +125,7 @@ pub(crate) fn keep_fresh(
                 tracing::error!(%error, "the certificate cannot be read");
                 Step::Renew
             });
+            let step = keeper.spread(step);
             let pause = match &step {
                 Step::Wait(wait) => (*wait).min(LOOK),
                 Step::Renew => RETRY,
@@ -136,6 +141,24 @@ pub(crate) fn keep_fresh(
 }
 
 impl Keeper {
+    /// Not all nodes follow another root at once: waits for a moment within the span that was told, and does what else is to
+    /// be done meanwhile.
+    fn spread(&mut self, step: Step) -> Step {
+        let Step::Recertify(span) = step else {
+            self.recertify = None;
+            return step;
+        };
+        let now = Instant::now();
+        let drawn = || now + span * u32::from(dice()) / 255;
+        match *self.recertify.get_or_insert_with(drawn) {
+            at if at > now => Step::Wait(at - now),
+            _ => {
+                self.recertify = None;
+                step
+            }
+        }
+    }
+
     /// Ends early when the managers say something else, or once the key lies on the disk as was ordered.
     async fn sleep(
         &mut self,
@@ -184,9 +207,6 @@ impl Keeper {
                     .map_err(|error| error.to_string());
             }
             Step::Renew | Step::ChangeRole | Step::Recertify(_) => {
-                if let Step::Recertify(spread) = step {
-                    tokio::time::sleep(spread * u32::from(dice()) / 255).await;
-                }
                 let (manager, channel) = call(current, session).await?;
                 renew(current, &manager, channel)
                     .await
@@ -227,48 +247,4 @@ fn now() -> i64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use model::Role;
-
-    use super::*;
-    use crate::identity::fixture::Authority;
-
-    #[test]
-    fn a_certificate_is_renewed_between_half_and_four_fifths_of_its_life() {
-        let life = Validity {
-            not_before: 1000,
-            not_after: 2000,
-        };
-        assert_eq!(due(life, 0, 1000), Duration::from_secs(500));
-        assert_eq!(due(life, 255, 1000), Duration::from_secs(800));
-        assert_eq!(due(life, 255, 1900), Duration::ZERO, "overdue is now");
-    }
-
-    #[test]
-    fn another_root_is_followed_step_by_step() {
-        let (old, new) = (Authority::new(), Authority::new());
-        let digest = |authority: &Authority| peer::digests(&authority.pem).unwrap().concat();
-        let both = format!("{}{}", old.pem, new.pem);
-        let trust = |issuer: &Authority, roots_pem: &str, confirmed| Trust {
-            roots_pem: roots_pem.to_owned(),
-            issuer: digest(issuer),
-            confirmed,
-            spread: Duration::ZERO,
-        };
-        // The middle of a certificate's life from 1975 to 4096, in seconds.
-        let step = |identity: &Identity, trust| step(identity, Some(&trust), None, 255, 1_000_000_000).unwrap();
-        let before = old.identity(1, Role::Worker);
-        assert!(matches!(step(&before, trust(&old, &old.pem, true)), Step::Wait(_)));
-        assert_eq!(step(&before, trust(&old, &old.pem, false)), Step::Confirm);
-        assert_eq!(
-            step(&before, trust(&new, &both, false)),
-            Step::Recertify(Duration::ZERO)
-        );
-        let mut after = new.identity(1, Role::Worker);
-        after.ca_pem.clone_from(&both);
-        assert_eq!(step(&after, trust(&new, &both, false)), Step::Confirm);
-        assert_eq!(step(&after, trust(&new, &new.pem, false)), Step::Adopt(new.pem.clone()));
-        after.ca_pem.clone_from(&new.pem);
-        assert!(matches!(step(&after, trust(&new, &new.pem, true)), Step::Wait(_)));
-    }
-}
+mod tests;
