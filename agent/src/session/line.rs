@@ -24,6 +24,8 @@ use crate::{
 
 /// Until the manager has said how often to beat.
 const FIRST_BEAT: Duration = Duration::from_millis(800);
+/// Reports per message: even if all say as much as is kept of them, a manager takes it.
+const REPORTS: usize = 500;
 
 /// An open session.
 pub struct Line<'a> {
@@ -272,17 +274,19 @@ impl<'a> Line<'a> {
 
     async fn report(&mut self, now: Statuses) -> Result<(), String> {
         let changed = now.iter().filter(|(task, status)| self.told.get(*task) != Some(status));
-        let reports: Vec<_> = changed
+        let mut reports: Vec<_> = changed
             .map(|(task, status)| pb::TaskReport {
                 task: task.to_string(),
                 status: Some(status.clone().into()),
             })
             .collect();
         self.told = now;
-        if reports.is_empty() {
-            return Ok(());
+        while !reports.is_empty() {
+            let rest = reports.split_off(reports.len().min(REPORTS));
+            let reports = std::mem::replace(&mut reports, rest);
+            self.send(Message::Statuses(pb::StatusBatch { reports })).await?;
         }
-        self.send(Message::Statuses(pb::StatusBatch { reports })).await
+        Ok(())
     }
 
     /// Says which ended containers are kept, as far as this manager does not know.

@@ -62,6 +62,24 @@ async fn only_changed_statuses_are_reported_and_a_new_session_hears_all() {
 }
 
 #[tokio::test]
+async fn reports_of_many_tasks_go_in_messages_that_a_manager_takes() {
+    let mut bench = bench().await;
+    bench.hear_hello().await;
+    let long = TaskStatus {
+        err: "x".repeat(8 << 10),
+        ..status(TaskState::Failed)
+    };
+    let all = (0..1200).map(|number| (TaskId::from_bits(number), long.clone()));
+    bench.statuses.send_replace(all.collect());
+    let mut told = BTreeSet::new();
+    while told.len() < 1200 {
+        let part = bench.hear_reports().await;
+        assert!(part.len() <= 500);
+        told.extend(part);
+    }
+}
+
+#[tokio::test]
 async fn views_are_checked_and_taken() {
     let mut bench = bench().await;
     bench.hear_hello().await;

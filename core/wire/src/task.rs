@@ -17,8 +17,8 @@ impl From<TaskStatus> for pb::TaskStatus {
         Self {
             state: pb::TaskState::from(status.state).into(),
             at: status.at.0,
-            message: status.message,
-            err: status.err,
+            message: words(status.message),
+            err: words(status.err),
             container: status.container,
             exit_code: status.exit_code,
             engine_restarted: status.engine_restarted,
