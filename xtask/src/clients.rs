@@ -32,7 +32,7 @@ pub struct Clients {
     pub rate: String,
 }
 
-/// What the clients did: `operations`, `reads`, `writes`, `refused`, `unknown` and what else they print.
+/// What the clients did: `operations`, `reads`, `writes`, `refused`, `missing`, `unknown` and what else they print.
 pub type Counts = BTreeMap<String, String>;
 
 impl Clients {
@@ -144,7 +144,7 @@ impl Drop for Clients {
 
 /// The counts in one line.
 pub fn describe(counts: &Counts) -> String {
-    let names = ["operations", "reads", "writes", "refused", "unknown", "keys"];
+    let names = ["operations", "reads", "writes", "refused", "missing", "unknown", "keys"];
     let words = names
         .iter()
         .filter_map(|name| Some(format!("{} {name}", counts.get(*name)?)));

@@ -10,11 +10,10 @@ use anyhow::Result;
 use linearizability::history::{Event, Operation};
 use linearizability::register::{Register, Version};
 use tonic::transport::Channel;
-use tonic::{Code, Status};
 use wire::pb::{self, control_client::ControlClient};
 
 use crate::recorder::Recorder;
-use crate::registers;
+use crate::{answer, registers};
 
 /// A daemon answers within 3 s even without a majority; after this, nothing is known.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -118,11 +117,12 @@ impl Client {
     async fn read(&mut self, control: &mut ControlClient<Channel>, recorder: &Recorder, key: u32) -> Option<Event> {
         let refs = vec![registers::name(key)];
         let calling = control.list_services(pb::ListServicesRequest { refs });
-        let answer = tokio::time::timeout(TIMEOUT, calling).await.ok()?.ok()?.into_inner();
-        let back = recorder.now();
-        let (version, value) = registers::shown(answer.services.first()?).ok()?;
-        self.seen.insert(key, version);
-        Some(Event::Read { version, value, back })
+        let answer = tokio::time::timeout(TIMEOUT, calling).await.ok()?;
+        let event = answer::of_read(answer.map(tonic::Response::into_inner), recorder.now());
+        if let Some(Event::Read { version, .. }) = event {
+            self.seen.insert(key, version);
+        }
+        event
     }
 
     async fn write(
@@ -148,30 +148,12 @@ impl Client {
         let Ok(answer) = tokio::time::timeout(TIMEOUT, control.update_service(request)).await else {
             return unknown;
         };
-        let back = recorder.now();
-        match answer {
-            Ok(service) => self.written(key, expected, value, &service.into_inner(), back),
-            Err(status) if out_of_sequence(&status) => {
-                // Read anew before the next write to it: the version seen is of no use any more.
-                Event::Refused { expected, back }
-            }
-            Err(_) => unknown,
-        }
-    }
-
-    /// The answer shows the service as it is now: of this write only if its value is.
-    fn written(&mut self, key: u32, expected: u64, value: u64, service: &pb::Service, back: u64) -> Event {
-        let own = registers::shown(service).ok();
-        let version = own.filter(|(_, shown)| *shown == value).map(|(version, _)| version);
-        if let Some((version, _)) = own {
+        let (event, version) =
+            answer::of_write(expected, value, answer.map(tonic::Response::into_inner), recorder.now());
+        if let Some(version) = version {
             self.seen.insert(key, version);
         }
-        Event::Written {
-            expected,
-            value,
-            version,
-            back,
-        }
+        event
     }
 
     /// Xorshift (Marsaglia, 2003).
@@ -181,9 +163,4 @@ impl Client {
         self.dice ^= self.dice << 17;
         self.dice
     }
-}
-
-/// The object had another version; any other failure leaves open what happened.
-fn out_of_sequence(status: &Status) -> bool {
-    status.code() == Code::FailedPrecondition && status.message().starts_with("update out of sequence")
 }

@@ -43,6 +43,12 @@ pub enum Event {
         /// When.
         back: u64,
     },
+    /// A call, answered as if the object were not there, or were none of a register. Every register was made before the
+    /// first call and stays: no order explains this.
+    Missing {
+        /// When.
+        back: u64,
+    },
     /// A write whose answer never came: it took effect at any time after the call, or never will.
     Unknown {
         /// The version that the writer had seen.
@@ -56,7 +62,10 @@ impl Operation {
     /// When the answer was there, if there was one.
     pub fn back(&self) -> Option<u64> {
         match self.event {
-            Event::Read { back, .. } | Event::Written { back, .. } | Event::Refused { back, .. } => Some(back),
+            Event::Read { back, .. }
+            | Event::Written { back, .. }
+            | Event::Refused { back, .. }
+            | Event::Missing { back } => Some(back),
             Event::Unknown { .. } => None,
         }
     }

@@ -6,6 +6,7 @@
 //! lines. Ends with another code than 0 when the history is not linearizable, or
 //! the rate before the first order too low to prove anything.
 
+mod answer;
 mod client;
 mod orders;
 mod recorder;

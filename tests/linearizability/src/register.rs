@@ -52,6 +52,7 @@ impl Register {
             } => self.written(expected, value, version),
             Event::Unknown { expected, value } => self.written(expected, value, None),
             Event::Refused { expected, .. } => (self.version != Version::Is(expected)).then_some(self),
+            Event::Missing { .. } => None,
         }
     }
 
@@ -111,6 +112,11 @@ mod tests {
     fn a_refusal_means_another_version() {
         assert_eq!(Register::new(5, 50).step(&REFUSED), None);
         assert_eq!(Register::new(6, 60).step(&REFUSED), Some(Register::new(6, 60)));
+    }
+
+    #[test]
+    fn a_register_is_never_missing() {
+        assert_eq!(Register::new(5, 50).step(&Event::Missing { back: 0 }), None);
     }
 
     #[test]

@@ -33,13 +33,20 @@ pub fn judge(initial: &BTreeMap<u32, Register>, operations: &[(u32, Operation)])
 }
 
 fn print_counts(operations: &[(u32, Operation)]) {
-    let mut counts = [("reads", 0), ("writes", 0), ("refused", 0), ("unknown", 0)];
+    let mut counts = [
+        ("reads", 0),
+        ("writes", 0),
+        ("refused", 0),
+        ("missing", 0),
+        ("unknown", 0),
+    ];
     for (_, operation) in operations {
         let row = match operation.event {
             Event::Read { .. } => 0,
             Event::Written { .. } => 1,
             Event::Refused { .. } => 2,
-            Event::Unknown { .. } => 3,
+            Event::Missing { .. } => 3,
+            Event::Unknown { .. } => 4,
         };
         counts[row].1 += 1;
     }

@@ -38,6 +38,11 @@ fn refused(call: u64, back: u64, expected: u64) -> Operation {
     Operation { client: 3, call, event }
 }
 
+fn missing(call: u64, back: u64) -> Operation {
+    let event = Event::Missing { back };
+    Operation { client: 4, call, event }
+}
+
 fn accepted(operations: &[Operation]) -> bool {
     check(START, operations).is_ok()
 }
@@ -76,6 +81,13 @@ fn two_writes_on_one_version_do_not_both_succeed() {
 #[test]
 fn a_refusal_without_a_cause_is_found() {
     assert!(!accepted(&[refused(10, 20, 1), write(30, 40, 1, 7)]));
+}
+
+#[test]
+fn a_register_that_is_said_to_be_missing_is_named() {
+    let operations = [write(10, 20, 1, 7), missing(30, 40), read(50, 60, 2, 7)];
+    let named = Violation::NotLinearizable { at: 1, explained: 1 };
+    assert_eq!(check(START, &operations), Err(named));
 }
 
 #[test]
@@ -138,10 +150,11 @@ fn possible(register: Register, left: &[Operation]) -> bool {
 
 fn operation() -> impl Strategy<Value = Operation> {
     let times = (0_u64..20, 0_u64..10);
-    (times, 0_u8..4, 1_u64..4, 0_u64..3).prop_map(|((call, length), kind, version, value)| match kind {
-        0 => read(call, call + length, version, value),
-        1 => write(call, call + length, version, value),
-        2 => refused(call, call + length, version),
+    (times, 0_u8..9, 1_u64..4, 0_u64..3).prop_map(|((call, length), kind, version, value)| match kind {
+        0 | 1 => read(call, call + length, version, value),
+        2 | 3 => write(call, call + length, version, value),
+        4 | 5 => refused(call, call + length, version),
+        6 => missing(call, call + length),
         _ => unknown(call, version, value),
     })
 }

@@ -13,9 +13,10 @@ pub(super) enum Bug {
     AppliedTwice,
     LateWriteIgnoresVersion,
     RolledBack,
+    Missing,
 }
 
-pub(super) const BUGS: [Bug; 8] = [
+pub(super) const BUGS: [Bug; 9] = [
     Bug::StaleRead,
     Bug::InventedValue,
     Bug::LostWrite,
@@ -24,6 +25,7 @@ pub(super) const BUGS: [Bug; 8] = [
     Bug::AppliedTwice,
     Bug::LateWriteIgnoresVersion,
     Bug::RolledBack,
+    Bug::Missing,
 ];
 
 const CLIENTS: usize = 4;
@@ -151,6 +153,9 @@ impl Server {
     }
 
     fn decide_read(&mut self) -> Event {
+        if self.fails_as(Bug::Missing) {
+            return Event::Missing { back: 0 };
+        }
         let (version, mut value) = match self.fails_as(Bug::StaleRead) {
             true => self.states[self.states.len().saturating_sub(4)],
             false => self.now(),
@@ -207,7 +212,7 @@ impl Server {
                 *back = now;
                 self.seen[client] = version.unwrap_or(0);
             }
-            Event::Refused { back, .. } => *back = now,
+            Event::Refused { back, .. } | Event::Missing { back } => *back = now,
             Event::Unknown { .. } => {}
         }
         self.record(client, at, event);
