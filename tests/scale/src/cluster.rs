@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use anyhow::{Context, Result, bail};
 use control::{Dirty, Moment, pass, plan_create_network, plan_create_service, plan_init};
 use model::{
-    Cluster as ClusterObject, ClusterId, ClusterSettings, Mode, NetworkAttachment, NetworkId, NetworkSpec, Node,
-    NodeId, NodeState, RequestId, Role, ServiceId, ServiceSpec, TaskState, Timestamp,
+    Cluster as ClusterObject, ClusterId, ClusterSettings, DesiredState, Mode, NetworkAttachment, NetworkId,
+    NetworkSpec, Node, NodeId, NodeState, RequestId, Role, ServiceId, ServiceSpec, TaskState, Timestamp,
 };
 use serde_json::json;
 use store::{Command, Entry, Event, State, TaskOp};
@@ -132,6 +132,17 @@ impl Cluster {
             message: "heartbeat failure".to_owned(),
         })?;
         Ok(id)
+    }
+
+    /// Tasks that are wanted to run, on nodes that are up.
+    pub fn in_place(&self) -> usize {
+        let up = |id| {
+            self.state
+                .node(id)
+                .is_some_and(|node| node.status.state == NodeState::Ready)
+        };
+        let wanted = self.state.tasks().filter(|task| task.desired == DesiredState::Running);
+        wanted.filter(|task| task.node.is_some_and(up)).count()
     }
 
     pub fn count(&self, state: TaskState) -> usize {

@@ -45,6 +45,11 @@ pub fn measure(nodes: u32, replicas: u32) -> Result<()> {
         "ms",
     );
     ensure!(cluster.state.load(lost) == 0, "the lost node still has wanted tasks");
+    let left = cluster.in_place();
+    ensure!(
+        left == tasks,
+        "after the loss of a node {left} of {tasks} tasks have a place"
+    );
     Ok(())
 }
 
@@ -78,4 +83,24 @@ fn running(task: &Task, node: NodeId) -> TaskOp {
         heard: None,
     };
     TaskOp::Report(Box::new(report))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_tasks_run_and_have_a_place_again_after_a_loss() {
+        measure(20, 1).unwrap();
+    }
+
+    #[test]
+    fn a_lost_task_that_nobody_replaces_has_no_place() {
+        let mut cluster = Cluster::with_nodes(2).unwrap();
+        cluster.services(1, 2, false).unwrap();
+        cluster.settle().unwrap();
+        assert_eq!(cluster.in_place(), 2);
+        cluster.lose_a_node().unwrap();
+        assert_eq!(cluster.in_place(), 1);
+    }
 }

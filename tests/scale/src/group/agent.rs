@@ -40,7 +40,7 @@ const SESSION: &str = "/netctl.v1.Dispatcher/Session";
 /// Longest message that is taken, bytes.
 const LONGEST: usize = 64 << 20;
 
-/// What all agents were told, in encoded bytes.
+/// What all agents were told, in encoded bytes; beats apart, which come for as long as a session lasts.
 #[derive(Default)]
 pub struct Told(AtomicU64);
 
@@ -115,7 +115,7 @@ struct Keeper {
     managers: Vec<SocketAddr>,
     told: Arc<Told>,
     say: watch::Sender<Seen>,
-    /// Tasks that were reported as running.
+    /// Tasks that were reported as running since the last whole view.
     known: BTreeSet<String>,
 }
 
@@ -147,8 +147,9 @@ impl Keeper {
                 }
                 next = down.message() => {
                     let next = next?.ok_or_else(|| Status::aborted("the session ended"))?;
+                    let Some(kind) = next.kind else { continue };
                     self.told.0.fetch_add(next.length, Ordering::Relaxed);
-                    let running = next.kind.map(|kind| self.take(kind)).unwrap_or_default();
+                    let running = self.take(kind);
                     if !running.is_empty() {
                         let batch = pb::StatusBatch { reports: running };
                         up.send(message(session_up::Message::Statuses(batch))).await?;
@@ -207,6 +208,8 @@ impl Keeper {
             }
             Kind::View(view) => {
                 self.say.send_modify(|seen| seen.in_session = true);
+                // A session begins with it: what was reported in the one before may never have been written down.
+                self.known.clear();
                 self.start(view.tasks)
             }
             Kind::Delta(delta) => self.start(delta.tasks),
@@ -231,4 +234,43 @@ impl Keeper {
 
 fn message(message: session_up::Message) -> pb::SessionUp {
     pb::SessionUp { message: Some(message) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::group::down::{Delta, View};
+
+    fn keeper() -> Keeper {
+        let credentials = NodeCredentials {
+            node: model::NodeId::from_bits(2),
+            cluster: model::ClusterId::from_bits(1),
+            role: model::Role::Worker,
+            certificate_pem: String::new(),
+            key_pem: String::new(),
+            root_pem: String::new(),
+        };
+        Keeper {
+            credentials,
+            control: None,
+            managers: Vec::new(),
+            told: Arc::default(),
+            say: watch::channel(Seen::default()).0,
+            known: BTreeSet::new(),
+        }
+    }
+
+    #[test]
+    fn a_task_is_reported_once_a_session() {
+        let tasks = vec![Task {
+            id: "t1".to_owned(),
+            updated_at: 7,
+        }];
+        let mut keeper = keeper();
+        let view = || Kind::View(View { tasks: tasks.clone() });
+        assert_eq!(keeper.take(view()).len(), 1);
+        let delta = Kind::Delta(Delta { tasks: tasks.clone() });
+        assert_eq!(keeper.take(delta).len(), 0);
+        assert_eq!(keeper.take(view()).len(), 1);
+    }
 }

@@ -1,17 +1,22 @@
 //! The process of one manager: nothing but the manager, so that its memory is a manager's. It says `done` when it is up
 //! and after each command on its input, and ends when that is closed, so that it never outlives who started it.
 
-use std::{fs, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, bail};
 use manager::{InitParams, KnownManager, Manager, ManagerConfig, ManagerHandle};
-use model::{Availability, Role, TaskState};
+use model::{Availability, Role, Task, TaskState};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     time::sleep,
 };
 
-use super::{read, written};
+use super::{PATIENCE, read, still::Still, written};
 use crate::commit;
 
 /// Between two looks at how many tasks run.
@@ -90,21 +95,65 @@ async fn obey(manager: &ManagerHandle, line: &str) -> Result<()> {
         // Figures of a group of so many.
         ["commit", managers] => commit::figures(manager, managers.parse()?).await,
         // Waits until so many tasks run.
-        ["running", count] => {
-            let count = count.parse()?;
-            let running = || {
-                let view = manager.view();
-                let all = view.tasks();
-                all.filter(|task| task.status.state == TaskState::Running).count()
-            };
-            while running() < count {
-                sleep(LOOK).await;
-            }
-            // Grows with each election: one of them while it was measured, and the figures are of something else.
-            let term = manager.proposer().published().borrow().standing.term;
-            crate::figure::tell("raft_term", term as f64, "terms");
+        ["running", count] => running(manager, count.parse()?).await,
+        // Grows with each election.
+        ["term"] => {
+            println!("{}", manager.proposer().published().borrow().standing.term);
             Ok(())
         }
         _ => bail!("not known"),
+    }
+}
+
+async fn running(manager: &ManagerHandle, wanted: usize) -> Result<()> {
+    let (mut most, mut still) = (0, Still::at(0, Instant::now()));
+    loop {
+        let view = manager.view();
+        let runs = view.tasks().filter(|task| task.status.state == TaskState::Running);
+        most = runs.count().max(most);
+        if most >= wanted {
+            return Ok(());
+        }
+        if still.look(most as u64, Instant::now()) > PATIENCE {
+            let seconds = PATIENCE.as_secs();
+            bail!(
+                "{most} of {wanted} tasks run, and no more since {seconds} s: {}",
+                lacking(view.tasks())
+            );
+        }
+        sleep(LOOK).await;
+    }
+}
+
+/// A task that does not run.
+fn lacking<'a>(mut tasks: impl Iterator<Item = &'a Task>) -> String {
+    let Some(task) = tasks.find(|task| task.status.state != TaskState::Running) else {
+        return "all that were made do".to_owned();
+    };
+    let node = task.node.map_or("no node".to_owned(), |node| format!("node {node}"));
+    format!(
+        "task {} of {}, for one, on {node}, is {}",
+        task.id,
+        task.service_name,
+        task.status.state.word()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::Cluster;
+
+    #[test]
+    fn a_task_that_does_not_run_is_named() {
+        let mut cluster = Cluster::with_nodes(1).unwrap();
+        assert_eq!(lacking(cluster.state.tasks()), "all that were made do");
+        cluster.services(1, 1, false).unwrap();
+        cluster.settle().unwrap();
+        let words = lacking(cluster.state.tasks());
+        let task = cluster.state.tasks().next().unwrap();
+        let (id, node) = (task.id, task.node.unwrap());
+        let named = format!("task {id} of service-0, for one, on node {node}, is assigned");
+        assert_eq!(words.to_lowercase(), named);
     }
 }

@@ -1,18 +1,24 @@
 //! Services, from the first call that creates one until the last task runs, as a manager's state says.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use futures::{StreamExt as _, stream};
 use model::RequestId;
+use tokio::time::sleep;
 use tonic::transport::Channel;
 use wire::pb::{self, control_client::ControlClient};
 
-use super::{Group, Size, join, persistently};
+use super::{Group, PATIENCE, Size, agent::Told, join, persistently, still::Still};
 use crate::figure;
 
 /// Callers at once.
 const CALLS: usize = 32;
+/// A manager holds updates of a node back for a second at most: when no agent has heard of anything for this long, all
+/// have heard of everything.
+const QUIET: Duration = Duration::from_millis(2500);
+/// Between two looks at what the agents were told.
+const LOOK: Duration = Duration::from_millis(50);
 /// Where the ids of requests of each kind begin.
 const NETWORKS: u128 = 1 << 64;
 const SERVICES: u128 = 2 << 64;
@@ -31,7 +37,12 @@ pub async fn measure(group: &mut Group, size: Size) -> Result<()> {
     for number in 0..size.services {
         persistently(|| network(control.clone(), number)).await?;
     }
-    let (tasks, before) = (size.services * size.replicas as usize, group.told.bytes());
+    let tasks = size.services * size.replicas as usize;
+    // One that does not lead counts: it has something better to do otherwise.
+    let leader = group.leader().await?;
+    let other = group.managers.iter_mut().enumerate().find(|(at, _)| *at != leader);
+    let (_, other) = other.context("a group of one")?;
+    let (term, before) = (other.term().await?, told_all(&group.told).await?);
     let began = Instant::now();
     let create = |number| persistently(move || service(control.clone(), number, size.replicas));
     let calls = stream::iter((0..size.services).map(create));
@@ -40,14 +51,35 @@ pub async fn measure(group: &mut Group, size: Size) -> Result<()> {
         created?;
     }
     figure::rate(&format!("{}_services", name(size)), size.services, began.elapsed());
-    // One that does not lead counts: it has something better to do otherwise.
-    let leader = group.leader().await?;
-    let other = group.managers.iter_mut().enumerate().find(|(at, _)| *at != leader);
-    let (_, other) = other.context("a group of one")?;
     other.figures(&format!("running {tasks}")).await?;
     figure::rate(&format!("{}_create_to_running", name(size)), tasks, began.elapsed());
-    let told = (group.told.bytes() - before) as f64 / tasks as f64;
+    let told = (told_all(&group.told).await? - before) as f64 / tasks as f64;
     figure::tell(&format!("{}_told_to_agents_per_task", name(size)), told, "bytes");
+    undisturbed(term, other.term().await?)
+}
+
+/// What the agents were told, once nothing more comes.
+async fn told_all(told: &Told) -> Result<u64> {
+    let began = Instant::now();
+    let mut still = Still::at(told.bytes(), began);
+    while still.look(told.bytes(), Instant::now()) < QUIET {
+        let seconds = PATIENCE.as_secs();
+        ensure!(
+            began.elapsed() < PATIENCE,
+            "agents are told news after news for {seconds} s: nothing should change any more"
+        );
+        sleep(LOOK).await;
+    }
+    Ok(told.bytes())
+}
+
+/// One election while it was measured, and the figures are of something else.
+fn undisturbed(before: u64, after: u64) -> Result<()> {
+    ensure!(
+        before == after,
+        "the leader changed while it was measured (raft's term was {before} and is {after}): measure again, on a machine \
+         with less to do"
+    );
     Ok(())
 }
 
@@ -88,4 +120,16 @@ async fn service(mut control: ControlClient<Channel>, number: usize, replicas: u
         })
         .await;
     created.map(drop).with_context(|| format!("service {name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_election_meanwhile_spoils_the_figures() {
+        assert!(undisturbed(4, 4).is_ok());
+        let why = undisturbed(4, 5).unwrap_err().to_string();
+        assert!(why.contains("was 4 and is 5"), "{why}");
+    }
 }

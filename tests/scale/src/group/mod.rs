@@ -7,6 +7,7 @@ mod host;
 mod join;
 mod load;
 mod process;
+mod still;
 
 use std::{
     net::SocketAddr,
@@ -30,7 +31,7 @@ pub use host::{Seat, run as host};
 
 /// Agents that join at a time.
 const JOINING: usize = 8;
-/// Longest wait for anything that has to come; the machine may be busy with other things.
+/// Longest wait for the next thing that has to come; the machine may be busy with other things.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Until a call that found no leader is repeated.
 const AGAIN: Duration = Duration::from_millis(200);

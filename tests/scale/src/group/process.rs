@@ -5,6 +5,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Stdio,
+    time::Duration,
 };
 
 use anyhow::{Context, Result, ensure};
@@ -14,9 +15,13 @@ use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
     process::{Child, ChildStdin, ChildStdout, Command},
+    time::timeout,
 };
 
 use super::{Seat, read, written};
+
+/// Longest wait for a manager's answer. It has limits of its own for what it waits for; past this, it hangs.
+const LONGEST: Duration = Duration::from_secs(1200);
 
 /// See the module. Ends with its input, at the latest when dropped.
 pub struct ManagerProcess {
@@ -99,14 +104,27 @@ impl ManagerProcess {
         Ok(token.context("only the founder has the tokens")?.to_owned())
     }
 
-    /// Lets it carry out a command, and passes on the figures that it prints.
-    pub async fn figures(&mut self, command: &str) -> Result<()> {
+    /// Lets it carry out a command; the lines that it prints.
+    async fn carry_out(&mut self, command: &str) -> Result<Vec<String>> {
         self.input.write_all(format!("{command}\n").as_bytes()).await?;
         self.input.flush().await?;
-        for line in answer(&mut self.output).await? {
+        answer(&mut self.output).await.with_context(|| command.to_owned())
+    }
+
+    /// Lets it carry out a command, and passes on the figures that it prints.
+    pub async fn figures(&mut self, command: &str) -> Result<()> {
+        for line in self.carry_out(command).await? {
             println!("{line}");
         }
         Ok(())
+    }
+
+    /// Raft's term: it grows with each election.
+    pub async fn term(&mut self) -> Result<u64> {
+        let lines = self.carry_out("term").await?;
+        let line = lines.first().context("a manager does not say its term")?;
+        line.parse()
+            .with_context(|| format!("a manager says of its term {line:?}"))
     }
 
     /// A field of `/proc/PID/status`, in MiB.
@@ -138,7 +156,10 @@ fn seat(folder: &Path, addr: SocketAddr, member: Option<u64>) -> Result<Seat> {
 async fn answer(output: &mut Lines<BufReader<ChildStdout>>) -> Result<Vec<String>> {
     let mut lines = Vec::new();
     loop {
-        let line = output.next_line().await?.context("a manager has ended")?;
+        let line = timeout(LONGEST, output.next_line())
+            .await
+            .with_context(|| format!("a manager has said nothing for {} s", LONGEST.as_secs()))?;
+        let line = line?.context("a manager has ended; its last words are above")?;
         if line == "done" {
             return Ok(lines);
         }
