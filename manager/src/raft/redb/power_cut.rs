@@ -2,7 +2,8 @@
 //! transactions, and at arbitrary points with lost, reordered and torn pages. After each cut the disk must open, hold all
 //! that was acknowledged, and nothing half.
 //!
-//! `cargo test` plays a short form; `NETCTL_CUTS=N` asks for N arbitrary cuts and for every byte.
+//! `cargo test` plays a short form; `NETCTL_CUTS=N` asks for N arbitrary cuts and for every byte. `NETCTL_CUT_SEED=S` is
+//! another life, cut elsewhere; a failure names its seed.
 
 use protobuf::Message as _;
 use raft::eraftpb::{Entry, HardState, Snapshot};
@@ -20,6 +21,10 @@ const LAST: usize = 3;
 const SHORT_CUTS: usize = 1000;
 /// In the short form: every sector's border and the bytes beside it, not every byte.
 const SHORT_STRIDE: usize = 512;
+/// The seed if none is asked for.
+const SEED: u64 = 7;
+/// So that the dice of the cuts are not those of the life.
+const CUT_DICE: u64 = 0x6375_7473;
 
 fn on(tape: &Tape, keyring: Keyring) -> RedbDisk {
     let tape = tape.clone();
@@ -35,6 +40,8 @@ struct Acknowledged {
 
 /// A life: its operations, and after each step what was acknowledged.
 struct Life {
+    /// What the dice started from.
+    seed: u64,
     tape: Tape,
     keyring: Keyring,
     acknowledged: Vec<Acknowledged>,
@@ -70,7 +77,7 @@ fn entry(index: u64, term: u64, size: usize) -> Entry {
 
 impl Life {
     /// Appends, overwrites, commits, snapshots, installs, a key rotation; kept in step with a plain model of the disk.
-    fn recorded() -> Self {
+    fn recorded(seed: u64) -> Self {
         let (tape, keyring) = (Tape::default(), Keyring::new(Keys::fresh()));
         let mut model = crate::raft::MemoryDisk::of(Saved {
             member: 1,
@@ -84,12 +91,13 @@ impl Life {
         });
         let mut disk = on(&tape, keyring.clone()).begin(&model.load().unwrap()).unwrap();
         let mut life = Self {
+            seed,
             acknowledged: Vec::new(),
             tape,
             keyring,
         };
         life.acknowledge(&mut model);
-        let mut dice = Dice(7);
+        let mut dice = Dice(seed);
         for step in 0..STEPS {
             if step == STEPS / 2 {
                 life.keyring.replace(life.keyring.keys().rotated());
@@ -143,6 +151,15 @@ impl Life {
         self.acknowledge(model);
     }
 
+    /// So many points to cut at, in order, and the dice for what is lost there.
+    fn arbitrary(&self, count: usize) -> (Vec<usize>, Dice) {
+        let mut dice = Dice(self.seed ^ CUT_DICE);
+        let (first, last) = (self.acknowledged[0].position, self.tape.position());
+        let mut cuts: Vec<usize> = (0..count).map(|_| first + dice.below(last + 1 - first)).collect();
+        cuts.sort_unstable();
+        (cuts, dice)
+    }
+
     fn acknowledge(&mut self, model: &mut crate::raft::MemoryDisk) {
         self.acknowledged.push(Acknowledged {
             position: self.tape.position(),
@@ -152,6 +169,7 @@ impl Life {
 
     /// Opens what a cut after `cut` operations left. It must be what was acknowledged last, or the step after it.
     fn check(&self, cut: usize, bytes: Vec<u8>, what: &str) {
+        let what = format!("NETCTL_CUT_SEED={}: {what}", self.seed);
         let done = self.acknowledged.iter().rposition(|state| state.position <= cut);
         let Some(done) = done else { return };
         let mut disk = on(&Tape::of(bytes), self.keyring.clone());
@@ -181,9 +199,27 @@ fn wanted() -> Option<usize> {
     std::env::var("NETCTL_CUTS").ok()?.parse().ok()
 }
 
+/// The seed that is asked for.
+fn seed() -> u64 {
+    let given = std::env::var("NETCTL_CUT_SEED").ok();
+    given.map_or(SEED, |text| text.parse().expect("NETCTL_CUT_SEED is a number"))
+}
+
+#[test]
+fn another_seed_is_another_life_cut_elsewhere() {
+    let of = |seed| {
+        let life = Life::recorded(seed);
+        let last = &life.acknowledged[life.acknowledged.len() - 1];
+        (last.content.clone(), life.arbitrary(20).0)
+    };
+    let [(one, cuts), (same, same_cuts), (other, other_cuts)] = [SEED, SEED, SEED + 1].map(of);
+    assert!(one == same && cuts == same_cuts);
+    assert!(one != other && cuts != other_cuts);
+}
+
 #[test]
 fn every_byte_of_the_last_transactions() {
-    let life = Life::recorded();
+    let life = Life::recorded(seed());
     let ops = life.tape.ops();
     let first = life.acknowledged[life.acknowledged.len() - 1 - LAST].position;
     let stride = wanted().map_or(SHORT_STRIDE, |_| 1);
@@ -203,31 +239,27 @@ fn every_byte_of_the_last_transactions() {
             cuts += 1;
         }
     }
-    println!("power cuts at the bytes of the last {LAST} of {STEPS} transactions: {cuts}");
+    println!("power cuts: {cuts} bytewise, of the last {LAST} of {STEPS} transactions");
     assert!(cuts > 30, "only {cuts} cuts");
 }
 
 #[test]
 fn arbitrary_cuts_with_lost_and_torn_pages() {
-    let life = Life::recorded();
+    let life = Life::recorded(seed());
     let ops = life.tape.ops();
-    let count = wanted().unwrap_or(SHORT_CUTS);
-    let first = life.acknowledged[0].position;
-    let mut dice = Dice(11);
-    let mut cuts: Vec<usize> = (0..count).map(|_| first + dice.below(ops.len() + 1 - first)).collect();
-    cuts.sort_unstable();
+    let (cuts, mut dice) = life.arbitrary(wanted().unwrap_or(SHORT_CUTS));
     let mut replay = Replay::of(&ops);
     for (number, cut) in cuts.iter().enumerate() {
         let disk = replay.torn(*cut, &mut dice);
         life.check(*cut, disk, &format!("arbitrary cut {number} after {cut} operations"));
     }
-    println!("arbitrary power cuts with lost and torn pages: {count}");
+    println!("power cuts: {} arbitrary, with lost and torn pages", cuts.len());
 }
 
 #[test]
 fn a_sync_that_is_skipped_would_be_noticed() {
     // The checker itself: without syncs the same cuts must lose what was acknowledged.
-    let life = Life::recorded();
+    let life = Life::recorded(SEED);
     let ops: Vec<_> = life
         .tape
         .ops()
@@ -247,12 +279,9 @@ fn a_sync_that_is_skipped_would_be_noticed() {
 #[cfg(feature = "planted")]
 #[test]
 fn planted_skipped_sync() {
-    let life = planted::with(planted::Bug::SkippedSync, Life::recorded);
+    let life = planted::with(planted::Bug::SkippedSync, || Life::recorded(SEED));
     let ops = life.tape.ops();
-    let (mut dice, mut replay) = (Dice(11), Replay::of(&ops));
-    let first = life.acknowledged[0].position;
-    let mut cuts: Vec<usize> = (0..50).map(|_| first + dice.below(ops.len() + 1 - first)).collect();
-    cuts.sort_unstable();
+    let ((cuts, mut dice), mut replay) = (life.arbitrary(50), Replay::of(&ops));
     let found = cuts.iter().position(|cut| {
         let disk = replay.torn(*cut, &mut dice);
         let check = std::panic::AssertUnwindSafe(|| life.check(*cut, disk, "cut"));
