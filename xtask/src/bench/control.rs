@@ -1,13 +1,13 @@
 //! `cargo xtask bench control`: what the control plane costs and how fast it
 //! gets over failures.
 //!
-//! Prints `name value unit` lines and keeps them in `target/bench/control.json`,
-//! where the figures of parts that were not measured now stay as they were.
+//! Prints `name value unit` lines, with the goal and the verdict where there is a goal, and keeps the figures in
+//! `target/bench/control.json`, where those of parts that were not measured now stay as they were.
 
-use super::{Figure, Figures, failover, parse};
+use super::{Figure, Figures, failover, goals, parse};
 use crate::process::{command, output};
 use crate::{repo, setup};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 /// What is measured together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -63,18 +63,22 @@ fn alone(part: &str) -> Result<Vec<Figure>> {
 /// Measures the parts, all when none is given. `short`: few rounds of the faults, for a first look.
 ///
 /// # Errors
-/// A part cannot be measured; what the others before it came to is kept.
+/// A part cannot be measured; what the others before it came to is kept. Or, when all are measured, a goal is missed.
 pub fn run(parts: &[Part], short: bool) -> Result<()> {
     setup::setup()?;
     let rounds = if short { SHORT_ROUNDS } else { ROUNDS };
+    let mut missed = Vec::new();
     for part in if parts.is_empty() { ALL.as_slice() } else { parts } {
         let figures = part.measure(rounds).with_context(|| format!("measuring {part:?}"))?;
-        for figure in &figures {
-            println!("{} {} {}", figure.name, figure.value, figure.unit);
-        }
+        let (lines, below) = goals::judged(goals::of(*part), &figures)?;
+        lines.iter().for_each(|line| println!("{line}"));
+        missed.extend(below);
         keep(figures)?;
     }
-    Ok(())
+    match missed.len() {
+        0 => Ok(()),
+        count => bail!("{count} goals are missed:\n  {}", missed.join("\n  ")),
+    }
 }
 
 /// Puts figures into the file, in place of older ones of the same names.

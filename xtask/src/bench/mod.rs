@@ -7,6 +7,7 @@
 
 pub mod control;
 mod failover;
+mod goals;
 mod paths;
 pub mod services;
 

@@ -5,6 +5,7 @@
 //! by polling with deadlines; leaves nothing behind unless told to keep it.
 
 mod bad_input;
+mod bound;
 mod canary;
 pub mod cluster;
 mod daemon_killed;

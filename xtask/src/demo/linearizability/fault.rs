@@ -53,6 +53,11 @@ impl Fault {
         }
     }
 
+    /// The others can go on without a new start.
+    pub fn leaves_majority(self, managers: &[Node]) -> bool {
+        self != Self::AllKilled && managers.len() > 2
+    }
+
     /// Brings it about; does not wait for the killed to be gone.
     ///
     /// # Errors

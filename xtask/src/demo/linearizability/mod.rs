@@ -4,6 +4,7 @@
 
 mod fault;
 
+use super::bound::{self, within};
 use super::cluster::{Cluster, SETTLE};
 use super::report::Report;
 use super::roster;
@@ -11,7 +12,7 @@ use crate::clients::{Clients, Counts, describe};
 use crate::lab::faults::wires::Wires;
 use crate::lab::layout::Node;
 use crate::lab::wait;
-use anyhow::Result;
+use anyhow::{Result, bail};
 use fault::Fault;
 use std::time::Duration;
 
@@ -42,7 +43,8 @@ pub fn claim(cluster: &Cluster, managers: &[Node], report: &mut Report) -> Resul
 /// Runs the clients under every fault, `rounds` times.
 ///
 /// # Errors
-/// What they saw is not linearizable, they do not get going, or a fault cannot be brought about or healed.
+/// What they saw is not linearizable, they do not get going, they are without writes for much longer than a new leader
+/// takes, or a fault cannot be brought about or healed.
 pub fn run(cluster: &Cluster, managers: &[Node], rounds: usize) -> Result<Outcome> {
     let mut wires = Wires::attach(&cluster.record)?;
     let mut clients = Clients::start(&cluster.record, managers)?;
@@ -50,14 +52,31 @@ pub fn run(cluster: &Cluster, managers: &[Node], rounds: usize) -> Result<Outcom
         [_] => fault::ALONE.repeat(rounds),
         _ => fault::ALL.repeat(rounds),
     };
+    let mut slow = Vec::new();
     for fault in &faults {
-        let told = under(cluster, &mut wires, managers, &mut clients, *fault)?;
-        println!("   {}: {told}", fault.name());
+        let (name, passed) = (
+            fault.name(),
+            under(cluster, &mut wires, managers, &mut clients, *fault)?,
+        );
+        println!("   {name}: {}", passed.told);
+        slow.extend(passed.slow.map(|why| format!("{name}: {why}")));
+    }
+    // What the clients saw counts first.
+    let counts = clients.end()?;
+    if !slow.is_empty() {
+        bail!("writes were missing for too long: {}", slow.join("; "));
     }
     Ok(Outcome {
-        counts: clients.end()?,
+        counts,
         faults: faults.len(),
     })
+}
+
+/// How the cluster got over a fault.
+struct Passed {
+    told: String,
+    /// Why that took too long.
+    slow: Option<String>,
 }
 
 /// One fault, and writing again after it; tells how long that took.
@@ -67,7 +86,7 @@ fn under(
     managers: &[Node],
     clients: &mut Clients,
     fault: Fault,
-) -> Result<String> {
+) -> Result<Passed> {
     let leader = wait::until_ok(SETTLE, || roster::leader(cluster, managers))?;
     fault.strike(wires, managers, leader)?;
     // After it: a write that was called before may have been the old leader's last.
@@ -78,8 +97,19 @@ fn under(
     clients.mark("healed")?;
     let healed = clients.gap("healed", SETTLE)?;
     std::thread::sleep(PAUSE);
-    let leader = leader.name();
-    Ok(format!(
-        "{leader}, writes again {gap} ms after it, {healed} ms after its end{lost}"
-    ))
+    let told = format!(
+        "{}, writes again {gap} ms after it, {healed} ms after its end{lost}",
+        leader.name()
+    );
+    let judged = match fault.leaves_majority(managers) {
+        true => vec![gap, healed],
+        false => vec![healed],
+    };
+    let slow = judged
+        .into_iter()
+        .find_map(|gap| within(bound::LEADER, Duration::from_millis(gap)).err());
+    Ok(Passed {
+        told,
+        slow: slow.map(|why| why.to_string()),
+    })
 }

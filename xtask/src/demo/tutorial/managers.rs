@@ -1,6 +1,7 @@
 //! Step 13: three managers, and what they survive; then four, which survive no more.
 
 use super::{N1, N2, N3, N4, at, moves, root, silent};
+use crate::demo::bound::{self, within};
 use crate::demo::cluster::{Cluster, SETTLE};
 use crate::demo::join::join_line;
 use crate::demo::report::Report;
@@ -89,7 +90,7 @@ fn majority_lost(cluster: &Cluster, report: &mut Report, managers: &[Node]) -> R
     for line in ["netctl service ls", "netctl service scale web=3"] {
         let start = Instant::now();
         let refusal = cluster.refused(at(left), line, NO_QUORUM);
-        let told = refusal.map(|_| format!("after {:.1} s; 3 s are wanted", start.elapsed().as_secs_f64()));
+        let told = refusal.and_then(|_| within(bound::REFUSAL, start.elapsed()));
         report.check("refused for lack of a majority", told);
     }
     for node in managers {
@@ -117,12 +118,8 @@ fn kill_leader(cluster: &Cluster, report: &mut Report, living: &mut Vec<Node>) -
         old if old == leader => bail!("{} is still shown as the leader", old.name()),
         next => Ok(next),
     })?;
-    let told = format!(
-        "{} after {:.1} s; 2 s are wanted",
-        next.name(),
-        start.elapsed().as_secs_f64()
-    );
-    report.check("another one leads", Ok(told));
+    let told = within(bound::LEADER, start.elapsed());
+    report.check("another one leads", told.map(|told| format!("{} {told}", next.name())));
     let scale = silent(cluster.typed(at(next), "netctl service scale web=2"));
     report.check("commands work on it", scale);
     Ok(leader)
