@@ -58,7 +58,7 @@ async fn lead(proposer: &Proposer, published: &mut watch::Receiver<Published>, t
         let now = moment(began);
         let deciding = spawn_blocking(move || pass(&base, &dirty, now, &mut mint::bits));
         let Ok(commands) = deciding.await else { return };
-        dirty = if propose_all(proposer, commands).await {
+        dirty = if propose_all(proposer, term, commands).await {
             Dirty::default()
         } else {
             Dirty::all()
@@ -99,8 +99,8 @@ fn deadline(view: &View, moment: Moment) -> Option<Instant> {
 
 /// Proposes in order, all at once, so that they share writes to disk; false if one was not taken, after which the rest
 /// may be decisions on an old view. `apply` refuses those that do not hold any more, and the next pass decides anew.
-async fn propose_all(proposer: &Proposer, commands: Vec<Command>) -> bool {
-    let outcomes = join_all(commands.into_iter().map(|command| proposer.propose_parts(command))).await;
+async fn propose_all(proposer: &Proposer, term: u64, commands: Vec<Command>) -> bool {
+    let outcomes = join_all(commands.into_iter().map(|command| proposer.decide(term, command))).await;
     let mut refused = false;
     for outcome in outcomes {
         match outcome {

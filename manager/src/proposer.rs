@@ -34,19 +34,20 @@ impl Proposer {
         self.driver.propose(request, entry).await
     }
 
-    /// As [`Proposer::propose`], for what the leader decides: changes of tasks that are too much for one entry go in
-    /// several, in their order.
-    pub(crate) async fn propose_parts(&self, command: Command) -> Result<(), ProposeError> {
-        let parts = parts(command, MAX_ENTRY_BYTES)?.into_iter();
-        let proposed = parts.map(|(request, entry)| self.driver.propose(request, entry));
-        try_join_all(proposed).await.map(drop)
-    }
-
     /// Proposes a command for a request: repeated with the same id it is carried out once, and the repetition gets the
     /// first outcome.
     pub async fn propose_as(&self, request: RequestId, command: Command) -> Result<Applied, ProposeError> {
         let entry = encode(&Entry { request, command }, MAX_REQUEST_BYTES)?;
         self.driver.propose(request, entry).await
+    }
+
+    /// Proposes what this manager decided as the leader of `term`; changes of tasks that are too much for one entry go in
+    /// several, in their order. Dropped if it does not lead in it any more: a leader that stood still decides on what it
+    /// knew before, and its successor knows better.
+    pub(crate) async fn decide(&self, term: u64, command: Command) -> Result<(), ProposeError> {
+        let parts = parts(command, MAX_ENTRY_BYTES)?.into_iter();
+        let proposed = parts.map(|(request, entry)| self.driver.propose_in(term, request, entry));
+        try_join_all(proposed).await.map(drop)
     }
 
     /// Takes a step into or out of raft, as the leader of `term` decided.

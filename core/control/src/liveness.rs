@@ -1,6 +1,6 @@
 //! Which nodes are up. The dispatcher's owner on the leader keeps one [`Heartbeats`], tells it what it hears, and
 //! proposes what it answers. Not part of the state: a new leader starts with a fresh one, which gives every node the
-//! whole grace.
+//! whole grace, and so does one that stood still.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -12,8 +12,16 @@ use store::{Command, View};
 #[derive(Clone, Debug)]
 pub struct Heartbeats {
     since: Timestamp,
+    /// When it was judged last who is overdue.
+    judged: Timestamp,
     last: BTreeMap<NodeId, Timestamp>,
 }
+
+/// A leader that has not judged for this part of the grace stood still. A node is heard every half of it at least (the
+/// grace has two heartbeats or more), so whom a shorter standstill makes silent is within his grace.
+const STOOD_STILL: u32 = 2;
+/// It judges at least this often in a grace: a third of what counts as standing still, so that a late timer does not.
+const LOOKS: u32 = 6;
 
 fn grace(view: &View) -> Duration {
     let defaults = ClusterSettings::default();
@@ -26,6 +34,7 @@ impl Heartbeats {
     pub fn starting(now: Timestamp) -> Self {
         Self {
             since: now,
+            judged: now,
             last: BTreeMap::new(),
         }
     }
@@ -47,8 +56,14 @@ impl Heartbeats {
         last.max(self.since) + grace(view)
     }
 
-    /// The nodes whose time is over, as commands.
-    pub fn overdue(&self, view: &View, now: Timestamp, at: Timestamp) -> Vec<Command> {
+    /// The nodes whose time is over, as commands. Nobody's is if this was not asked for long: the leader stood still, its
+    /// process or the whole machine, and what the nodes said meanwhile it has yet to read.
+    pub fn overdue(&mut self, view: &View, now: Timestamp, at: Timestamp) -> Vec<Command> {
+        let stood_still = now.since(self.judged) > grace(view) / STOOD_STILL;
+        self.judged = now;
+        if stood_still {
+            self.since = now;
+        }
         let up = view.nodes().filter(|node| node.status.state != NodeState::Down);
         up.filter(|node| self.deadline(view, node.id) <= now)
             .map(|node| Command::NodeStatus {
@@ -60,10 +75,12 @@ impl Heartbeats {
             .collect()
     }
 
-    /// When the next node will be overdue, if nothing is heard of it.
+    /// When to judge next, if there are nodes that are up: when one of them is overdue if nothing is heard of it, and
+    /// often enough to notice standing still.
     pub fn next_deadline(&self, view: &View) -> Option<Timestamp> {
         let up = view.nodes().filter(|node| node.status.state != NodeState::Down);
-        up.map(|node| self.deadline(view, node.id)).min()
+        let overdue = up.map(|node| self.deadline(view, node.id)).min()?;
+        Some(overdue.min(self.judged + grace(view) / LOOKS))
     }
 }
 
@@ -82,11 +99,12 @@ mod tests {
         let [a, b] = [1, 2].map(NodeId::from_bits);
         let mut beats = Heartbeats::starting(Timestamp(0));
         assert_eq!(beats.heard(bed.view(), a, Timestamp(800 * MS), AT), None);
+        for now in (400..2400).step_by(400) {
+            assert_eq!(beats.next_deadline(bed.view()), Some(Timestamp(now * MS)));
+            let overdue = beats.overdue(bed.view(), Timestamp(now * MS), AT);
+            assert!(overdue.is_empty(), "the whole grace for everybody");
+        }
         assert_eq!(beats.next_deadline(bed.view()), Some(Timestamp(2400 * MS)));
-        assert!(
-            beats.overdue(bed.view(), Timestamp(2399 * MS), AT).is_empty(),
-            "the whole grace for everybody"
-        );
         let down = beats.overdue(bed.view(), Timestamp(2400 * MS), AT);
         assert!(
             matches!(down.as_slice(), [Command::NodeStatus { id, at: AT, state: NodeState::Down, .. }] if *id == b)
@@ -104,5 +122,22 @@ mod tests {
                 ..
             })
         ));
+    }
+
+    #[test]
+    fn a_leader_that_stood_still_gives_every_node_the_whole_grace() {
+        let bed = Bed::with_nodes(2);
+        let mut beats = Heartbeats::starting(Timestamp(0));
+        assert!(beats.overdue(bed.view(), Timestamp(400 * MS), AT).is_empty());
+        // What the nodes said meanwhile is not read yet.
+        let mut now = 3400;
+        while now < 3400 + 2400 {
+            assert!(
+                beats.overdue(bed.view(), Timestamp(now * MS), AT).is_empty(),
+                "at {now}"
+            );
+            now += 400;
+        }
+        assert_eq!(beats.overdue(bed.view(), Timestamp(now * MS), AT).len(), 2);
     }
 }

@@ -133,16 +133,16 @@ impl Watch {
             let term = published.standing.term;
             self.beats = published.standing.leads.then(|| (term, Heartbeats::starting(now)));
         }
-        let Some((_, beats)) = &self.beats else {
+        let Some((term, beats)) = &mut self.beats else {
             return Instant::now() + LONGEST_SLEEP;
         };
-        let overdue = beats.overdue(&published.view, now, mint::now());
-        if !overdue.is_empty() {
-            self.propose(Command::Batch(overdue));
-        }
+        let (term, overdue) = (*term, beats.overdue(&published.view, now, mint::now()));
         let next = beats
             .next_deadline(&published.view)
             .map_or(LONGEST_SLEEP, |at| at.since(now));
+        if !overdue.is_empty() {
+            self.propose(term, Command::Batch(overdue));
+        }
         Instant::now() + next.clamp(SHORTEST_SLEEP, LONGEST_SLEEP)
     }
 
@@ -167,19 +167,17 @@ impl Watch {
     }
 
     fn hear(&mut self, node: NodeId, published: &Published) {
-        let heard = self
-            .beats
-            .as_mut()
-            .and_then(|(_, beats)| beats.heard(&published.view, node, mint::steady(), mint::now()));
-        if let Some(command) = heard {
-            self.propose(command);
+        let Some((term, beats)) = &mut self.beats else { return };
+        let term = *term;
+        if let Some(command) = beats.heard(&published.view, node, mint::steady(), mint::now()) {
+            self.propose(term, command);
         }
     }
 
-    fn propose(&self, command: Command) {
+    fn propose(&self, term: u64, command: Command) {
         let proposer = self.proposer.clone();
         tokio::spawn(async move {
-            if let Err(why) = proposer.propose(command).await {
+            if let Err(why) = proposer.decide(term, command).await {
                 tracing::warn!(%why, "a node's state is not taken");
             }
         });

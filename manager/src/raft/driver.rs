@@ -154,9 +154,24 @@ impl Driver {
     /// Hands an encoded entry to raft and waits until it was applied here. The reply is lost, not wrong, if the caller
     /// goes away.
     pub async fn propose(&self, id: RequestId, entry: Vec<u8>) -> Result<Applied, ProposeError> {
+        self.ask(id, None, entry).await
+    }
+
+    /// The same for what this member decided as the leader of `term`: it is neither given to another leader nor repeated
+    /// in another term.
+    pub async fn propose_in(&self, term: u64, id: RequestId, entry: Vec<u8>) -> Result<Applied, ProposeError> {
+        self.ask(id, Some(term), entry).await
+    }
+
+    async fn ask(&self, id: RequestId, of_term: Option<u64>, entry: Vec<u8>) -> Result<Applied, ProposeError> {
         let (reply, answer) = oneshot::channel();
-        let sent = self.requests.send(Request::Propose { id, entry, reply });
-        sent.map_err(|_| ProposeError::Stopped)?;
+        let request = Request::Propose {
+            id,
+            of_term,
+            entry,
+            reply,
+        };
+        self.requests.send(request).map_err(|_| ProposeError::Stopped)?;
         proposed(answer).await
     }
 

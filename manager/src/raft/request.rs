@@ -42,7 +42,7 @@ pub enum ProposeError {
         /// What would have to grow.
         file: String,
     },
-    /// A change of raft's members that was decided under another leader, or while another change was under way.
+    /// It was decided under another leader, or it is a change of raft's members while another one was under way.
     #[error("the managers' membership or leader changed at the same time: try again")]
     Superseded,
     /// A member cannot be spared or get its vote: of those that there would be too few have been heard since.

@@ -6,6 +6,7 @@ mod held;
 mod repeated;
 mod snapshot;
 mod stalled;
+mod term;
 mod wires;
 
 use std::collections::{BTreeMap, BTreeSet};

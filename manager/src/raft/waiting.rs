@@ -70,8 +70,8 @@ struct Proposal {
     clock: RequestClock,
     /// Term in which this member, leading, took it into its log: it need not be repeated while that lasts.
     taken: Option<u64>,
-    /// A change of raft's members; it belongs to the term in which it was decided and is never repeated.
-    once: bool,
+    /// It was decided by the leader of this term, and is given up with it: nobody else may carry it out later.
+    of_term: Option<u64>,
     replies: Vec<ProposeReply>,
 }
 
@@ -99,11 +99,12 @@ fn hand_in<D: Disk>(replica: &mut Replica<D>, entry: &[u8], since: u64, first: b
 }
 
 impl Waiting {
-    /// A command to be put into the log.
+    /// A command to be put into the log: by whoever leads, or only while this member leads in `of_term`.
     pub(super) fn propose<D: Disk>(
         &mut self,
         replica: &mut Replica<D>,
         id: RequestId,
+        of_term: Option<u64>,
         entry: Vec<u8>,
         reply: ProposeReply,
     ) {
@@ -115,8 +116,14 @@ impl Waiting {
             let _ = reply.send(Err(ProposeError::Busy));
             return;
         }
+        let standing = replica.standing();
+        if of_term.is_some_and(|term| !standing.leads || standing.term != term) {
+            let _ = reply.send(Err(ProposeError::Superseded));
+            return;
+        }
         let taken = hand_in(replica, &entry, replica.applied(), true);
-        self.wait(replica, id, entry, taken, false, reply);
+        let proposal = Proposal::starting(replica, of_term, entry, taken, reply);
+        self.proposals.insert(id, proposal);
     }
 
     /// A change of raft's members, decided by the leader of `term`.
@@ -132,26 +139,7 @@ impl Waiting {
             let _ = reply.send(Err(ProposeError::Superseded));
             return;
         }
-        self.wait(replica, id, Vec::new(), Some(term), true, reply);
-    }
-
-    fn wait<D: Disk>(
-        &mut self,
-        replica: &Replica<D>,
-        id: RequestId,
-        entry: Vec<u8>,
-        taken: Option<u64>,
-        once: bool,
-        reply: ProposeReply,
-    ) {
-        let proposal = Proposal {
-            entry,
-            since: replica.applied(),
-            clock: RequestClock::starting(Instant::now(), replica.standing()),
-            taken,
-            once,
-            replies: vec![reply],
-        };
+        let proposal = Proposal::starting(replica, Some(term), Vec::new(), Some(term), reply);
         self.proposals.insert(id, proposal);
     }
 
@@ -218,6 +206,30 @@ impl Waiting {
 }
 
 impl Proposal {
+    fn starting<D: Disk>(
+        replica: &Replica<D>,
+        of_term: Option<u64>,
+        entry: Vec<u8>,
+        taken: Option<u64>,
+        reply: ProposeReply,
+    ) -> Self {
+        Self {
+            entry,
+            since: replica.applied(),
+            clock: RequestClock::starting(Instant::now(), replica.standing()),
+            taken,
+            of_term,
+            replies: vec![reply],
+        }
+    }
+
+    /// The term that it belongs to is over here, or will not have it.
+    fn is_superseded(&self, standing: Standing) -> bool {
+        let in_log = self.taken == Some(standing.term);
+        self.of_term
+            .is_some_and(|term| term != standing.term || !(in_log || standing.leads))
+    }
+
     /// Whether it goes on waiting.
     fn look<D: Disk>(&mut self, replica: &mut Replica<D>, now: Instant) -> bool {
         let standing = replica.standing();
@@ -225,7 +237,7 @@ impl Proposal {
         let error = match self.clock.over(now, standing) {
             Some(true) => Some(ProposeError::NoLeader),
             Some(false) => Some(ProposeError::Deadline(DEADLINE)),
-            None if self.once && !in_log => Some(ProposeError::Superseded),
+            None if self.is_superseded(standing) => Some(ProposeError::Superseded),
             None => None,
         };
         if let Some(error) = error {

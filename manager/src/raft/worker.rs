@@ -36,6 +36,8 @@ pub const SILENT_AFTER: Duration = Duration::from_millis(1_500);
 pub(super) enum Request {
     Propose {
         id: RequestId,
+        /// Only while this member leads in this term.
+        of_term: Option<u64>,
         entry: Vec<u8>,
         reply: ProposeReply,
     },
@@ -134,7 +136,12 @@ impl<D: Disk, T: Transport> Worker<D, T> {
 
     fn take(&mut self, request: Request) {
         match request {
-            Request::Propose { id, entry, reply } => self.waiting.propose(&mut self.replica, id, entry, reply),
+            Request::Propose {
+                id,
+                of_term,
+                entry,
+                reply,
+            } => self.waiting.propose(&mut self.replica, id, of_term, entry, reply),
             Request::Change(asked) => self.take_change(asked),
             Request::HandOver(to) => self.replica.hand_over(to),
             Request::Read { id, reply } => self.waiting.read(&mut self.replica, id, reply),

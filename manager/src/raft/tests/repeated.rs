@@ -27,7 +27,7 @@ fn a_copy_that_comes_when_the_first_is_forgotten_is_not_carried_out() {
     let (reply, _) = oneshot::channel();
     let asked = group.members[&follower].view().applied();
     let from = group.members.get_mut(&follower).unwrap();
-    waiting.propose(from, RequestId::from_bits(1), entry(1), reply);
+    waiting.propose(from, RequestId::from_bits(1), None, entry(1), reply);
     group.settle();
     assert_eq!(last_stamp(&group, leader), Some(asked), "there may be more of it");
     group.run(4);
@@ -62,7 +62,7 @@ fn what_a_leader_takes_from_itself_has_no_other_copy() {
     let leader = group.leader().unwrap();
     let (reply, _) = oneshot::channel();
     let from = group.members.get_mut(&leader).unwrap();
-    Waiting::default().propose(from, RequestId::from_bits(1), entry(1), reply);
+    Waiting::default().propose(from, RequestId::from_bits(1), None, entry(1), reply);
     group.run(4);
     assert_eq!((group.networks(), last_stamp(&group, leader)), (vec![1, 1, 1], None));
 }
