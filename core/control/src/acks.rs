@@ -53,6 +53,8 @@ impl Acks {
     /// come, gone or changed its state.
     pub fn advance(&mut self, view: &View, touched: &Touched) {
         let everyone = touched.everyone || self.seq == 0;
+        // It may be many entries at once: which of them concerns a node is not known.
+        let from = self.seq + 1;
         self.seq = self.seq.max(view.applied());
         let known = || view.nodes().map(|node| node.id).chain(self.up.keys().copied());
         let nodes: BTreeSet<NodeId> = if everyone {
@@ -62,7 +64,7 @@ impl Acks {
         };
         for node in nodes {
             if let Some(seat) = self.seats.get_mut(&node) {
-                let first = seat.owed.map_or(self.seq, |(first, _)| first);
+                let first = seat.owed.map_or(from, |(first, _)| first);
                 seat.owed = Some((first, self.seq));
             }
             let ready = view
@@ -214,6 +216,24 @@ mod tests {
         assert_eq!(acks.level(), second - 1);
         acks.told(node(1), 1, second, None);
         assert_eq!(acks.level(), second, "it was nothing for that node");
+    }
+
+    #[test]
+    fn entries_that_come_together_count_when_all_whom_they_touch_have_them() {
+        let (mut bed, mut acks, before) = settled();
+        let apply = |bed: &mut Bed| {
+            bed.network(&format!("net{}", bed.view().applied()), |_| ()).unwrap();
+            bed.view().applied()
+        };
+        let (first, last) = (apply(&mut bed), apply(&mut bed));
+        acks.advance(bed.view(), &touching(&[1, 2]));
+        assert!(first < last);
+        assert_eq!(acks.level(), before, "nobody was told of the first");
+        for id in [1, 2] {
+            acks.told(node(id), id, last, Some(last));
+            acks.applied(node(id), id, last);
+        }
+        assert_eq!(acks.level(), last);
     }
 
     #[test]
