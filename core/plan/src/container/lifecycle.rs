@@ -100,13 +100,16 @@ pub fn next(task: &Task, local: &Local, now: Timestamp) -> Option<Step> {
     if task.desired >= DesiredState::Shutdown {
         return Some(shut_down(task, local, now));
     }
+    if let Some(why) = dying(local) {
+        return Some(die(task, local, why, now));
+    }
     match &local.container {
         None => Some(without_container(local, now)),
         Some(container) => match &container.state {
             ContainerState::Created => created(task, local, container, now),
             ContainerState::Starting => readiness(local, Some(Err("health check".to_owned())), now),
             ContainerState::Running => running(task, local, now),
-            ContainerState::Unhealthy { last } => Some(failed(local, unhealthy(last), now)),
+            ContainerState::Unhealthy { last } => Some(give_up(local, unhealthy(last), now)),
             ContainerState::Exited { .. } if local.revive => Some(start(container)),
             ContainerState::Exited { code, error } => Some(ended(local, *code, error, now)),
         },
@@ -146,8 +149,36 @@ fn unhealthy(last: &str) -> String {
 
 fn running(task: &Task, local: &Local, now: Timestamp) -> Option<Step> {
     match local.answers.fatal(&task.container) {
-        Some(why) => Some(failed(local, format!("task: {why}"), now)),
+        Some(why) => Some(give_up(local, format!("task: {why}"), now)),
         None => readiness(local, local.answers.ready(&task.container), now),
+    }
+}
+
+/// A task that is ill takes no traffic from now on; why it ends is kept in its status. It has not failed before its
+/// container has ended: what follows would run beside it, and get its addresses.
+fn give_up(local: &Local, why: String, now: Timestamp) -> Step {
+    let mut status = status(local, local.status.state, "stopping", now);
+    (status.not_ready, status.err) = (true, why);
+    Step::Report(status)
+}
+
+/// Why a task was given up whose container may still run. One that its node starts again begins anew.
+fn dying(local: &Local) -> Option<&str> {
+    let given_up = local.status.not_ready && !local.status.err.is_empty() && !local.revive;
+    given_up.then_some(local.status.err.as_str())
+}
+
+fn die(task: &Task, local: &Local, why: &str, now: Timestamp) -> Step {
+    match &local.container {
+        Some(container) if container.state.runs() => stop(task, container),
+        _ => failed(local, why.to_owned(), now),
+    }
+}
+
+fn stop(task: &Task, container: &Container) -> Step {
+    Step::Stop {
+        container: container.id.clone(),
+        grace: task.container.stop_grace(),
     }
 }
 
@@ -182,10 +213,7 @@ fn end(local: &Local, grace: Duration) -> Option<Step> {
 
 fn shut_down(task: &Task, local: &Local, now: Timestamp) -> Step {
     match &local.container {
-        Some(container) if container.state.runs() => Step::Stop {
-            container: container.id.clone(),
-            grace: task.container.stop_grace(),
-        },
+        Some(container) if container.state.runs() => stop(task, container),
         _ => report(local, TaskState::Shutdown, "shutdown", now),
     }
 }

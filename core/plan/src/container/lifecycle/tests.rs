@@ -129,10 +129,49 @@ fn a_health_check_keeps_a_task_starting_until_it_is_well_and_ends_it_when_it_is_
     let well = local(TaskState::Starting, Some(ContainerState::Running));
     assert_eq!(reported(next(&task(1), &well, NOW)).state, TaskState::Running);
     let last = "curl: (7) connection refused".to_owned();
-    let ill = local(TaskState::Running, Some(ContainerState::Unhealthy { last }));
-    let failed = reported(next(&task(1), &ill, NOW));
-    assert_eq!(failed.state, TaskState::Failed);
-    assert_eq!(failed.err, "task: unhealthy container: curl: (7) connection refused");
+    let mut ill = local(TaskState::Running, Some(ContainerState::Unhealthy { last }));
+    assert_eq!(run(&task(1), &mut ill), [TaskState::Running, TaskState::Failed]);
+    assert_eq!(
+        ill.status.err,
+        "task: unhealthy container: curl: (7) connection refused"
+    );
+}
+
+#[test]
+fn an_ill_task_takes_no_traffic_and_fails_when_its_container_has_ended() {
+    let unhealthy = ContainerState::Unhealthy { last: String::new() };
+    for state in [TaskState::Starting, TaskState::Running] {
+        let mut task = task(1);
+        std::sync::Arc::make_mut(&mut task.container).stop_grace = Some(Duration::from_secs(3));
+        let mut ill = local(state, Some(unhealthy.clone()));
+        ill.status = reported(next(&task, &ill, NOW));
+        assert_eq!((ill.status.state, ill.status.not_ready), (state, true));
+        // The agent may have begun anew, and the container may be well again: nothing of that counts any more.
+        for now in [unhealthy.clone(), ContainerState::Running] {
+            ill.container.as_mut().unwrap().state = now;
+            let stop = next(&task, &ill, NOW);
+            assert!(matches!(stop, Some(Step::Stop { grace, .. }) if grace == Duration::from_secs(3)));
+        }
+        let mut revived = ill.clone();
+        ill.container.as_mut().unwrap().state = exited(0).unwrap();
+        let failed = reported(next(&task, &ill, NOW));
+        assert_eq!(
+            (failed.state, failed.err.as_str()),
+            (TaskState::Failed, "task: unhealthy container")
+        );
+        assert!(!failed.not_ready);
+        (revived.container, revived.revive) = (ill.container.clone(), true);
+        assert!(
+            matches!(next(&task, &revived, NOW), Some(Step::Start { .. })),
+            "after a boot"
+        );
+        task.desired = DesiredState::Shutdown;
+        assert_eq!(
+            reported(next(&task, &ill, NOW)).state,
+            TaskState::Shutdown,
+            "as it was told"
+        );
+    }
 }
 
 #[test]
@@ -161,11 +200,8 @@ fn a_probe_decides_on_readiness_and_in_the_end_on_the_task() {
     asked.answers.take(Asked::Probe, bad(), true);
     assert_eq!(next(&task, &asked, NOW), None);
     asked.answers.take(Asked::Probe, bad(), true);
-    let failed = reported(next(&task, &asked, NOW));
-    assert_eq!(
-        (failed.state, failed.err.as_str()),
-        (TaskState::Failed, "task: probe failed: connection refused")
-    );
+    assert_eq!(run(&task, &mut asked), [TaskState::Running, TaskState::Failed]);
+    assert_eq!(asked.status.err, "task: probe failed: connection refused");
 }
 
 #[test]
