@@ -119,8 +119,9 @@ impl State {
         self.change_node(index, id, at, events, |node| node.spec = spec)
     }
 
-    /// Refused for managers and as long as raft has the node as a member, and for nodes that are not down unless forced. The node's tasks are orphaned at once:
-    /// nobody is left to report on them.
+    /// Refused for managers and as long as raft has the node as a member, and for nodes that are not down unless forced.
+    /// The node's tasks are orphaned at once: nobody is left to report on them. Those that have ended stay as they ended,
+    /// or a job would do again what is done.
     pub(super) fn remove_node(
         &mut self,
         index: u64,
@@ -140,7 +141,8 @@ impl State {
         if !force && node.status.state != NodeState::Down {
             return Err(Refused::NodeNotDown(node.hostname()));
         }
-        let tasks: Vec<_> = self.tasks_on_node(id).cloned().collect();
+        let tasks = self.tasks_on_node(id).filter(|task| !task.status.state.is_terminal());
+        let tasks: Vec<_> = tasks.cloned().collect();
         for mut task in tasks {
             task.status.state = TaskState::Orphaned;
             task.status.at = at;

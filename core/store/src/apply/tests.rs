@@ -192,6 +192,18 @@ fn removing_a_node_orphans_its_tasks() {
 }
 
 #[test]
+fn what_has_ended_stays_as_it_ended_when_its_node_is_removed() {
+    let mut state = state();
+    let id = NodeId::from_bits(1);
+    apply(&mut state, report(1, 1, TaskState::Complete, 20)).unwrap();
+    apply(&mut state, Command::UpsertNode(Box::new(node(1, None)))).unwrap();
+    let (at, force) = (AT, true);
+    apply(&mut state, Command::RemoveNode { id, at, force }).unwrap();
+    let task = state.task(TaskId::from_bits(1)).unwrap();
+    assert_eq!(task.status.state, TaskState::Complete);
+}
+
+#[test]
 fn a_task_is_not_given_up_when_its_node_has_come_back() {
     let mut state = state();
     let task = TaskId::from_bits(1);
