@@ -12,9 +12,12 @@ use std::{
 use futures::{FutureExt, future::BoxFuture};
 use model::{HealthTest, HeldPort, PullPolicy, TaskId};
 use plan::container::{Container, ContainerRequest, ContainerState};
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    time::timeout,
+};
 
-use super::{EngineFacts, Listed, LogLine, LogRequest, Question, Runtime, RuntimeError, RuntimeEvent, Say};
+use super::{Answer, EngineFacts, Listed, LogLine, LogRequest, Question, Runtime, RuntimeError, RuntimeEvent, Say};
 
 #[derive(Default)]
 struct Inside {
@@ -305,13 +308,20 @@ impl Runtime for FakeRuntime {
         .boxed()
     }
 
-    fn ask<'a>(&'a self, container: &'a str, _: &'a Question) -> BoxFuture<'a, Result<(), String>> {
+    fn ask<'a>(
+        &'a self,
+        container: &'a str,
+        _: &'a Question,
+        patience: Duration,
+    ) -> BoxFuture<'a, Result<Answer, RuntimeError>> {
         async move {
-            self.awake().await;
+            let host = "fake".to_owned();
+            let awake = timeout(patience, self.awake()).await;
+            awake.map_err(|_| RuntimeError::Silent { host })?;
             let inside = self.inside();
             let task = inside.containers.get(container).map(|listed| listed.task);
             let bad = task.and_then(|task| inside.answers.get(&task));
-            bad.map_or(Ok(()), |why| Err(why.clone()))
+            Ok(bad.map_or(Ok(()), |why| Err(why.clone())))
         }
         .boxed()
     }

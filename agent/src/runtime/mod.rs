@@ -117,6 +117,9 @@ pub enum Question {
     },
 }
 
+/// What a container answers: it is well, or why it is not in words.
+pub type Answer = Result<(), String>;
+
 /// A container engine. Every call is idempotent or says what it found.
 pub trait Runtime: Send + Sync + 'static {
     /// Whether it answers at all.
@@ -139,8 +142,14 @@ pub trait Runtime: Send + Sync + 'static {
     /// Starts a container. Returns how it is then.
     fn start<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<ContainerState, RuntimeError>>;
 
-    /// Asks a running container. An error is the bad answer, in words. Takes as long as the answer does.
-    fn ask<'a>(&'a self, container: &'a str, question: &'a Question) -> BoxFuture<'a, Result<(), String>>;
+    /// Asks a running container; no answer within `patience` is a bad one. An error: it could not be asked, which says
+    /// nothing of it.
+    fn ask<'a>(
+        &'a self,
+        container: &'a str,
+        question: &'a Question,
+        patience: Duration,
+    ) -> BoxFuture<'a, Result<Answer, RuntimeError>>;
 
     /// Asks it to end, kills it after `grace`. Returns its exit code. A container that has ended is no error.
     fn stop<'a>(&'a self, container: &'a str, grace: Duration) -> BoxFuture<'a, Result<i64, RuntimeError>>;

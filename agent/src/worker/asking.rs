@@ -7,7 +7,7 @@ use plan::{container::Asked, tasks::Tasks};
 use tokio::{
     sync::mpsc,
     task::JoinHandle,
-    time::{Instant, MissedTickBehavior, interval, timeout},
+    time::{Instant, MissedTickBehavior, interval},
 };
 
 use super::engine::News;
@@ -119,8 +119,13 @@ async fn ask(runtime: Arc<dyn Runtime>, news: mpsc::Sender<News>, (task, asked):
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let answer = timeout(plan.timeout, runtime.ask(&plan.container, &plan.question)).await;
-        let answer = answer.unwrap_or_else(|_| Err(format!("no answer within {:?}", plan.timeout)));
+        let answer = match runtime.ask(&plan.container, &plan.question, plan.timeout).await {
+            Ok(answer) => answer,
+            Err(why) => {
+                tracing::debug!(%task, %why, "a container could not be asked");
+                continue;
+            }
+        };
         let told = news.send(News::Answered {
             task,
             container: plan.container.clone(),

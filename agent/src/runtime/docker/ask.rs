@@ -1,6 +1,13 @@
 //! Asks containers how they are: by connections from within their network namespace, and by commands in them (`command`).
 
-use std::{fs::File, io, net::SocketAddr, path::PathBuf, thread};
+use std::{
+    fs::File,
+    io,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    thread,
+    time::Duration,
+};
 
 use bollard::query_parameters::InspectContainerOptions;
 use model::ProbeTarget;
@@ -9,32 +16,72 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
     sync::oneshot,
+    time::timeout,
 };
 
-use super::{DockerRuntime, RuntimeError};
-use crate::runtime::Question;
+use super::{Answer, DockerRuntime, RuntimeError, command::belongs_to};
+use crate::runtime::{Question, Runtime};
 
 /// Bytes of an answer's head that are read to find its status.
 const HEAD: u64 = 1024;
 
+/// An engine that is well answers the least of calls within this.
+const ALIVE: Duration = Duration::from_secs(1);
+
 impl DockerRuntime {
-    pub(super) async fn question(&self, container: &str, question: &Question) -> Result<(), String> {
-        match question {
-            Question::Probe { target, addr } => {
-                let namespace = self.namespace(container).await.map_err(|why| why.to_string())?;
-                let asked = probe(namespace, target, *addr).await;
-                if asked.is_err() {
-                    self.forget_process(container);
-                }
-                asked
-            }
-            Question::Command { words } => match self.execute(container, words).await {
-                Ok((0, _)) => Ok(()),
-                Ok((code, output)) if output.is_empty() => Err(format!("exit code {code}")),
-                Ok((code, output)) => Err(format!("exit code {code}: {output}")),
-                Err(why) => Err(why.to_string()),
-            },
+    /// What the engine says of the container instead of asking it is a bad answer; what says only how the engine is, is
+    /// none.
+    pub(super) async fn question(
+        &self,
+        container: &str,
+        question: &Question,
+        patience: Duration,
+    ) -> Result<Answer, RuntimeError> {
+        let answer = match question {
+            Question::Probe { target, addr } => self.probe(container, target, *addr, patience).await,
+            Question::Command { words } => self.command(container, words, patience).await,
+        };
+        match answer {
+            Err(why) if !why.is_about_the_engine() => Ok(Err(why.to_string())),
+            answer => answer,
         }
+    }
+
+    async fn probe(
+        &self,
+        container: &str,
+        target: &ProbeTarget,
+        addr: IpAddr,
+        patience: Duration,
+    ) -> Result<Answer, RuntimeError> {
+        let namespace = timeout(patience, self.namespace(container)).await;
+        let namespace = namespace.map_err(|_| self.silent())??;
+        let asked = timeout(patience, probe(namespace, target, addr)).await;
+        let answer = asked.unwrap_or_else(|_| Err(no_answer(patience)));
+        // A container that is ill is asked on without the engine, which may hang as well.
+        if answer.is_err() && !self.has_its_process(container) {
+            self.forget_process(container);
+        }
+        Ok(answer)
+    }
+
+    async fn command(&self, container: &str, words: &[String], patience: Duration) -> Result<Answer, RuntimeError> {
+        let Ok(ended) = timeout(patience, self.execute(container, words)).await else {
+            // Either of both may be who does not answer.
+            let alive = timeout(ALIVE, self.ping()).await;
+            return alive.map_or_else(|_| Err(self.silent()), |alive| alive.map(|()| Err(no_answer(patience))));
+        };
+        Ok(match ended? {
+            (0, _) => Ok(()),
+            (code, output) if output.is_empty() => Err(format!("exit code {code}")),
+            (code, output) => Err(format!("exit code {code}: {output}")),
+        })
+    }
+
+    /// The process by which it is known is still one of its own.
+    fn has_its_process(&self, container: &str) -> bool {
+        let known = self.processes().get(container).copied();
+        known.is_some_and(|process| belongs_to(container, process))
     }
 
     /// The container's network namespace, by its process, which stays the same as long as it runs.
@@ -56,13 +103,17 @@ impl DockerRuntime {
     }
 }
 
+fn no_answer(patience: Duration) -> String {
+    format!("no answer within {patience:?}")
+}
+
 /// The last characters of a text.
 pub(super) fn tail(text: &str, characters: usize) -> String {
     let skipped = text.chars().count().saturating_sub(characters);
     text.chars().skip(skipped).collect()
 }
 
-async fn probe(namespace: PathBuf, target: &ProbeTarget, addr: std::net::IpAddr) -> Result<(), String> {
+async fn probe(namespace: PathBuf, target: &ProbeTarget, addr: IpAddr) -> Answer {
     let (ProbeTarget::Tcp { port } | ProbeTarget::Http { port, .. }) = target;
     let stream = connect(namespace, SocketAddr::new(addr, *port))
         .await
@@ -99,7 +150,7 @@ fn socket_in(namespace: &std::path::Path, v4: bool) -> io::Result<TcpSocket> {
 }
 
 /// GET over HTTP/1.1, of whose answer only the status counts.
-async fn get(mut stream: TcpStream, addr: std::net::IpAddr, port: u16, path: &str) -> Result<(), String> {
+async fn get(mut stream: TcpStream, addr: IpAddr, port: u16, path: &str) -> Answer {
     let host = SocketAddr::new(addr, port);
     let request =
         format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: netctl-probe\r\nConnection: close\r\n\r\n");
@@ -134,7 +185,7 @@ fn status(head: &[u8]) -> Option<u16> {
 mod tests {
     use std::net::Ipv4Addr;
 
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, UnixListener};
 
     use super::*;
 
@@ -187,6 +238,51 @@ mod tests {
             asked(ProbeTarget::Tcp { port: closed }).await,
             Err("connection refused".to_owned())
         );
+    }
+
+    #[tokio::test]
+    async fn what_an_engine_that_is_gone_or_hangs_does_not_pass_on_is_no_answer() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("docker.sock");
+        let host = format!("unix://{}", path.display());
+        let addr = Ipv4Addr::LOCALHOST.into();
+        let probe = Question::Probe {
+            target: ProbeTarget::Tcp { port: 1 },
+            addr,
+        };
+        let words = vec!["true".to_owned()];
+        let questions = [probe, Question::Command { words }];
+        let asked = async |question: &Question| {
+            let engine = DockerRuntime::new(&host);
+            let patience = Duration::from_millis(100);
+            engine.question("c1", question, patience).await.unwrap_err()
+        };
+        for question in &questions {
+            assert!(matches!(asked(question).await, RuntimeError::Unreachable { .. }));
+        }
+        let _hangs = UnixListener::bind(&path).unwrap();
+        for question in &questions {
+            assert!(matches!(asked(question).await, RuntimeError::Silent { .. }));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_process_is_known_as_long_as_it_is_of_its_container() {
+        let engine = DockerRuntime::new("unix:///nowhere");
+        let process = i64::from(std::process::id());
+        let cgroup = std::fs::read_to_string("/proc/self/cgroup").unwrap();
+        // A test has no container of its own; what names its process stands for one.
+        for (container, stays) in [(cgroup.as_str(), true), ("another", false)] {
+            engine.processes().insert(container.to_owned(), process);
+            let target = ProbeTarget::Tcp { port: 1 };
+            let addr = Ipv4Addr::LOCALHOST.into();
+            let answer = engine.probe(container, &target, addr, Duration::from_secs(5)).await;
+            assert!(
+                answer.unwrap().is_err(),
+                "nobody listens there, or the namespace is not ours to enter"
+            );
+            assert_eq!(engine.processes().contains_key(container), stays);
+        }
     }
 
     #[test]

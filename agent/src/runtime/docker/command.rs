@@ -85,10 +85,15 @@ impl DockerRuntime {
     }
 }
 
+/// Whether a process of the host is one of a container.
+pub(super) fn belongs_to(container: &str, process: impl std::fmt::Display) -> bool {
+    let cgroups = fs::read_to_string(format!("/proc/{process}/cgroup")).unwrap_or_default();
+    cgroups.contains(container)
+}
+
 /// Kills a process, and what it has started, if it belongs to the container: its number may be another's by now.
 fn kill_within(container: &str, process: Pid) -> nix::Result<()> {
-    let cgroups = fs::read_to_string(format!("/proc/{process}/cgroup")).unwrap_or_default();
-    if !cgroups.contains(container) {
+    if !belongs_to(container, process) {
         return Ok(());
     }
     // The engine's runtime begins a session for each command.

@@ -30,7 +30,7 @@ use plan::container::{ContainerRequest, ContainerState};
 use tokio::sync::{OnceCell, mpsc};
 
 use self::pulls::Pulls;
-use super::{EngineFacts, Listed, LogLine, LogRequest, Question, Runtime, RuntimeError, RuntimeEvent, Say};
+use super::{Answer, EngineFacts, Listed, LogLine, LogRequest, Question, Runtime, RuntimeError, RuntimeEvent, Say};
 
 /// Longest wait for an answer of the engine, beyond what the call itself is meant to take.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -79,6 +79,12 @@ impl DockerRuntime {
         self.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn silent(&self) -> RuntimeError {
+        RuntimeError::Silent {
+            host: self.host.to_string(),
+        }
+    }
+
     fn forget_process(&self, container: &str) {
         self.processes().remove(container);
     }
@@ -107,9 +113,7 @@ impl DockerRuntime {
                     host: self.host.to_string(),
                 }
             }
-            Error::RequestTimeoutError => RuntimeError::Silent {
-                host: self.host.to_string(),
-            },
+            Error::RequestTimeoutError => self.silent(),
             other => RuntimeError::Engine(other.to_string()),
         }
     }
@@ -182,8 +186,13 @@ impl Runtime for DockerRuntime {
         self.start_now(container).boxed()
     }
 
-    fn ask<'a>(&'a self, container: &'a str, question: &'a Question) -> BoxFuture<'a, Result<(), String>> {
-        self.question(container, question).boxed()
+    fn ask<'a>(
+        &'a self,
+        container: &'a str,
+        question: &'a Question,
+        patience: Duration,
+    ) -> BoxFuture<'a, Result<Answer, RuntimeError>> {
+        self.question(container, question, patience).boxed()
     }
 
     fn stop<'a>(&'a self, container: &'a str, grace: Duration) -> BoxFuture<'a, Result<i64, RuntimeError>> {

@@ -121,6 +121,27 @@ async fn a_ready_command_decides_on_traffic_only() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_engine_that_hangs_is_no_bad_answer() {
+    for command in [false, true] {
+        let mut bench = bench(engine(), None, false);
+        bench.tell(if command {
+            view_of(|spec| spec.ready_command = vec!["check".to_owned()])
+        } else {
+            probed()
+        });
+        bench.until_ready(true).await;
+        bench.runtime.hang(true);
+        tokio::time::sleep(Duration::from_secs(600)).await;
+        let status = bench.statuses.borrow()[&id(1)].clone();
+        assert_eq!((status.state, status.not_ready), (TaskState::Running, false));
+        assert!(bench.serves());
+        bench.runtime.answer(id(1), Err("exit code 1"));
+        bench.runtime.hang(false);
+        bench.until_ready(false).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_template_without_a_value_rejects_the_task_in_words() {
     let mut bench = bench(engine(), None, false);
     bench.tell(view_of(|spec| spec.env = vec!["A={{.Service.Labels.none}}".to_owned()]));
