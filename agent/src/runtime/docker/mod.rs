@@ -12,6 +12,8 @@ mod image;
 mod logs;
 mod observe;
 mod pulls;
+#[cfg(test)]
+mod stub;
 
 use std::{
     collections::BTreeMap,

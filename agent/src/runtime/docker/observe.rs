@@ -49,17 +49,19 @@ impl DockerRuntime {
             _ => None,
         };
         let state = match known {
-            Some(state) => Ok(state),
-            None => self.inspect_state(&id).await,
+            Some(state) => state,
+            None => match self.inspect_state(&id).await {
+                Ok(state) => state,
+                Err(RuntimeError::NotFound(_)) => return Ok(None),
+                Err(error) if error.is_about_the_engine() => return Err(error),
+                Err(error) => {
+                    tracing::warn!(container = %id, %error, "a container cannot be inspected");
+                    as_listed(&summary, error.to_string())
+                }
+            },
         };
-        match state {
-            Ok(state) => Ok(Some(Listed {
-                task,
-                container: Container { id, state },
-            })),
-            Err(RuntimeError::NotFound(_)) => Ok(None),
-            Err(error) => Err(error),
-        }
+        let container = Container { id, state };
+        Ok(Some(Listed { task, container }))
     }
 
     pub(super) async fn inspect_state(&self, container: &str) -> Result<ContainerState, RuntimeError> {
@@ -83,6 +85,24 @@ impl DockerRuntime {
         held.sort();
         held.dedup();
         Ok(held)
+    }
+}
+
+/// How a container is that the engine lists and cannot inspect, which is no reason to know nothing of all others.
+fn as_listed(summary: &ContainerSummary, error: String) -> ContainerState {
+    let words = summary.status.as_deref().unwrap_or_default();
+    match summary.state {
+        Some(SummaryState::CREATED) => ContainerState::Created,
+        Some(SummaryState::RUNNING | SummaryState::PAUSED | SummaryState::RESTARTING) => {
+            if words.ends_with("(health: starting)") {
+                ContainerState::Starting
+            } else if words.ends_with("(unhealthy)") {
+                ContainerState::Unhealthy { last: String::new() }
+            } else {
+                ContainerState::Running
+            }
+        }
+        _ => ContainerState::Exited { code: -1, error },
     }
 }
 
@@ -132,6 +152,37 @@ mod tests {
     use bollard::models::HealthcheckResult;
 
     use super::*;
+    use crate::runtime::docker::stub::Stub;
+
+    #[tokio::test]
+    async fn a_container_that_cannot_be_inspected_hides_no_other() {
+        let listed = |id: u128, state: &str, status: &str| {
+            let task = model::TaskId::from_bits(id);
+            format!(r#"{{"Id":"c{id}","State":"{state}","Status":"{status}","Labels":{{"{TASK_LABEL}":"{task}"}}}}"#)
+        };
+        let list = [
+            listed(1, "exited", "Exited (0)"),
+            listed(2, "running", "Up 2 hours (unhealthy)"),
+            listed(3, "running", "Up 2 hours"),
+        ];
+        let list = format!("[{}]", list.join(","));
+        let stub = Stub::answering(move |path| match path {
+            "/containers/json" => (200, list.clone()),
+            "/containers/c3/json" => (200, r#"{"State":{"Status":"running"}}"#.to_owned()),
+            _ => (500, r#"{"message":"layer does not exist"}"#.to_owned()),
+        });
+        let found = DockerRuntime::new(&stub.host).list_ours().await.unwrap();
+        let states = found.into_iter().map(|listed| listed.container.state);
+        let error = "layer does not exist".to_owned();
+        assert_eq!(
+            Vec::from_iter(states),
+            [
+                ContainerState::Exited { code: -1, error },
+                ContainerState::Unhealthy { last: String::new() },
+                ContainerState::Running,
+            ]
+        );
+    }
 
     #[test]
     fn a_health_check_decides_how_a_running_container_is() {
