@@ -1,18 +1,20 @@
 //! Follows the engine's events and turns those of our containers into changes.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
+    future::ready,
+    pin::pin,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use bollard::{models::EventMessage, query_parameters::EventsOptionsBuilder};
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use plan::container::{ContainerState, TASK_LABEL};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::UnixStream,
     sync::mpsc,
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 use super::{DockerRuntime, RuntimeEvent};
@@ -21,6 +23,8 @@ use super::{DockerRuntime, RuntimeEvent};
 const RETRY: Duration = Duration::from_millis(500);
 /// An engine that takes calls answers the least of them within this.
 const CALL: Duration = Duration::from_millis(300);
+/// One that answers nothing for this long counts as one that ends.
+const HELD_BACK: Duration = Duration::from_secs(3);
 /// Events that may wait for the worker; the engine's stream then waits too.
 const BACKLOG: usize = 256;
 
@@ -65,27 +69,60 @@ async fn follow_once(engine: &DockerRuntime, sender: &mpsc::Sender<RuntimeEvent>
     let Ok(facts) = engine.read_facts().await else {
         return Some(());
     };
-    let mut stream = std::pin::pin!(docker.events(Some(options)));
-    sender.send(RuntimeEvent::Relist).await.ok()?;
-    while let Some(message) = stream.next().await {
-        match message.map(change) {
-            Ok(Some(event)) => {
-                if !facts.live_restore && is_end(&event) && !engine.takes_calls().await {
-                    sender.send(RuntimeEvent::Leaving).await.ok()?;
-                }
-                sender.send(engine.in_full(event).await).await.ok()?;
-            }
-            Ok(None) => {}
-            Err(error) => {
-                tracing::warn!(%error, "engine events ended, connecting again");
-                break;
-            }
+    let messages = docker.events(Some(options)).take_while(|message| {
+        if let Err(error) = message {
+            tracing::warn!(%error, "engine events ended, connecting again");
         }
+        ready(message.is_ok())
+    });
+    let changes = messages.filter_map(|message| ready(message.ok().and_then(change)));
+    let changes = pin!(changes);
+    let mut changes = Changes::of(changes);
+    sender.send(RuntimeEvent::Relist).await.ok()?;
+    while let Some(event) = changes.next().await {
+        if !facts.live_restore && is_end(&event) && engine.leaves(&mut changes).await {
+            sender.send(RuntimeEvent::Leaving).await.ok()?;
+        }
+        sender.send(engine.in_full(event).await).await.ok()?;
     }
     if !facts.live_restore {
         sender.send(RuntimeEvent::Leaving).await.ok()?;
     }
     Some(())
+}
+
+/// Changes as they come, of which some may be looked at ahead.
+struct Changes<S> {
+    stream: S,
+    ahead: VecDeque<RuntimeEvent>,
+    ended: bool,
+}
+
+impl<S: Stream<Item = RuntimeEvent> + Unpin> Changes<S> {
+    fn of(stream: S) -> Self {
+        Self {
+            stream,
+            ahead: VecDeque::new(),
+            ended: false,
+        }
+    }
+
+    async fn next(&mut self) -> Option<RuntimeEvent> {
+        match self.ahead.pop_front() {
+            None if !self.ended => self.stream.next().await,
+            next => next,
+        }
+    }
+
+    /// Returns when no more will come.
+    async fn over(&mut self) {
+        while !self.ended {
+            match self.stream.next().await {
+                Some(event) => self.ahead.push_back(event),
+                None => self.ended = true,
+            }
+        }
+    }
 }
 
 fn is_end(event: &RuntimeEvent) -> bool {
@@ -115,16 +152,35 @@ impl DockerRuntime {
         }
     }
 
-    /// Whether it takes new calls. An engine that ends closes its socket first, then stops its containers, and tells of
-    /// their ends on connections that are open already.
-    async fn takes_calls(&self) -> bool {
+    /// Whether it ends: then it closes its socket first, stops its containers, and tells of their ends on connections
+    /// that are open already. Something else may hold the socket open for the engine that comes next: what that one
+    /// answers comes after the end of this one's events. An engine under load answers late.
+    async fn leaves(&self, changes: &mut Changes<impl Stream<Item = RuntimeEvent> + Unpin>) -> bool {
+        let answered = async {
+            loop {
+                if let Some(takes_calls) = self.takes_calls().await {
+                    return takes_calls;
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            () = changes.over() => true,
+            takes_calls = answered => !takes_calls,
+            () = sleep(HELD_BACK) => true,
+        }
+    }
+
+    /// Whether it takes new calls; `None`: it has not answered yet.
+    async fn takes_calls(&self) -> Option<bool> {
         let path = self.host.strip_prefix("unix://").unwrap_or(&self.host);
         let asked = async {
             let mut socket = UnixStream::connect(path).await?;
             socket.write_all(b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n").await?;
             socket.read(&mut [0; 16]).await
         };
-        matches!(timeout(CALL, asked).await, Ok(Ok(1..)))
+        let answer = timeout(CALL, asked).await.ok()?;
+        Some(matches!(answer, Ok(1..)))
     }
 }
 
@@ -146,4 +202,60 @@ fn change(message: EventMessage) -> Option<RuntimeEvent> {
         container: actor.id?,
         state,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use futures::stream;
+    use tokio::net::UnixListener;
+
+    use super::*;
+
+    /// An engine whose socket takes calls and answers them after this long, and whether it is taken for one that ends.
+    async fn leaves(answers_after: Option<Duration>, events: impl Stream<Item = RuntimeEvent>) -> bool {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("docker.sock");
+        let engine = DockerRuntime::new(&format!("unix://{}", path.display()));
+        let listener = UnixListener::bind(&path).unwrap();
+        let begun = Instant::now();
+        let serving = tokio::spawn(async move {
+            let mut asked = Vec::new();
+            while let Ok((mut socket, _)) = listener.accept().await {
+                if answers_after.is_some_and(|after| begun.elapsed() >= after) {
+                    socket.write_all(b"HTTP/1.0 200 OK\r\n\r\n").await.unwrap();
+                }
+                asked.push(socket);
+            }
+        });
+        let events = pin!(events);
+        let mut changes = Changes::of(events);
+        let leaves = engine.leaves(&mut changes).await;
+        serving.abort();
+        assert_eq!(changes.next().await, Some(RuntimeEvent::Relist), "nothing is lost");
+        leaves
+    }
+
+    /// An event, then none for ever.
+    fn goes_on() -> impl Stream<Item = RuntimeEvent> {
+        stream::iter([RuntimeEvent::Relist]).chain(stream::pending())
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_answers_late_does_not_end() {
+        assert!(!leaves(Some(Duration::ZERO), goes_on()).await);
+        assert!(!leaves(Some(Duration::from_secs(1)), goes_on()).await);
+        assert!(leaves(None, goes_on()).await);
+        let over = stream::iter([RuntimeEvent::Relist]);
+        assert!(leaves(Some(Duration::ZERO), over).await, "the next engine answers");
+    }
+
+    #[tokio::test]
+    async fn an_engine_without_a_socket_ends() {
+        let engine = DockerRuntime::new("unix:///nowhere/docker.sock");
+        let events = pin!(goes_on());
+        let mut changes = Changes::of(events);
+        assert!(timeout(HELD_BACK / 2, engine.leaves(&mut changes)).await.unwrap());
+    }
 }
