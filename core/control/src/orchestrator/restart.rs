@@ -132,10 +132,11 @@ pub(crate) fn words_of_backoff(policy: &RestartPolicy, last: &Task) -> Option<St
     })
 }
 
-/// Counted from the slot's history, within the window before `last` ended: a decision that does not change as time
-/// goes by. The reaper keeps enough of the history.
+/// Counted from the slot's history, within the window before the managers heard of the end of `last`: a decision that does
+/// not change as time goes by, and in which the clocks of two nodes are not compared. The reaper keeps enough of the
+/// history.
 fn attempts_left(policy: &RestartPolicy, spec_version: u64, tasks: &[&Task], last: &Task) -> bool {
-    let in_window = |task: &&&Task| policy.window.is_zero() || last.status.at.since(task.status.at) <= policy.window;
+    let in_window = |task: &&&Task| policy.window.is_zero() || last.updated_at.since(task.updated_at) <= policy.window;
     let ended = tasks
         .iter()
         .filter(|task| task.spec_version == spec_version && ended_by_itself(task))
@@ -158,6 +159,7 @@ mod tests {
         let mut task = task(id);
         task.status.state = state;
         task.status.at = Timestamp(at * SECOND);
+        task.updated_at = task.status.at;
         task
     }
 
@@ -205,6 +207,16 @@ mod tests {
             let next = after(&policy(RestartCondition::Any, max, window), 1, &tasks, tasks[2], now);
             assert_eq!(next != Next::Never, allowed, "{max} attempts in {window} s");
         }
+    }
+
+    #[test]
+    fn attempts_are_counted_by_the_clock_of_the_managers() {
+        let mut tasks = [80, 90, 100].map(|at| ended(at as u128, TaskState::Failed, at));
+        // It ran on a node whose clock is an hour behind.
+        tasks[1].status.at = Timestamp((90 - 3600) * SECOND);
+        let tasks: Vec<&Task> = tasks.iter().collect();
+        let two = policy(RestartCondition::Any, 2, 60);
+        assert_eq!(after(&two, 1, &tasks, tasks[2], moment(100)), Next::Never);
     }
 
     #[test]

@@ -272,12 +272,17 @@ fn report(local: &Local, state: TaskState, message: &str, now: Timestamp) -> Ste
     Step::Report(status(local, state, message, now))
 }
 
+/// Later than one before it with the same state, even if the clock was set back: of the two the later one counts.
 fn status(local: &Local, state: TaskState, message: &str, now: Timestamp) -> TaskStatus {
+    let at = match local.status.state == state {
+        true => now.max(Timestamp(local.status.at.0.saturating_add(1))),
+        false => now,
+    };
     let container = local.container.as_ref().map(|c| c.id.clone());
     TaskStatus {
         message: message.to_owned(),
         container: container.or_else(|| local.status.container.clone()),
-        ..TaskStatus::of(state, now)
+        ..TaskStatus::of(state, at)
     }
 }
 

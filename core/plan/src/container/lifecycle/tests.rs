@@ -205,6 +205,17 @@ fn a_probe_decides_on_readiness_and_in_the_end_on_the_task() {
 }
 
 #[test]
+fn a_report_is_later_than_the_one_before_though_the_clock_was_set_back() {
+    let (task, mut running) = (with_probe(), local(TaskState::Running, Some(ContainerState::Running)));
+    let hour = Duration::from_secs(3600);
+    running.status.at = NOW + hour;
+    running.answers.take(Asked::Probe, Err("refused".to_owned()), true);
+    let status = reported(next(&task, &running, NOW));
+    assert!(status.not_ready && status.at > running.status.at);
+    assert_eq!(reported(next(&task, &running, NOW + 2 * hour)).at, NOW + 2 * hour);
+}
+
+#[test]
 fn a_task_known_as_not_ready_stays_so_until_it_answers() {
     let (task, mut found) = (with_probe(), local(TaskState::Running, Some(ContainerState::Running)));
     found.status.not_ready = true;
