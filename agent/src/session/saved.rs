@@ -54,19 +54,24 @@ pub fn load(path: &Path) -> Option<Saved> {
     }
 }
 
-/// Writes the latest view that the managers have confirmed, until the handle is aborted.
+/// Writes the latest view that the managers have confirmed, and where they are, until the handle is aborted. Managers may
+/// be replaced one by one while nothing else changes: a node that then boots must find those of now.
 pub fn keep(
     path: PathBuf,
     mut views: watch::Receiver<Option<CurrentView>>,
-    managers: watch::Receiver<Vec<Manager>>,
+    mut managers: watch::Receiver<Vec<Manager>>,
 ) -> JoinHandle<()> {
     tokio::spawn(async move {
-        while views.changed().await.is_ok() {
+        loop {
+            tokio::select! {
+                changed = views.changed() => if changed.is_err() { return },
+                Ok(()) = managers.changed() => {}
+            }
             let current = views.borrow_and_update().clone();
             let Some(current) = current.filter(|c| c.confirmed) else {
                 continue;
             };
-            let managers = managers.borrow().iter().map(|m| m.addr.clone()).collect();
+            let managers = managers.borrow_and_update().iter().map(|m| m.addr.clone()).collect();
             let saved = Saved {
                 format: FORMAT,
                 boot: boot_id(),
@@ -130,6 +135,27 @@ mod tests {
         assert!(!bytes.windows(6).any(|part| part == b"canary"));
         assert!(saved.view.payloads.is_empty() && !saved.view.has_payloads());
         assert_eq!(saved.view.tasks[0].container.secrets.len(), 1, "what it needs is known");
+    }
+
+    #[tokio::test]
+    async fn managers_that_change_are_kept_though_the_view_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = path(folder.path());
+        let managers = watch::Sender::default();
+        let views = watch::Sender::new(None);
+        let keeping = keep(path.clone(), views.subscribe(), managers.subscribe());
+        let view = fixture::view(&[1]).into();
+        views.send_replace(Some(CurrentView { view, confirmed: true }));
+        for addr in ["192.0.2.1:2377", "192.0.2.2:2377"] {
+            managers.send_replace(vec![Manager::at(addr.to_owned())]);
+            let known = async {
+                while load(&path).is_none_or(|saved| saved.managers != [addr]) {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(30), known).await.expect(addr);
+        }
+        keeping.abort();
     }
 
     #[test]
