@@ -114,10 +114,11 @@ pub(crate) fn may_run(view: &View, task: &Task) -> bool {
     !task.status.state.is_terminal() && node.is_some_and(|node| node.status.state != NodeState::Down)
 }
 
-/// The tasks of the same slot that `task` replaces and that may still run; of a job's also those of earlier runs.
+/// The tasks of the same slot that `task` replaces and that may still run, those of a slot that was given up meanwhile
+/// too; of a job's also those of earlier runs.
 pub(crate) fn predecessors<'a>(view: &'a View, task: &'a Task) -> impl Iterator<Item = &'a Task> {
     view.tasks_in_slot(task.service, task.slot)
         .filter(move |old| old.id != task.id)
-        .filter(move |old| old.desired == DesiredState::Shutdown || old.job_iteration != task.job_iteration)
+        .filter(move |old| old.desired >= DesiredState::Shutdown || old.job_iteration != task.job_iteration)
         .filter(|old| may_run(view, old))
 }

@@ -299,3 +299,24 @@ fn a_paused_node_keeps_its_tasks_and_gets_none() {
     let on_2 = tasks(&bed, web, |t| t.is_live() && t.node == Some(id));
     assert_eq!((on_2.len(), running(&bed, web).len()), (1, 6));
 }
+
+#[test]
+fn a_slot_that_is_given_up_and_filled_again_waits_for_what_it_had() {
+    let (mut bed, web) = web(2, 2, |_| ());
+    for replicas in [1, 2] {
+        bed.update(web, |spec| spec.mode = Mode::Replicated { replicas });
+        bed.settle_dirty();
+    }
+    let wanted = |bed: &Bed| {
+        tasks(bed, web, Task::is_live)
+            .iter()
+            .map(|t| t.desired)
+            .collect::<Vec<_>>()
+    };
+    assert!(wanted(&bed).contains(&DesiredState::Ready), "{:?}", bed.live(web));
+    let runs = |task: &Task| task.status.state == TaskState::Running;
+    assert_eq!(tasks(&bed, web, runs).len(), 2, "the old one has not heard of its end");
+    bed.converge();
+    assert_eq!(running(&bed, web), [1, 2]);
+    assert!(!wanted(&bed).contains(&DesiredState::Ready));
+}
