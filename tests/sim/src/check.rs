@@ -29,10 +29,12 @@ macro_rules! ensure {
 mod kernels;
 mod members;
 mod quarantine;
+mod slots;
 
 pub use kernels::kernels;
 pub use members::{Membership, same_members};
 pub use quarantine::{Quarantine, one_task_per_host_port};
+pub use slots::Slots;
 
 /// After an entry: `events` say what it changed.
 pub fn after(before: &State, now: &State, events: &[Event]) -> Checked {

@@ -21,7 +21,7 @@ use store::Entry;
 use self::transport::Transfers;
 use crate::{
     agenda::Agenda,
-    check::{self, Checked, Membership, Quarantine},
+    check::{self, Checked, Membership, Quarantine, Slots},
     clients::Clients,
     dice::Dice,
     manager::Manager,
@@ -87,6 +87,7 @@ pub struct World {
     record: Record,
     membership: Membership,
     quarantine: Quarantine,
+    slots: Slots,
     events: u64,
     faults: BTreeMap<&'static str, u64>,
 }
@@ -138,6 +139,7 @@ impl World {
             record: Record::default(),
             membership: Membership::of(1..=managers),
             quarantine: Quarantine::default(),
+            slots: Slots::default(),
             events: 0,
             faults: BTreeMap::new(),
         };
@@ -232,7 +234,7 @@ impl World {
                 run,
                 task,
                 operation,
-            } => self.done(node, run, task, operation),
+            } => return self.done(node, run, task, operation),
             Happening::Booted(node) => self.booted(node),
             Happening::Resumed(manager) => self.resume(manager),
             Happening::ManagerClock(manager) => self.managers[manager].skew = 0,

@@ -76,6 +76,11 @@ fn planted_leaked_assignment() {
 }
 
 #[test]
+fn planted_replacement_that_does_not_wait() {
+    caught(Bug::ReplacementDoesNotWait, 1..50, &["runs twice"]);
+}
+
+#[test]
 fn planted_task_that_goes_back() {
     caught(Bug::TaskGoesBack, 1..50, &["task"]);
 }

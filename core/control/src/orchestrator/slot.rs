@@ -110,6 +110,10 @@ pub(crate) fn is_misplaced(view: &View, service: &Service, task: &Task) -> bool 
 
 /// Whether somebody can still report that the task has ended.
 pub(crate) fn may_run(view: &View, task: &Task) -> bool {
+    #[cfg(feature = "planted")]
+    if planted::is(planted::Bug::ReplacementDoesNotWait) {
+        return false;
+    }
     let node = task.node.and_then(|id| view.node(id));
     !task.status.state.is_terminal() && node.is_some_and(|node| node.status.state != NodeState::Down)
 }

@@ -190,12 +190,17 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn done(&mut self, id: NodeId, run: u32, task: TaskId, operation: Operation) {
+    pub(super) fn done(&mut self, id: NodeId, run: u32, task: TaskId, operation: Operation) -> Checked {
         let (now, well) = (self.agenda.now, self.calm || !self.dice.chance(20));
-        if let Some(machine) = self.running(id).filter(|machine| machine.run == run) {
-            machine.done(task, operation, well, now);
-            self.work(id);
-            self.program_soon(id);
+        let Some(machine) = self.running(id).filter(|machine| machine.run == run) else {
+            return Ok(());
+        };
+        machine.done(task, operation, well, now);
+        self.work(id);
+        self.program_soon(id);
+        match operation {
+            Operation::Start => self.slots.check(&self.machines),
+            Operation::Prepare | Operation::Stop | Operation::Remove => Ok(()),
         }
     }
 

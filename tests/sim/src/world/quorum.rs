@@ -73,6 +73,7 @@ impl World {
                     if self.applied(m, index, request, &outcome)? {
                         let events = outcome.as_deref().unwrap_or_default();
                         self.quarantine.applied(&view, events, self.agenda.now)?;
+                        self.slots.applied(&view, events);
                     }
                     let touched = outcome.unwrap_or_default();
                     if !installed && !touched.is_empty() {
