@@ -138,6 +138,10 @@ impl Scope {
             scope.publishers.insert(service.id);
             scope.published.extend(gateways(view, service));
         }
+        #[cfg(feature = "planted")]
+        if planted::is(planted::Bug::LeakedSecret) {
+            scope.payloads.extend(view.payloads().map(|payload| payload.id));
+        }
         scope
     }
 

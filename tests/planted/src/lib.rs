@@ -27,6 +27,8 @@ pub enum Bug {
     DoubledAddress,
     /// A node is told tasks of another one.
     LeakedAssignment,
+    /// A node is told the secrets and configs of all others.
+    LeakedSecret,
     /// A replacement starts beside what it replaces.
     ReplacementDoesNotWait,
     /// A late report sets a task's state back.

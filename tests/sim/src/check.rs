@@ -7,8 +7,7 @@ use std::{
 
 use control::{Dirty, Moment, next_deadline, node_view, pass};
 use model::{
-    DesiredState, Network, NodeId, NodeState, NodeView, PublishMode, RestartCondition, Service, Task, TaskId,
-    TaskState, Timestamp,
+    DesiredState, Network, PayloadId, PublishMode, RestartCondition, Service, Task, TaskId, TaskState, Timestamp,
 };
 use plan::container::ContainerState;
 use store::{Event, State};
@@ -30,18 +29,25 @@ mod kernels;
 mod members;
 mod quarantine;
 mod slots;
+mod view;
 
 pub use kernels::kernels;
 pub use members::{Membership, same_members};
 pub use quarantine::{Quarantine, one_task_per_host_port};
 pub use slots::Slots;
+pub use view::view;
 
 /// After an entry: `events` say what it changed.
 pub fn after(before: &State, now: &State, events: &[Event]) -> Checked {
     for event in events {
-        let Event::Task { task, .. } = event else { continue };
-        if let (Some(old), Some(new)) = (before.task(*task), now.task(*task)) {
-            grows(old, new)?;
+        match event {
+            Event::Task { task, .. } => {
+                if let (Some(old), Some(new)) = (before.task(*task), now.task(*task)) {
+                    grows(old, new)?;
+                }
+            }
+            Event::Payload { id, .. } => keeps_bytes(before, now, *id)?,
+            _ => {}
         }
     }
     unique_addresses(now)?;
@@ -67,6 +73,25 @@ fn grows(old: &Task, new: &Task) -> Checked {
     ensure!(old.node.is_none() || old.node == new.node, "task {id} moved");
     let kept = old.attachments.is_empty() || old.attachments == new.attachments;
     ensure!(kept, "task {id} got other addresses");
+    Ok(())
+}
+
+/// The bytes of a secret or config stay what they are, and there as long as it is a file of what is wanted.
+fn keeps_bytes(before: &State, now: &State, id: PayloadId) -> Checked {
+    let bytes = |state: &State| state.payload(id).map(|payload| payload.bytes.clone());
+    match (bytes(before), bytes(now)) {
+        (Some(old), Some(new)) => ensure!(old == new, "payload {id} got other bytes"),
+        (Some(_), None) => {
+            let current = |task: &&Task| {
+                let service = now.service(task.service);
+                task.is_live() && service.is_some_and(|service| service.spec_version == task.spec_version)
+            };
+            let has = |task: &&Task| task.container.payloads().any(|(_, file)| file.id == id);
+            let user = now.tasks().filter(current).find(has).map(Task::name);
+            ensure!(user.is_none(), "payload {id} is gone, but {user:?} has it");
+        }
+        (None, _) => {}
+    }
     Ok(())
 }
 
@@ -130,89 +155,6 @@ fn one_wanted_per_slot(state: &State) -> Checked {
         );
     }
     Ok(())
-}
-
-/// In the view of a node, whole or made out of changes: it is the one of the state at its index.
-pub fn view(state: &State, node: NodeId, view: &NodeView) -> Checked {
-    ensure!(
-        node == view.node,
-        "node {node} is told what node {} should have, not its own",
-        view.node
-    );
-    let foreign = view.tasks.iter().find(|task| task.node != Some(node));
-    if let Some(task) = foreign {
-        return Err(format!("node {node} is told of {}, which is not its own", task.name()));
-    }
-    let peers: BTreeSet<_> = view.peers.iter().map(|peer| peer.node).collect();
-    for endpoint in &view.endpoints {
-        let task = state.task(endpoint.task).ok_or("an endpoint without a task")?;
-        let up = state
-            .node(endpoint.node)
-            .is_some_and(|node| node.status.state != NodeState::Down);
-        let runs = task.status.state == TaskState::Running && task.desired == DesiredState::Running;
-        ensure!(
-            !endpoint.serving || (runs && up),
-            "{} serves but does not run",
-            task.name()
-        );
-        ensure!(
-            endpoint.serving || !(runs && up),
-            "{} runs but does not serve",
-            task.name()
-        );
-        ensure!(
-            !endpoint.serving || peers.contains(&endpoint.node),
-            "{} serves on an unknown node",
-            task.name()
-        );
-        ensure!(
-            view.networks.iter().any(|n| n.id == endpoint.network),
-            "an endpoint in an unknown network"
-        );
-    }
-    let services: BTreeSet<_> = view.services.iter().map(|service| service.id).collect();
-    for task in view.tasks.iter().filter(|task| state.service(task.service).is_some()) {
-        ensure!(
-            services.contains(&task.service),
-            "the service of {} is missing",
-            task.name()
-        );
-        for a in task.attachments.iter().filter(|a| state.network(a.network).is_some()) {
-            let told = view
-                .endpoints
-                .iter()
-                .any(|e| (e.task, e.network) == (task.id, a.network));
-            ensure!(told, "the endpoint {} of {} is missing", a.addr, task.name());
-        }
-    }
-    let want = node_view(state, node, view.seq);
-    ensure!(
-        want.as_ref() == Some(view),
-        "node {node} has a view of no state: {}",
-        difference(want.as_ref(), view)
-    );
-    Ok(())
-}
-
-/// What is missing in a view, and what is too much, for whoever reads of a failure.
-pub fn difference(want: Option<&NodeView>, have: &NodeView) -> String {
-    fn lines(view: &NodeView) -> BTreeSet<String> {
-        let head = format!("port {}, MTU {}", view.data_port, view.container_mtu);
-        let peers = view.peers.iter().map(|row| format!("{row:?}"));
-        let networks = view.networks.iter().map(|row| format!("{row:?}"));
-        let tasks = view
-            .tasks
-            .iter()
-            .map(|row| format!("task {} version {}", row.name(), row.version));
-        let endpoints = view.endpoints.iter().map(|row| format!("{row:?}"));
-        let services = view.services.iter().map(|row| format!("{row:?}"));
-        let rows = peers.chain(networks).chain(tasks).chain(endpoints).chain(services);
-        rows.chain([head]).collect()
-    }
-    let (want, have) = (want.map(lines).unwrap_or_default(), lines(have));
-    let missing: Vec<_> = want.difference(&have).collect();
-    let surplus: Vec<_> = have.difference(&want).collect();
-    format!("missing {missing:?}, too much {surplus:?}")
 }
 
 /// At the end, when faults have stopped for long enough: everything is as it is wanted, and nothing is left to do.

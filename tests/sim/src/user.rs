@@ -1,5 +1,7 @@
-//! The user of the simulation: creates, scales, updates and removes services and networks, drains and removes nodes, at
-//! random. A request is sent until its outcome is known, sometimes twice.
+//! The user of the simulation: creates, scales, updates and removes services, networks, secrets and configs, drains and
+//! removes nodes, at random. A request is sent until its outcome is known, sometimes twice.
+
+mod payload;
 
 use std::time::Duration;
 
@@ -15,23 +17,27 @@ use crate::dice::Dice;
 /// A request at random; `None` if there is nothing to do it to, or if it is refused right away.
 pub fn request(view: &View, now: Timestamp, dice: &mut Dice) -> Option<Entry> {
     let few = view.services().count() < 2;
-    let command = match if few { dice.between(0, 39) } else { dice.between(0, 99) } {
+    let command = match if few { dice.between(0, 44) } else { dice.between(0, 119) } {
         0..=29 => create_service(view, now, dice),
         30..=39 => create_network(view, now, dice),
-        40..=54 => update(view, now, dice, |_, spec, dice| spec.mode = replicas(dice)),
-        55..=65 => update(view, now, dice, |_, spec, dice| {
+        40..=44 => payload::create(view, now, dice),
+        45..=59 => update(view, now, dice, |_, spec, dice| spec.mode = replicas(dice)),
+        60..=70 => update(view, now, dice, |_, spec, dice| {
             spec.container.image = format!("image:{}", dice.between(1, 9))
         }),
-        66..=69 => canary(view, now, dice),
-        70..=72 => update(view, now, dice, |_, spec, dice| spec.ports = ports(dice)),
-        73..=74 => update(view, now, dice, |view, spec, dice| spec.networks = networks(view, dice)),
-        75..=86 => service(view, dice).map(|service| {
+        71..=74 => canary(view, now, dice),
+        75..=77 => update(view, now, dice, |_, spec, dice| spec.ports = ports(dice)),
+        78..=79 => update(view, now, dice, |view, spec, dice| spec.networks = networks(view, dice)),
+        80..=86 => update(view, now, dice, payload::attach),
+        87..=91 => payload::rotate(view, now, dice),
+        92..=93 => payload::remove(view, dice),
+        94..=105 => service(view, dice).map(|service| {
             Ok(Command::RemoveService {
                 id: service.id,
                 at: now,
             })
         }),
-        87..=91 => network(view, dice).map(|id| Ok(Command::RemoveNetwork { id })),
+        106..=110 => network(view, dice).map(|id| Ok(Command::RemoveNetwork { id })),
         _ => change_node(view, now, dice),
     };
     let command = command?.ok()?;
@@ -121,6 +127,7 @@ fn create_service(view: &View, now: Timestamp, dice: &mut Dice) -> Planned {
     spec.mode = replicas(dice);
     spec.networks = networks(view, dice);
     spec.ports = ports(dice);
+    payload::attach(view, &mut spec, dice);
     let mut restart = RestartPolicy {
         delay: Duration::from_millis(dice.between(0, 6000)),
         ..RestartPolicy::default()

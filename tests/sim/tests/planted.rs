@@ -76,6 +76,11 @@ fn planted_leaked_assignment() {
 }
 
 #[test]
+fn planted_leaked_secret() {
+    caught(Bug::LeakedSecret, 1..50, &["is told payloads of others"]);
+}
+
+#[test]
 fn planted_replacement_that_does_not_wait() {
     caught(Bug::ReplacementDoesNotWait, 1..50, &["runs twice"]);
 }
