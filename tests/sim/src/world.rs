@@ -198,12 +198,7 @@ impl World {
         }
         match happening {
             Happening::Tick { manager, run } => return self.tick(manager, run),
-            Happening::Raft {
-                manager,
-                from,
-                message,
-                transfer,
-            } => return self.deliver(manager, from, &message, transfer),
+            Happening::Raft { manager, call } => return self.deliver(manager, call),
             Happening::SnapshotEnded {
                 manager,
                 transfer,

@@ -15,6 +15,19 @@ pub struct Calling {
     pub managers: Vec<KnownManager>,
 }
 
+/// A raft message under way.
+#[derive(Clone, Debug)]
+pub struct RaftCall {
+    /// The manager that sent it.
+    pub from: usize,
+    /// It, encoded.
+    pub message: Vec<u8>,
+    /// What its sender said of raft's members with it.
+    pub vouches: Vec<KnownManager>,
+    /// It is a snapshot, in this call.
+    pub transfer: Option<u64>,
+}
+
 /// One thing that happens at one moment.
 #[derive(Clone, Debug)]
 pub enum Happening {
@@ -23,13 +36,7 @@ pub enum Happening {
     /// A unit of raft's time passes at a manager.
     Tick { manager: usize, run: u32 },
     /// A raft message of another manager arrives.
-    Raft {
-        manager: usize,
-        from: usize,
-        message: Vec<u8>,
-        /// It is a snapshot, in this call.
-        transfer: Option<u64>,
-    },
+    Raft { manager: usize, call: RaftCall },
     /// A manager learns that a message to another member (raft id) was lost.
     Unreachable { manager: usize, member: u64 },
     /// A manager learns how a call with a snapshot has ended.

@@ -56,18 +56,9 @@ impl World {
     }
 
     /// What a manager says to a message of another one: whether it takes it. One that raft has let go is told so.
-    pub(super) fn judge(&mut self, m: usize, from: usize) -> bool {
+    pub(super) fn judge(&self, m: usize, from: usize) -> Verdict {
         let (here, there) = (&self.managers[m], &self.managers[from]);
-        let said = verdict(&here.view(), &here.known(), there.member, there.node);
-        match said {
-            Verdict::Removed => self.agenda.after(ms(5), Happening::Released(from)),
-            Verdict::Taken => {
-                let vouched = there.vouches();
-                self.managers[m].vouched(vouched);
-            }
-            Verdict::Stranger => {}
-        }
-        said == Verdict::Taken
+        verdict(&here.view(), &here.known(), there.member, there.node)
     }
 
     /// A node does what the leader wants of it.

@@ -3,7 +3,9 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{Happening, World};
+use manager::Verdict;
+
+use super::{Happening, World, happening::RaftCall};
 use crate::{check::Checked, net::End};
 
 /// When a sender knows of a loss.
@@ -53,14 +55,19 @@ impl World {
         if copies.is_empty() || down || !self.net.reaches(there, here, now) {
             self.agenda.after(TOLD_AFTER, lost);
         }
+        let call = RaftCall {
+            from,
+            message,
+            vouches: if snapshot {
+                Vec::new()
+            } else {
+                self.managers[from].vouches()
+            },
+            transfer,
+        };
         for delay in copies {
-            let arrives = Happening::Raft {
-                manager,
-                from,
-                message: message.clone(),
-                transfer,
-            };
-            self.agenda.after(delay, arrives);
+            let call = call.clone();
+            self.agenda.after(delay, Happening::Raft { manager, call });
         }
     }
 
@@ -70,27 +77,39 @@ impl World {
         transfer
     }
 
-    pub(super) fn deliver(&mut self, m: usize, from: usize, message: &[u8], transfer: Option<u64>) -> Checked {
+    pub(super) fn deliver(&mut self, m: usize, call: RaftCall) -> Checked {
         if self.managers[m].replica.is_none() {
             return Ok(());
         }
-        let taken = self.judge(m, from);
-        if let Some(transfer) = transfer {
-            self.answer_snapshot(m, from, ended(from, transfer, taken));
-        }
-        if !taken {
+        let (from, now) = (call.from, self.agenda.now);
+        let verdict = self.judge(m, from);
+        self.answer(m, &call, verdict);
+        if verdict != Verdict::Taken {
             return Ok(());
         }
-        let (member, now) = (self.managers[from].member, self.agenda.now);
-        self.managers[m].take(member, message, now);
+        let member = self.managers[from].member;
+        self.managers[m].vouched(call.vouches);
+        self.managers[m].take(member, &call.message, now);
         self.advance(m)
     }
 
-    /// The answer says that the message was taken in; what raft makes of it, raft's own messages say.
-    fn answer_snapshot(&mut self, m: usize, to: usize, answer: Happening) {
-        let (here, there, now) = (End::Manager(m), End::Manager(to), self.agenda.now);
+    /// The answer to a call says whether the message was taken in, and whether its sender was let go; what raft makes of
+    /// it, raft's own messages say.
+    fn answer(&mut self, m: usize, call: &RaftCall, verdict: Verdict) {
+        let (manager, member) = (call.from, self.managers[m].member);
+        let taken = verdict == Verdict::Taken;
+        let ended = match call.transfer {
+            Some(transfer) => Some(ended(manager, transfer, taken)),
+            None => (!taken).then_some(Happening::Unreachable { manager, member }),
+        };
+        let removed = (verdict == Verdict::Removed).then_some(Happening::Released(manager));
+        let (here, there, now) = (End::Manager(m), End::Manager(manager), self.agenda.now);
+        let news: Vec<Happening> = ended.into_iter().chain(removed).collect();
+        if news.is_empty() {
+            return;
+        }
         for delay in self.net.copies(here, there, now, &mut self.dice) {
-            self.agenda.after(delay, answer.clone());
+            news.iter().for_each(|news| self.agenda.after(delay, news.clone()));
         }
     }
 
@@ -145,6 +164,27 @@ mod tests {
     fn a_sender_hears_that_its_snapshot_has_arrived() {
         let (arrived, after) = told(|_| {});
         assert!(arrived && after < TOLD_AFTER, "{after:?}");
+    }
+
+    #[test]
+    fn a_manager_that_was_let_go_is_told_so_only_where_an_answer_reaches_it() {
+        let mut world = World::new(1, 3, &[]).unwrap();
+        world.until(world.agenda.now + ms(10_000)).unwrap();
+        let leader = world.leader().unwrap();
+        let deaf = (leader + 1) % 3;
+        let (node, until) = (world.managers[deaf].node, world.agenda.now + ms(60_000));
+        world.net.cut(End::Manager(deaf), Who::All, Way::In, until);
+        world.net.cut(End::Node(node), Who::All, Way::Both, until);
+        let view = world.managers[leader].view();
+        let demotion = world.wish_role(leader, &view, node, model::Role::Worker).unwrap();
+        world.propose(leader, &demotion).unwrap();
+        world.until(world.agenda.now + ms(20_000)).unwrap();
+        let view = world.managers[world.leader().unwrap()].view();
+        assert!(view.member(world.managers[deaf].member).is_none(), "it was let go");
+        assert!(!world.managers[deaf].gone, "it hears nobody");
+        world.net.heal();
+        world.until(world.agenda.now + ms(10_000)).unwrap();
+        assert!(world.managers[deaf].gone);
     }
 
     #[test]
