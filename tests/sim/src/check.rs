@@ -60,7 +60,7 @@ fn grows(old: &Task, new: &Task) -> Checked {
     let id = old.id;
     ensure!(
         old.status.state <= new.status.state,
-        "task {id}: {} to {}",
+        "task {id} goes back from {} to {}",
         old.status.state,
         new.status.state
     );

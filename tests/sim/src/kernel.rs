@@ -102,6 +102,12 @@ impl Kernel {
                 ));
             }
         }
+        let mut held = BTreeSet::new();
+        for port in self.tables.ports.values() {
+            if !held.insert((port.vni, port.addr)) {
+                return Err(format!("two links have {}", IpAddr::from(port.addr)));
+            }
+        }
         Ok(())
     }
 
@@ -123,4 +129,18 @@ impl Kernel {
 
 fn name(op: &Op) -> String {
     format!("{op:?}").chars().take(200).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_links_with_one_address_are_found() {
+        let mut kernel = Kernel::default();
+        kernel.tables.ports.insert(1, abi::Port::default());
+        assert_eq!(kernel.sound(), Ok(()));
+        kernel.tables.ports.insert(2, abi::Port::default());
+        assert!(kernel.sound().unwrap_err().contains("two links have"));
+    }
 }

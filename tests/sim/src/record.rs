@@ -31,8 +31,12 @@ impl Default for Trace {
 
 impl Trace {
     fn note(&mut self, number: u64) {
-        for byte in number.to_le_bytes() {
-            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        self.note_bytes(&number.to_le_bytes());
+    }
+
+    fn note_bytes(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
         }
     }
 }
@@ -41,6 +45,11 @@ impl Record {
     /// Numbers that describe something that happened.
     pub fn note(&mut self, numbers: &[u64]) {
         numbers.iter().for_each(|number| self.trace.note(*number));
+    }
+
+    /// Bytes that were said or name what happened.
+    pub fn note_bytes(&mut self, bytes: &[u8]) {
+        self.trace.note_bytes(bytes);
     }
 
     /// Digest of all that was noted.

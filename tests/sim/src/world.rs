@@ -177,7 +177,9 @@ impl World {
         while let Some(happening) = self.agenda.next(end) {
             let (what, whom) = happening.label();
             self.events += 1;
-            self.record.note(&[self.agenda.now.0 as u64, what.len() as u64, whom]);
+            self.record.note(&[self.agenda.now.0 as u64, whom]);
+            self.record.note_bytes(what.as_bytes());
+            self.record.note_bytes(happening.message());
             self.happen(happening).map_err(|why| {
                 format!(
                     "at {} after {what} ({whom:x}): {why}\n{}",

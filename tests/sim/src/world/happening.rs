@@ -110,6 +110,14 @@ impl Happening {
         }
     }
 
+    /// What a manager says with it to another one, for the trace.
+    pub fn message(&self) -> &[u8] {
+        match self {
+            Self::Raft { call, .. } => &call.message,
+            _ => &[],
+        }
+    }
+
     /// Kind and whom it concerns, for the trace and for whoever reads of a failure.
     pub fn label(&self) -> (&'static str, u64) {
         let of = |node: &NodeId| node.bits() as u64;
