@@ -16,7 +16,7 @@ pub enum DiskFault {
     /// The next write fails and leaves nothing.
     Error,
     /// The next write fails although all of it is there afterwards, as when the power goes before the answer.
-    Torn,
+    ErrorAfterWrite,
     /// Writes fail until the fault is taken away.
     Full,
 }

@@ -67,8 +67,8 @@ pub enum What {
         way: Way,
         span: Duration,
     },
-    /// The next write fails; `torn`: although it is on disk afterwards.
-    DiskError { pick: u64, torn: bool },
+    /// The next write fails; `written`: although it is on disk afterwards.
+    DiskError { pick: u64, written: bool },
     /// Writes fail for so long.
     DiskFull { pick: u64, span: Duration },
     /// A manager's clock is off by so many milliseconds for so long.
@@ -102,8 +102,8 @@ impl What {
             Self::ManagerCut { way: Way::Both, .. } => "manager cut",
             Self::ManagerCut { .. } => "manager cut one way",
             Self::ManagersCut { .. } => "manager-manager cut",
-            Self::DiskError { torn: false, .. } => "EIO",
-            Self::DiskError { torn: true, .. } => "torn write",
+            Self::DiskError { written: false, .. } => "EIO",
+            Self::DiskError { written: true, .. } => "EIO after a write",
             Self::DiskFull { .. } => "ENOSPC",
             Self::ManagerClock { .. } => "manager clock off",
             Self::NodeClock { .. } => "node clock off",
@@ -168,7 +168,7 @@ impl What {
             },
             80..=84 => Self::DiskError {
                 pick,
-                torn: other % 2 == 0,
+                written: other % 2 == 0,
             },
             85..=86 => Self::DiskFull {
                 pick,

@@ -67,8 +67,12 @@ impl World {
             What::ManagerKilled { pick, span } => self.stop_manager(self.some_manager(pick), span),
             What::AllManagersKilled { span } => self.seats().into_iter().for_each(|m| self.stop_manager(m, span)),
             What::ManagerPaused { pick, span } => self.pause(self.some_manager(pick), span),
-            What::DiskError { pick, torn } => {
-                let fault = if torn { DiskFault::Torn } else { DiskFault::Error };
+            What::DiskError { pick, written } => {
+                let fault = if written {
+                    DiskFault::ErrorAfterWrite
+                } else {
+                    DiskFault::Error
+                };
                 self.managers[self.some_manager(pick)].disk.set_fault(Some(fault));
             }
             What::DiskFull { pick, span } => {
