@@ -2,8 +2,8 @@
 
 use std::{fs, io, path::Path};
 
-use control::{RAFT_IDS_GAP, TAKEOVER_GAP, plan_restored, plan_sole_manager};
-use model::{Node, NodeId, Role};
+use control::{plan_restored, plan_sole_manager, raft_ids_gap, takeover_gap};
+use model::{Node, NodeId, Role, Timestamp};
 use peer::Subject;
 use seal::UnlockKey;
 use store::{Command, Entry, State, View};
@@ -21,9 +21,9 @@ use crate::{
 };
 
 /// `state` after `command`, which comes far behind all that anybody may have been told.
-fn gone_on(mut state: State, command: Command) -> Result<State, StartError> {
+fn gone_on(mut state: State, at: Timestamp, command: Command) -> Result<State, StartError> {
     let request = mint::request();
-    state.apply(state.applied() + TAKEOVER_GAP, Entry { request, command })?;
+    state.apply(state.applied() + takeover_gap(at), Entry { request, command })?;
     Ok(state)
 }
 
@@ -79,9 +79,10 @@ impl Manager {
         let state = saved.state()?.filter(|state| state.cluster().is_some());
         let state = state.ok_or(StartError::NoState)?;
         own_cluster(&config, &state, credentials.cluster)?;
-        let command = plan_sole_manager(&state, credentials.node, mint::now())?;
+        let now = mint::now();
+        let command = plan_sole_manager(&state, credentials.node, now)?;
         let known = state.applied();
-        let state = gone_on(state, command)?;
+        let state = gone_on(state, now, command)?;
         let alone = Saved::of_sole_member(saved.member(), saved.term() + 1, &state)?;
         drop(disk);
         keep_aside(&config.raft_file(), known)?;
@@ -105,10 +106,11 @@ impl Manager {
         Self::fill_port(&mut config, &listener)?;
         let term = backup.header.term;
         let credentials = certify(&backup.state)?;
-        let raft_id = backup.state.highest_raft_id() + RAFT_IDS_GAP;
-        let node: Node = manager_node(&config, &init, mint::now(), (credentials.node, raft_id));
-        let command = plan_restored(&backup.state, node, mint::now())?;
-        let state = gone_on(backup.state, command)?;
+        let now = mint::now();
+        let raft_id = backup.state.highest_raft_id() + raft_ids_gap(now);
+        let node: Node = manager_node(&config, &init, now, (credentials.node, raft_id));
+        let command = plan_restored(&backup.state, node, now)?;
+        let state = gone_on(backup.state, now, command)?;
         let first = Saved::of_sole_member(raft_id, term + 1, &state)?;
         let started = Self::begin_restored(&config, &state, &first)
             .and_then(|(disk, autolock)| Self::run_old(&mut config, listener, disk, autolock, credentials.clone()));

@@ -52,5 +52,5 @@ pub use request::{
     plan_update_service,
 };
 pub use status::{ServiceStatus, service_status};
-pub use takeover::{RAFT_IDS_GAP, TAKEOVER_GAP, plan_restored, plan_sole_manager};
+pub use takeover::{plan_restored, plan_sole_manager, raft_ids_gap, takeover_gap};
 pub use why::{Finding, why_service, why_task};

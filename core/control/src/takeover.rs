@@ -6,13 +6,31 @@ use store::{Command, Kind, MemberChange, MemberStep, Refused, View};
 
 use crate::request::planned;
 
-/// Log indexes between what one that goes on alone knows and what it says first. Its peers may have gone further than it
-/// knows, and so may what they told nodes and followers of changes: all of that lies behind the gap, and is told anew.
-pub const TAKEOVER_GAP: u64 = 1 << 32;
+/// Log indexes that are left out at least.
+const INDEXES: u64 = 1 << 32;
+/// Entries of the log in a millisecond at most, on the average of all the time in which a swarm goes on.
+const INDEXES_PER_MS: u64 = 64;
+/// Raft ids that are left out at least.
+const RAFT_IDS: u64 = 1_000;
 
-/// Raft ids that are left out behind those that one that goes on alone knows: its peers may have taken in members since,
-/// and no raft id is used again. Whoever comes back with one of them hears that it is gone.
-pub const RAFT_IDS_GAP: u64 = 1_000;
+/// Log indexes between what one that goes on alone knows and what it says first, if it does at `at`. Its peers may have
+/// gone further than it knows, and so may what they told nodes and followers of changes: all of that lies behind the gap,
+/// and is told anew. So is what a swarm said that went on from the same state before: the later, the wider.
+pub fn takeover_gap(at: Timestamp) -> u64 {
+    INDEXES + millis(at) * INDEXES_PER_MS
+}
+
+/// Raft ids that are left out behind those that one that goes on alone at `at` knows: its peers may have taken in members
+/// since, or a swarm from the same backup, and no raft id is used again. Whoever comes back with one of them hears that
+/// it is gone.
+pub fn raft_ids_gap(at: Timestamp) -> u64 {
+    RAFT_IDS + millis(at)
+}
+
+/// Since the epoch.
+fn millis(at: Timestamp) -> u64 {
+    u64::try_from(at.0 / 1_000_000).unwrap_or(0)
+}
 
 /// `own`, a member of raft, is the only manager from now on. The others are workers and no members any more: those of
 /// them that come back find that out, and none votes again with the raft id that it had.
@@ -21,7 +39,7 @@ pub fn plan_sole_manager(view: &View, own: NodeId, at: Timestamp) -> Result<Comm
     if node.raft_id.is_none() {
         return Err(Refused::Invalid(format!("node {} is no manager", node.hostname())));
     }
-    let through = view.highest_raft_id() + RAFT_IDS_GAP;
+    let through = view.highest_raft_id() + raft_ids_gap(at);
     let mut batch = vec![Command::SkipRaftIds { through }];
     if node.spec.role != Role::Manager {
         batch.push(wish(node, Role::Manager, at));
@@ -129,12 +147,29 @@ mod tests {
             let command = plan_sole_manager(bed.view(), own, NOW).unwrap();
             bed.apply(command).unwrap();
             assert_eq!(members(&bed), [(survivor, survivor as u64)]);
-            assert_eq!(bed.view().highest_raft_id(), 3 + RAFT_IDS_GAP);
+            assert_eq!(bed.view().highest_raft_id(), 3 + RAFT_IDS);
             for id in [1, 2, 3, 4, 900].into_iter().filter(|id| u128::from(*id) != survivor) {
                 assert!(is_released(bed.view(), id), "also what it had not heard of");
             }
             assert_eq!(bed.view().nodes().count(), 4, "nobody is forgotten");
         }
+    }
+
+    #[test]
+    fn who_goes_on_from_the_same_state_later_uses_nothing_again() {
+        let now = Timestamp(1_800_000_000_000_000_000);
+        let later = now + std::time::Duration::from_secs(10);
+        assert!(raft_ids_gap(later) >= raft_ids_gap(now) + 10_000);
+        assert!(takeover_gap(later) >= takeover_gap(now) + 10 * 64_000);
+        let (first, second) = (cluster(), cluster());
+        let through = [(first, now), (second, later)].map(|(mut bed, at)| {
+            let command = plan_sole_manager(bed.view(), NodeId::from_bits(1), at).unwrap();
+            bed.apply(command).unwrap();
+            bed.view().highest_raft_id()
+        });
+        assert!(through[0] < through[1], "{through:?}");
+        let many = (0..1_000).map(|_| takeover_gap(later));
+        assert!(many.sum::<u64>() < 1 << 60, "there is room for many");
     }
 
     #[test]
