@@ -165,8 +165,6 @@ pub trait Parts: Send + Sync + 'static {
         backup: Backup,
         availability: Availability,
     ) -> BoxFuture<'a, Result<(Arc<dyn ManagerPart>, Identity)>>;
-    /// Removes the state of a manager that has been stopped.
-    fn forget_manager(&self, place: &NodeState) -> Result<()>;
     /// Starts the agent; an error leaves nothing of it on this host.
     fn agent<'a>(&'a self, place: &'a NodeState, identity: &'a Identity) -> BoxFuture<'a, Result<Arc<dyn AgentPart>>>;
 }

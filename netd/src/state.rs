@@ -4,6 +4,8 @@
 //! While one of the three is under way there is a mark beside it. What lies under the data root without `node.json` is
 //! swept away only if there is that mark: anything else may be the only copy of a cluster's state.
 
+mod aside;
+
 use std::{
     fs,
     io::{self, ErrorKind, Write},
@@ -14,11 +16,20 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
+pub use aside::{drop_aside, set_aside};
+
 const FORMAT: u32 = 1;
 /// The mark.
 const UNFINISHED: &str = "node.unfinished";
 /// What a cluster has under the data root, besides `node.json`.
-const FOLDERS: [&str; 5] = ["identity", "identity.new", "identity.old", "raft", "agent"];
+const FOLDERS: [&str; 6] = [
+    "identity",
+    "identity.new",
+    "identity.old",
+    aside::RAFT,
+    aside::GONE,
+    "agent",
+];
 
 /// The node's place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -180,7 +191,7 @@ fn path(data_root: &Path) -> PathBuf {
 mod tests {
     use super::*;
 
-    fn state() -> NodeState {
+    pub(super) fn state() -> NodeState {
         let addr: SocketAddr = "192.0.2.1:2377".parse().unwrap();
         NodeState::new(addr, "0.0.0.0:2377".parse().unwrap(), addr.ip())
     }

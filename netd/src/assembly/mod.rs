@@ -233,10 +233,6 @@ impl Parts for Assembly {
         Box::pin(self.restored_manager(place, backup, availability))
     }
 
-    fn forget_manager(&self, place: &NodeState) -> Result<()> {
-        Manager::forget(&self.manager_config(place)).context("cannot remove the manager's state")
-    }
-
     fn agent<'a>(&'a self, place: &'a NodeState, identity: &'a Identity) -> BoxFuture<'a, Result<Arc<dyn AgentPart>>> {
         Box::pin(self.start_agent(place, identity))
     }

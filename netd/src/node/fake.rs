@@ -322,10 +322,6 @@ impl Parts for Fake {
             Ok((manager, identity(Role::Manager)))
         })
     }
-    fn forget_manager(&self, _: &NodeState) -> Result<()> {
-        self.diary.lock().unwrap().push("manager forgotten");
-        Ok(())
-    }
     fn agent<'a>(&'a self, _: &'a NodeState, _: &'a Identity) -> BoxFuture<'a, Result<Arc<dyn AgentPart>>> {
         Box::pin(async {
             if self.agent_fails {

@@ -120,9 +120,10 @@ impl Node {
     }
 
     async fn restart(&self, unlock: Option<UnlockKey>) -> Result<Option<Member>> {
-        let Some(place) = NodeState::load(&self.data_root)? else {
+        let Some(mut place) = NodeState::load(&self.data_root)? else {
             return Ok(None);
         };
+        place.settle(&self.data_root)?;
         state::finish(&self.data_root)?;
         self.parts.hint(&place.peers);
         let identity = self.parts.identity(unlock.as_ref())?;

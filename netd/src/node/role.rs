@@ -1,8 +1,9 @@
 //! The node becomes what the managers want it to be: its manager is started when raft takes it in, and stopped and
 //! forgotten when raft has let it go. Agent, containers and datapath take no notice.
 //!
-//! What holds across restarts: `node.json` says "manager" only while there is a raft file, and says so no more before that
-//! file goes. A node that was told in the meantime is told again in its next session.
+//! What holds across restarts: `node.json` says "manager" only while there is a raft file, or one that was set aside
+//! because raft has let this node go, which settles it at the next start. A node that was told in the meantime is told
+//! again in its next session.
 
 use std::{
     future::pending,
@@ -22,6 +23,7 @@ use super::{Member, Node};
 use crate::{
     parts::ManagerPart,
     refusal::{Outcome, Refusal},
+    state,
 };
 
 /// Until the next attempt, after one that failed.
@@ -121,10 +123,16 @@ impl Node {
             manager.stop().await;
         }
         let Some(member) = &mut self.member else { return Ok(()) };
-        member.place.last_member = last.max(member.place.last_member);
-        member.place.manager = false;
-        member.place.save(&self.data_root)?;
-        self.parts.forget_manager(&member.place)
+        if last > member.place.last_member {
+            member.place.last_member = last;
+            member.place.save(&self.data_root)?;
+        }
+        state::set_aside(&self.data_root)?;
+        let mut place = member.place.clone();
+        place.manager = false;
+        place.save(&self.data_root)?;
+        member.place = place;
+        state::drop_aside(&self.data_root)
     }
 
     /// After a join as a manager: waits until this node is one and knows the cluster.
