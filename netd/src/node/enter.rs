@@ -194,6 +194,7 @@ impl Node {
                     manager,
                     covered: None,
                     locked: false,
+                    unlock: None,
                     agent,
                     role_error: String::new(),
                     place_error: String::new(),

@@ -20,7 +20,7 @@ use std::{future::pending, path::PathBuf, sync::Arc, time::Duration};
 use agent::{identity::Identity, session::Calling};
 use anyhow::{Result, bail};
 use futures::future::BoxFuture;
-use seal::KeyId;
+use seal::{KeyId, UnlockKey};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::{Instant, sleep},
@@ -88,6 +88,8 @@ pub struct Member {
     pub covered: Option<Option<KeyId>>,
     /// It has a manager that waits for the unlock key; the agent goes on.
     pub locked: bool,
+    /// The unlock key of a manager that ran and was stopped to go on in another way, as long as none runs.
+    pub unlock: Option<UnlockKey>,
     /// Its agent.
     pub agent: Arc<dyn AgentPart>,
     /// Why it is not what the managers want it to be; empty if it is.

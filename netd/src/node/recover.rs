@@ -38,6 +38,8 @@ impl Node {
         tracing::warn!(former = ?former_managers, "this manager goes on alone");
         manager.stop().await;
         member.manager = None;
+        // If it cannot go on alone it goes on as it was, and nobody has to bring the key.
+        member.unlock.clone_from(&unlock);
         let identity = member.identity.clone();
         let started = self.parts.sole_manager(&place, &identity, unlock).await;
         let outcome = self.seated(place, started);
@@ -109,6 +111,7 @@ impl Node {
         keep_told(member, &manager);
         let answer = welcome(&member.identity, &member.place, &manager);
         member.manager = Some(manager);
+        member.unlock = None;
         member.covered = None;
         member.role_error.clear();
         if moved {

@@ -69,8 +69,10 @@ impl Node {
     /// Tries once more to start the manager that is missing.
     pub(super) async fn restart_manager(&mut self) {
         let Some(member) = self.member.clone() else { return };
-        let identity = self.open_identity(None).unwrap_or_else(|| member.identity.clone());
-        let seat = self.old_manager(&member.place, &identity, None).await;
+        let unlock = member.unlock.clone();
+        let identity = self.open_identity(unlock.as_ref());
+        let identity = identity.unwrap_or_else(|| member.identity.clone());
+        let seat = self.old_manager(&member.place, &identity, unlock).await;
         self.member = Some(Member {
             locked: seat.locked,
             role_error: seat.error,
@@ -115,6 +117,7 @@ impl Node {
         member.manager = Some(manager);
         member.covered = None;
         member.locked = false;
+        member.unlock = None;
         member.role_error.clear();
         Ok(())
     }
@@ -153,6 +156,7 @@ impl Node {
             manager: seat.manager,
             covered: None,
             locked: seat.locked,
+            unlock: None,
             agent,
             role_error: seat.error,
             place_error: String::new(),

@@ -64,6 +64,26 @@ async fn a_manager_that_cannot_go_on_alone_is_tried_again_as_it_was() {
 }
 
 #[tokio::test]
+async fn a_locked_manager_that_cannot_go_on_alone_needs_no_key_to_go_on_as_it_was() {
+    let fake = Fake {
+        majority_lost: true,
+        unlock_key: Some(seal::UnlockKey::fresh()),
+        ..Fake::default()
+    };
+    let fails = fake.manager_fails.clone();
+    let mut bench = bench(fake);
+    bench.node.init(&pb::InitRequest::default()).await.unwrap();
+    fails.store(true, std::sync::atomic::Ordering::Relaxed);
+    assert!(bench.node.init(&force_new()).await.is_err());
+    bench.node.restart_manager().await;
+    fails.store(false, std::sync::atomic::Ordering::Relaxed);
+    bench.node.restart_manager().await;
+    let member = bench.node.member.as_ref().unwrap();
+    assert!(member.manager.is_some() && !member.locked);
+    assert!(member.unlock.is_none(), "it has the key itself");
+}
+
+#[tokio::test]
 async fn what_is_no_backup_is_refused_and_so_is_a_node_of_a_swarm() {
     let mut bench = bench(Fake::default());
     let request = pb::RestoreRequest {
