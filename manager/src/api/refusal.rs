@@ -64,7 +64,7 @@ pub(crate) fn unread(why: &ReadError) -> Status {
     match why {
         ReadError::DiskFull { .. } => Status::resource_exhausted(why.to_string()),
         ReadError::Deadline(_) => Status::deadline_exceeded(why.to_string()),
-        ReadError::NoLeader | ReadError::Stopped => Status::unavailable(why.to_string()),
+        ReadError::NoLeader | ReadError::Busy | ReadError::Stopped => Status::unavailable(why.to_string()),
     }
 }
 

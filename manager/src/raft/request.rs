@@ -80,6 +80,9 @@ pub enum ReadError {
         "The swarm has a leader, but this manager heard no answer of it within {0:?}: context deadline exceeded. Look at the network between the managers and at the leader's disk"
     )]
     Deadline(Duration),
+    /// Too many requests wait.
+    #[error("this manager has {MAX_WAITING} reads waiting: try again")]
+    Busy,
     /// This manager takes no part while its disk is full; another one answers.
     #[error(
         "the disk of manager {manager} is full: no space is left for {file}. Free some there: the manager goes on by itself, and nothing that was acknowledged is lost"

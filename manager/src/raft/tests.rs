@@ -3,6 +3,7 @@
 mod deadline;
 mod full;
 mod held;
+mod reads;
 mod repeated;
 mod snapshot;
 mod stalled;

@@ -75,16 +75,21 @@ struct Proposal {
     replies: Vec<ProposeReply>,
 }
 
-struct Read {
+/// Reads that came together, and are one to raft.
+struct Reads {
     clock: RequestClock,
-    reply: Option<ReadReply>,
+    replies: Vec<ReadReply>,
 }
 
 /// See the module.
 #[derive(Default)]
 pub(super) struct Waiting {
     proposals: BTreeMap<RequestId, Proposal>,
-    reads: BTreeMap<RequestId, Read>,
+    reads: BTreeMap<RequestId, Reads>,
+    /// Reads of which raft does not know yet; they have the first one's id.
+    fresh: Option<(RequestId, Vec<ReadReply>)>,
+    /// All reads that wait.
+    reading: usize,
 }
 
 /// Gives an entry to raft. Answers with the term if this member leads and has it in its log now. What a leader takes from
@@ -143,12 +148,24 @@ impl Waiting {
         self.proposals.insert(id, proposal);
     }
 
-    /// A read of everything that was acknowledged before now.
-    pub(super) fn read<D: Disk>(&mut self, replica: &mut Replica<D>, id: RequestId, reply: ReadReply) {
-        replica.read(id);
-        let clock = RequestClock::starting(Instant::now(), replica.standing());
-        let reply = Some(reply);
-        self.reads.insert(id, Read { clock, reply });
+    /// A read of everything that was acknowledged before now; raft is asked with the next [`Waiting::ask_reads`].
+    pub(super) fn read(&mut self, id: RequestId, reply: ReadReply) {
+        if self.reading >= MAX_WAITING {
+            let _ = reply.send(Err(ReadError::Busy));
+            return;
+        }
+        self.reading += 1;
+        let (_, replies) = self.fresh.get_or_insert_with(|| (id, Vec::new()));
+        replies.push(reply);
+    }
+
+    /// Asks raft once for all reads that came since.
+    pub(super) fn ask_reads<D: Disk>(&mut self, replica: &mut Replica<D>) {
+        if let Some((id, replies)) = self.fresh.take() {
+            replica.read(id);
+            let clock = RequestClock::starting(Instant::now(), replica.standing());
+            self.reads.insert(id, Reads { clock, replies });
+        }
     }
 
     /// An entry was applied.
@@ -177,9 +194,11 @@ impl Waiting {
         }
     }
 
-    /// A read may be answered.
+    /// Reads may be answered.
     pub(super) fn readable(&mut self, id: RequestId, view: &View) {
-        if let Some(reply) = self.reads.remove(&id).and_then(|read| read.reply) {
+        let replies = self.reads.remove(&id).map(|reads| reads.replies);
+        for reply in replies.unwrap_or_default() {
+            self.reading -= 1;
             let _ = reply.send(Ok(view.clone()));
         }
     }
@@ -193,7 +212,9 @@ impl Waiting {
         for reply in self.proposals.into_values().flat_map(|waiting| waiting.replies) {
             let _ = reply.send(proposal());
         }
-        for reply in self.reads.into_values().filter_map(|waiting| waiting.reply) {
+        let asked = self.reads.into_values().flat_map(|reads| reads.replies);
+        let fresh = self.fresh.into_iter().flat_map(|(_, replies)| replies);
+        for reply in asked.chain(fresh) {
             let _ = reply.send(read());
         }
     }
@@ -201,7 +222,12 @@ impl Waiting {
     /// Repeats what was lost and ends what is over.
     pub(super) fn look<D: Disk>(&mut self, replica: &mut Replica<D>, now: Instant) {
         self.proposals.retain(|_, proposal| proposal.look(replica, now));
-        self.reads.retain(|id, read| read.look(*id, replica, now));
+        self.reads.retain(|id, reads| {
+            let before = reads.replies.len();
+            let stays = reads.look(*id, replica, now);
+            self.reading -= before - reads.replies.len();
+            stays
+        });
     }
 }
 
@@ -254,8 +280,8 @@ impl Proposal {
     }
 }
 
-impl Read {
-    /// Whether it goes on waiting.
+impl Reads {
+    /// Whether they go on waiting.
     fn look<D: Disk>(&mut self, id: RequestId, replica: &mut Replica<D>, now: Instant) -> bool {
         let standing = replica.standing();
         if let Some(leaderless) = self.clock.over(now, standing) {
@@ -263,8 +289,8 @@ impl Read {
                 true => ReadError::NoLeader,
                 false => ReadError::Deadline(DEADLINE),
             };
-            if let Some(reply) = self.reply.take() {
-                let _ = reply.send(Err(why));
+            for reply in self.replies.drain(..) {
+                let _ = reply.send(Err(why.clone()));
             }
             return false;
         }

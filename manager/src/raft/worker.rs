@@ -144,7 +144,7 @@ impl<D: Disk, T: Transport> Worker<D, T> {
             } => self.waiting.propose(&mut self.replica, id, of_term, entry, reply),
             Request::Change(asked) => self.take_change(asked),
             Request::HandOver(to) => self.replica.hand_over(to),
-            Request::Read { id, reply } => self.waiting.read(&mut self.replica, id, reply),
+            Request::Read { id, reply } => self.waiting.read(id, reply),
             Request::Step(messages) => {
                 let now = Instant::now();
                 for message in messages {
@@ -159,6 +159,7 @@ impl<D: Disk, T: Transport> Worker<D, T> {
     }
 
     pub(super) fn advance(&mut self) -> Result<(), ReplicaError> {
+        self.waiting.ask_reads(&mut self.replica);
         let effects = self.replica.advance()?;
         let published = self.publish_state(&effects);
         for effect in effects {

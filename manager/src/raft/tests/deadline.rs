@@ -10,7 +10,8 @@ use super::{waiting::Waiting, *};
 fn unanswered(replica: &mut Replica<MemoryDisk>, after: Duration) -> ReadError {
     let mut waiting = Waiting::default();
     let (reply, mut answer) = oneshot::channel();
-    waiting.read(replica, RequestId::from_bits(1), reply);
+    waiting.read(RequestId::from_bits(1), reply);
+    waiting.ask_reads(replica);
     waiting.look(replica, Instant::now() + after);
     answer.try_recv().unwrap().unwrap_err()
 }
