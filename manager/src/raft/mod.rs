@@ -3,6 +3,7 @@
 //! - `disk`: what must survive a cut at any byte; `redb`: in one file, every row sealed.
 //! - `log`: the same in memory, as the raft crate reads it.
 //! - `replica`: one member as a plain state machine without thread, clock or socket: persist, send, apply, in that order.
+//! - `apply`: how it carries out what is committed.
 //! - `members`: changes of the membership, which go into the log with the command that writes them into the state.
 //! - `sole`: a member that goes on as the only one.
 //! - `driver`, `worker`, `waiting`: the thread that owns the replica; requests with ids and deadlines in, published views
@@ -12,6 +13,7 @@
 //!
 //! No type of the raft crate leaves this folder; messages and entries travel as bytes.
 
+mod apply;
 mod begin;
 mod disk;
 mod driver;

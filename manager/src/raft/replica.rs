@@ -9,9 +9,9 @@ use std::collections::BTreeSet;
 use model::{ClusterSettings, RequestId};
 use raft::{
     RawNode, SnapshotStatus, StateRole,
-    eraftpb::{Entry as LogEntry, EntryType, HardState, Snapshot},
+    eraftpb::{Entry as LogEntry, HardState, Snapshot},
 };
-use store::{Entry, Event, Refused, State, View};
+use store::{State, View};
 
 use super::{
     begin::member_of,
@@ -33,18 +33,13 @@ pub struct Replica<D> {
     pub(super) state: State,
     /// Reads that wait until their index is applied.
     reads: BTreeSet<(u64, RequestId)>,
-    history: History,
+    pub(super) history: History,
     /// Entries behind the last snapshot after which the next is made, if it is not what the cluster's settings say.
     snapshot_every: Option<u64>,
     /// Bytes of entries that are held, about.
     held_bytes: usize,
     /// The disk was full after something had been done that others have to hear of first.
     full: Option<DiskError>,
-}
-
-/// What an entry says of when it was proposed first. One of which there are no copies says nothing.
-pub(super) fn since(entry: &LogEntry) -> Option<u64> {
-    entry.context.as_ref().try_into().ok().map(u64::from_le_bytes)
 }
 
 /// What the cluster's settings say; the default before there is a cluster.
@@ -316,42 +311,6 @@ impl<D: Disk> Replica<D> {
         }
         self.node.mut_store().append(entries);
         Ok(())
-    }
-
-    fn apply(&mut self, entries: Vec<LogEntry>, effects: &mut Vec<Effect>) -> Result<(), ReplicaError> {
-        for entry in entries {
-            match entry.get_entry_type() {
-                EntryType::EntryNormal if entry.data.is_empty() => self.state.apply_nothing(entry.index),
-                EntryType::EntryNormal => {
-                    let Entry { request, command } = Entry::decode(&entry.data)?;
-                    #[cfg(feature = "planted")]
-                    if planted::is(planted::Bug::TwoApplyPaths) && !self.standing().leads {
-                        continue;
-                    }
-                    let index = entry.index;
-                    let outcome = self.carry_out(index, Entry { request, command }, since(&entry));
-                    effects.push(Effect::Applied {
-                        index,
-                        request,
-                        outcome,
-                        view: Box::new(self.state.clone()),
-                    });
-                }
-                EntryType::EntryConfChange | EntryType::EntryConfChangeV2 => {
-                    self.apply_member_change(&entry, effects)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Carries out what an entry asks for, and keeps what that changed for those who follow changes.
-    pub(super) fn carry_out(&mut self, index: u64, entry: Entry, since: Option<u64>) -> Result<Vec<Event>, Refused> {
-        let before = self.state.clone();
-        let outcome = self.state.apply_repeated(index, entry, since);
-        let events = outcome.as_deref().unwrap_or_default();
-        self.history.record(index, store::changes(&before, &self.state, events));
-        outcome
     }
 
     fn answer_reads(&mut self, effects: &mut Vec<Effect>) {

@@ -4,9 +4,9 @@ use raft::eraftpb::{EntryType, HardState, Snapshot};
 use store::{Entry, State};
 
 use super::{
+    apply::since,
     disk::{Disk, DiskError, DiskWrite, Saved},
     effect::ReplicaError,
-    replica::since,
 };
 
 impl Saved {
