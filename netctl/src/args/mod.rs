@@ -19,8 +19,8 @@ pub use cluster::{
     SwarmCommand, TokenRole, UnlockKeyArgs, UpdateArgs,
 };
 pub use events::EventsArgs;
-pub use network::{NetworkCommand, NetworkCreateArgs, NetworkRemoveArgs};
-pub use node::{AvailabilityArg, NodeCommand, NodePsArgs, NodeRefs, NodeRemoveArgs, NodeUpdateArgs};
+pub use network::{NetworkCommand, NetworkCreateArgs};
+pub use node::{AvailabilityArg, NodeCommand, NodePsArgs, NodeRefs, NodeUpdateArgs};
 pub use payload::{PayloadCommand, PayloadCreateArgs, PayloadUpdateArgs};
 pub use service::{
     ContainerFlags, Edit, Edits, EndpointModeArg, FailureActionArg, HealthFlags, LogsArgs, ModeFlags, OrderArg, PsArgs,
