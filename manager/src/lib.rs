@@ -30,6 +30,7 @@ mod takeover;
 mod tls;
 mod token;
 
+pub use api::answer_to_join;
 pub use backup::{Backup, BackupError, BackupHeader};
 pub use ca::CaError;
 pub use config::{GivenRoot, InitParams, ManagerConfig, NodeCredentials};

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 /// The kinds of input, cheapest first; programs of these names are in `fuzz/`.
-pub const TARGETS: [&str; 5] = ["token", "request", "session", "record", "snapshot"];
+pub const TARGETS: [&str; 6] = ["token", "sealed", "request", "session", "record", "snapshot"];
 
 /// With --target the flags reach the programs only, not build scripts.
 const TRIPLE_FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \

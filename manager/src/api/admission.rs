@@ -1,7 +1,7 @@
 //! Before a node has a certificate: the root, and a certificate for whoever shows a token.
 
 use std::{
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{MutexGuard, PoisonError},
 };
 
@@ -16,7 +16,7 @@ use peer::Subject;
 
 use crate::{
     access::Caller,
-    ca::CaError,
+    ca::{Authority, CaError},
     mint,
     token::{self, Shown},
 };
@@ -41,6 +41,76 @@ fn node_addr(given: &str, caller: Option<&Caller>) -> Result<IpAddr, Status> {
     }
 }
 
+/// What a token gives.
+fn known(view: &View, text: &str) -> Result<Shown, Status> {
+    token::shown(view, text).ok_or_else(|| refusal::refused(&Refused::TokenUnknown))
+}
+
+/// Its limits are not reached.
+fn usable(view: &View, shown: &Shown) -> Result<(), Status> {
+    let Some(hash) = &shown.limited else { return Ok(()) };
+    let usable = view.usable_token(hash, mint::now());
+    usable.map(drop).map_err(|why| refusal::refused(&why))
+}
+
+/// What whoever has shown a token is given.
+struct Admitted {
+    subject: Subject,
+    addr: IpAddr,
+    certificate_pem: String,
+    /// To be carried out before it is given.
+    command: Command,
+}
+
+fn admit(
+    authority: &Authority,
+    request: pb::IssueCertificateRequest,
+    shown: Shown,
+    caller: Option<&Caller>,
+) -> Result<Admitted, Status> {
+    let subject = Subject {
+        node: NodeId::from_bits(mint::bits()),
+        role: shown.role,
+        cluster: authority.cluster,
+    };
+    let now = mint::now();
+    let certificate_pem = authority
+        .sign(&request.csr_pem, subject, now)
+        .map_err(|why| uncertified(&why))?;
+    let addr = node_addr(&request.addr, caller)?;
+    let mut join = Command::join(subject.node, now, shown.role, addr);
+    if let Command::UpsertNode(node) = &mut join {
+        node.spec.availability = availability(request.availability);
+        node.manager_addr = request.addr.parse().ok();
+    }
+    let token = still_admits(shown, request.token, now);
+    Ok(Admitted {
+        subject,
+        addr,
+        certificate_pem,
+        command: Command::Batch(vec![token, join]),
+    })
+}
+
+/// What a manager whose state is `view` would answer to a node that joins from `from`, and carry out before: all that the
+/// bytes of a stranger reach, the limit on failed attempts apart. Public for fuzzing alone.
+///
+/// # Errors
+/// What the stranger is told.
+pub fn answer_to_join(
+    view: &View,
+    request: &pb::IssueCertificateRequest,
+    from: SocketAddr,
+) -> Result<(Command, pb::IssueCertificateResponse), Status> {
+    let shown = known(view, &request.token)?;
+    usable(view, &shown)?;
+    let caller = Caller { from, subject: None };
+    let authority = Api::authority(view)?;
+    let admitted = admit(&authority, request.clone(), shown, Some(&caller))?;
+    let answer = issued(admitted.certificate_pem, admitted.subject, authority.bundle);
+    Ok((admitted.command, answer))
+}
+
 impl Api {
     fn attempts(&self) -> MutexGuard<'_, JoinAttempts> {
         self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
@@ -50,21 +120,16 @@ impl Api {
     /// the failed attempts of others; any other may be new, and costs a question to the other managers: these are limited.
     async fn look_at(&self, text: &str, caller: Option<&Caller>) -> Result<(View, Shown), Status> {
         let source = caller.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |caller| caller.from.ip());
-        let known = Self::admits(&self.proposer.view(), text);
-        if !known {
+        let admits = Self::admits(&self.proposer.view(), text);
+        if !admits {
             let taken = self.attempts().take(source, mint::now());
             taken.map_err(|why| refusal::overrun(source, why))?;
         }
         let view = self.read().await?;
-        let shown = token::shown(&view, text).ok_or_else(|| {
-            tracing::info!(%source, "somebody shows an invalid join token");
-            refusal::refused(&Refused::TokenUnknown)
-        })?;
-        if let Some(hash) = &shown.limited {
-            let usable = view.usable_token(hash, mint::now());
-            usable.map_err(|why| refusal::refused(&why))?;
-        }
-        if !known {
+        let shown =
+            known(&view, text).inspect_err(|_| tracing::info!(%source, "somebody shows an invalid join token"))?;
+        usable(&view, &shown)?;
+        if !admits {
             self.attempts().give_back(source);
         }
         Ok((view, shown))
@@ -72,8 +137,7 @@ impl Api {
 
     /// Whether a token admits now, as far as a state says.
     fn admits(view: &View, text: &str) -> bool {
-        let usable = |hash: &String| view.usable_token(hash, mint::now()).is_ok();
-        token::shown(view, text).is_some_and(|shown| shown.limited.as_ref().is_none_or(usable))
+        known(view, text).is_ok_and(|shown| usable(view, &shown).is_ok())
     }
 }
 
@@ -97,27 +161,16 @@ impl Admission for Api {
         let caller = request.extensions().get::<Caller>().copied();
         let request = request.into_inner();
         let (view, shown) = self.look_at(&request.token, caller.as_ref()).await?;
-        let role = shown.role;
         let authority = Self::authority(&view)?;
-        let subject = Subject {
-            node: NodeId::from_bits(mint::bits()),
-            role,
-            cluster: authority.cluster,
-        };
-        let now = mint::now();
-        let certificate_pem = authority
-            .sign(&request.csr_pem, subject, now)
-            .map_err(|why| uncertified(&why))?;
-        let addr = node_addr(&request.addr, caller.as_ref())?;
-        let mut join = Command::join(subject.node, now, role, addr);
-        if let Command::UpsertNode(node) = &mut join {
-            node.spec.availability = availability(request.availability);
-            node.manager_addr = request.addr.parse().ok();
-        }
-        let token = still_admits(shown, request.token, now);
-        let joined = self.proposer.propose(Command::Batch(vec![token, join])).await;
+        let Admitted {
+            subject,
+            addr,
+            certificate_pem,
+            command,
+        } = admit(&authority, request, shown, caller.as_ref())?;
+        let joined = self.proposer.propose(command).await;
         joined.map_err(|why| refusal::unproposed(&why))?;
-        tracing::info!(node = %subject.node, role = role.word(), %addr, "admitted");
+        tracing::info!(node = %subject.node, role = subject.role.word(), %addr, "admitted");
         Ok(Response::new(issued(certificate_pem, subject, authority.bundle)))
     }
 }

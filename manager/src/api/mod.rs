@@ -33,6 +33,7 @@ use wire::pb::{
     raft_transport_server::RaftTransportServer,
 };
 
+pub use self::admission::answer_to_join;
 pub(crate) use self::queue::Queue;
 use crate::{ca::Authority, dispatcher::Dispatcher, logs::Desk, mint, peers::Peers, proposer::Proposer};
 

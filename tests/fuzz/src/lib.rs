@@ -8,6 +8,7 @@
 mod base;
 mod record;
 mod request;
+mod sealed;
 mod seed;
 mod session;
 mod snapshot;
@@ -15,6 +16,7 @@ mod token;
 
 pub use record::record;
 pub use request::request;
+pub use sealed::sealed;
 pub use seed::seeds;
 pub use session::session;
 pub use snapshot::snapshot;
@@ -24,9 +26,10 @@ pub use token::token;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All kinds; the names are those of the programs in `fuzz/` and of the seed folders.
-pub const TARGETS: [Target; 5] = [
+pub const TARGETS: [Target; 6] = [
     ("record", record),
     ("request", request),
+    ("sealed", sealed),
     ("session", session),
     ("snapshot", snapshot),
     ("token", token),

@@ -1,6 +1,6 @@
 //! Log records.
 
-use store::Entry;
+use store::{Entry, State};
 
 use crate::base;
 
@@ -11,21 +11,26 @@ pub fn record(bytes: &[u8]) {
     let again = entry.encode().and_then(|bytes| Entry::decode(&bytes));
     assert_eq!(again.as_ref(), Ok(&entry), "a record survives a round trip");
 
-    let before = &base::cluster().0;
+    crate::snapshot::carries(&applied(&base::cluster().0, entry));
+}
+
+/// The state after an entry; where that was refused, all objects are as they were.
+pub(crate) fn applied(before: &State, entry: Entry) -> State {
     let mut after = before.clone();
-    let taken = after.apply(before.applied() + 1, entry);
-    if taken.is_err() {
-        assert!(after.tasks().eq(before.tasks()), "a refused record changes no task");
-        assert!(
-            after.services().eq(before.services()),
-            "a refused record changes no service"
-        );
-        assert!(
-            after.networks().eq(before.networks()),
-            "a refused record changes no network"
-        );
-        assert!(after.nodes().eq(before.nodes()), "a refused record changes no node");
-        assert_eq!(after.cluster(), before.cluster(), "a refused record changes no setting");
+    if after.apply(before.applied() + 1, entry).is_err() {
+        let same = [
+            ("task", after.tasks().eq(before.tasks())),
+            ("service", after.services().eq(before.services())),
+            ("network", after.networks().eq(before.networks())),
+            ("node", after.nodes().eq(before.nodes())),
+            ("payload", after.payloads().eq(before.payloads())),
+            ("token", after.limited_tokens().eq(before.limited_tokens())),
+            ("setting", after.cluster() == before.cluster()),
+            ("root", after.root_rotation() == before.root_rotation()),
+        ];
+        for (what, same) in same {
+            assert!(same, "a refused record changes no {what}");
+        }
     }
-    crate::snapshot::carries(&after);
+    after
 }

@@ -1,14 +1,21 @@
 //! What operators and joining nodes send. The first byte chooses the message.
 
+mod join;
+mod payload;
+
 use control::{
-    find_network, find_node, find_service, find_task, plan_create_network, plan_create_service, plan_update_service,
+    find_network, find_node, find_service, find_task, plan_create_network, plan_create_service, plan_update_cluster,
+    plan_update_service,
 };
-use model::{NetworkId, NetworkSpec, NodeSpec, Ratio, ServiceId, ServiceSpec};
+use model::{ClusterSettings, NetworkId, NetworkSpec, NodeSpec, Ratio, ServiceId, ServiceSpec};
 use prost::Message;
-use store::{Command, Entry, Refused, State};
+use store::{Command, Refused, State};
 use wire::pb;
 
-use crate::base::{self, AT, WEB, WORKER};
+use crate::{
+    base::{self, AT, WEB, WORKER},
+    record,
+};
 
 /// A request is refused, or it is planned into a command that applies to the state that it was planned on.
 pub fn request(bytes: &[u8]) {
@@ -16,13 +23,17 @@ pub fn request(bytes: &[u8]) {
         return;
     };
     let state = &base::cluster().0;
-    match kind % 6 {
+    match kind % 10 {
         0 => create_service(state, bytes),
         1 => update_service(state, bytes),
         2 => create_network(state, bytes),
         3 => update_node(state, bytes),
         4 => find(state, bytes),
-        _ => drop(pb::IssueCertificateRequest::decode(bytes)),
+        5 => join::join(state, bytes),
+        6 => payload::create(state, bytes),
+        7 => payload::label(state, bytes),
+        8 => payload::rotate(state, bytes),
+        _ => update_cluster(state, bytes),
     }
 }
 
@@ -76,9 +87,24 @@ fn update_node(state: &State, bytes: &[u8]) {
         return;
     };
     let (id, version, at) = (WORKER, request.version, AT);
-    let mut after = state.clone();
-    let entry = entry(Command::UpdateNodeSpec { id, version, at, spec });
-    let _ = after.apply(state.applied() + 1, entry);
+    let command = Command::UpdateNodeSpec { id, version, at, spec };
+    let _ = record::applied(state, base::entry(command));
+}
+
+fn update_cluster(state: &State, bytes: &[u8]) {
+    let Ok(request) = pb::UpdateClusterRequest::decode(bytes) else {
+        return;
+    };
+    let Some(Ok(settings)) = request.settings.map(ClusterSettings::try_from) else {
+        return;
+    };
+    let wire = pb::ClusterSettings::from(settings.clone());
+    assert_eq!(
+        ClusterSettings::try_from(wire).as_ref(),
+        Ok(&settings),
+        "settings survive a round trip"
+    );
+    planned(state, plan_update_cluster(state, request.version, settings));
 }
 
 fn find(state: &State, bytes: &[u8]) {
@@ -106,11 +132,6 @@ fn service_spec(spec: pb::ServiceSpec) -> Option<ServiceSpec> {
 fn planned(state: &State, command: Result<Command, Refused>) {
     let Ok(command) = command else { return };
     let mut after = state.clone();
-    let applied = after.apply(state.applied() + 1, entry(command));
+    let applied = after.apply(state.applied() + 1, base::entry(command));
     assert_eq!(applied.map(drop), Ok(()), "a plan fits the state it was made on");
-}
-
-fn entry(command: Command) -> Entry {
-    let request = model::RequestId::from_bits(u128::MAX);
-    Entry { request, command }
 }

@@ -1,11 +1,16 @@
 //! Inputs to begin with: real messages, records and snapshots of the small cluster.
 
+mod requests;
+
 use control::node_view;
-use model::JoinToken;
+use model::ViewDelta;
 use prost::Message;
 use wire::pb::{self, session_down, session_up};
 
-use crate::base::{self, BLUE, WEB, WORKER};
+use crate::{
+    base::{self, WORKER},
+    sealed,
+};
 
 /// The seeds of a target, by its name in [`crate::TARGETS`]; none for an unknown one.
 pub fn seeds(target: &str) -> Vec<Vec<u8>> {
@@ -13,16 +18,33 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
     match target {
         "record" => entries.iter().filter_map(|entry| entry.encode().ok()).collect(),
         "snapshot" => state.encode().into_iter().collect(),
-        "request" => requests(),
+        "request" => requests::requests(),
+        "sealed" => vec![row()],
         "session" => sessions(),
-        "token" => vec![token().to_string().into_bytes()],
+        "token" => vec![base::token().to_string().into_bytes()],
         _ => Vec::new(),
     }
 }
 
-fn token() -> JoinToken {
-    let (digest, secret) = ([7; 32], [9; 16]);
-    JoinToken { digest, secret }
+/// An entry as raft writes it (`eraftpb.proto`).
+#[derive(Clone, PartialEq, Message)]
+struct RaftEntry {
+    #[prost(uint64, tag = "2")]
+    term: u64,
+    #[prost(uint64, tag = "3")]
+    index: u64,
+    #[prost(bytes = "vec", tag = "4")]
+    data: Vec<u8>,
+}
+
+/// What is sealed into a row, behind the place and the bits of a change.
+fn row() -> Vec<u8> {
+    let entry = RaftEntry {
+        term: sealed::TERM,
+        index: sealed::INDEX,
+        data: b"data".to_vec(),
+    };
+    [vec![5, 0, 1], entry.encode_to_vec()].concat()
 }
 
 /// A message behind the byte that chooses how it is read.
@@ -32,82 +54,48 @@ fn chosen(kind: u8, message: &impl Message) -> Vec<u8> {
     bytes
 }
 
-fn requests() -> Vec<Vec<u8>> {
-    let state = &base::cluster().0;
-    let service = state
-        .service(WEB)
-        .map(|service| pb::ServiceSpec::from(service.spec.clone()));
-    let mut other = service.clone().unwrap_or_default();
-    other.name = "other".to_owned();
-    other.ports.iter_mut().for_each(|port| port.published = None);
-    let network = state.network(BLUE).map(|network| {
-        let mut spec = pb::NetworkSpec::from(network.spec.clone());
-        spec.name = "green".to_owned();
-        spec.subnet = Some("10.9.0.0/24".to_owned());
-        spec
-    });
-    let create = pb::CreateServiceRequest {
-        spec: Some(other),
-        ..Default::default()
-    };
-    let update = pb::UpdateServiceRequest {
-        r#ref: "web".to_owned(),
-        version: state.service(WEB).map_or(0, |service| service.version),
-        spec: service,
-        ..Default::default()
-    };
-    let network = pb::CreateNetworkRequest {
-        spec: network,
-        ..Default::default()
-    };
-    let node = pb::UpdateNodeRequest {
-        version: state.node(WORKER).map_or(0, |node| node.version),
-        spec: state.node(WORKER).map(|node| node.spec.clone().into()),
-        ..Default::default()
-    };
-    let remove = pb::RemoveRequest {
-        r#ref: "web".to_owned(),
-        ..Default::default()
-    };
-    let join = pb::IssueCertificateRequest {
-        token: token().to_string(),
-        ..Default::default()
-    };
-    vec![
-        chosen(0, &create),
-        chosen(1, &update),
-        chosen(2, &network),
-        chosen(3, &node),
-        chosen(4, &remove),
-        chosen(5, &join),
-    ]
+fn up(message: session_up::Message) -> Vec<u8> {
+    chosen(0, &pb::SessionUp { message: Some(message) })
 }
 
 fn sessions() -> Vec<Vec<u8>> {
     let state = &base::cluster().0;
-    let view = pb::SessionDown {
-        message: node_view(state, WORKER, state.applied()).map(|view| session_down::Message::View(view.into())),
-    };
     let reports = state.tasks_on_node(WORKER).map(|task| pb::TaskReport {
         task: task.id.to_string(),
         status: Some(task.status.clone().into()),
     });
-    let reports = pb::SessionUp {
-        message: Some(session_up::Message::Statuses(pb::StatusBatch {
-            reports: reports.collect(),
-        })),
-    };
-    let hello = pb::SessionUp {
-        message: Some(session_up::Message::Hello(pb::Hello {
-            format: 1,
-            description: Some(pb::NodeDescription {
-                hostname: "n2".to_owned(),
-                vtep: "192.0.2.1".to_owned(),
-                underlay_mtu: 1500,
-                ..Default::default()
-            }),
+    let reports = reports.collect();
+    let tasks = state.tasks_on_node(WORKER).map(|task| task.id.to_string()).collect();
+    let hello = pb::Hello {
+        format: 1,
+        description: Some(pb::NodeDescription {
+            hostname: "n2".to_owned(),
+            vtep: "192.0.2.1".to_owned(),
+            underlay_mtu: 1500,
             ..Default::default()
-        })),
+        }),
+        ..Default::default()
     };
-    vec![chosen(0, &hello), chosen(0, &reports), chosen(1, &view)]
+    let view = node_view(state, WORKER, state.applied()).map(|view| session_down::Message::View(view.into()));
+    let delta = change().map(|delta| session_down::Message::Delta(delta.into()));
+    vec![
+        up(session_up::Message::Hello(hello)),
+        up(session_up::Message::Statuses(pb::StatusBatch { reports })),
+        up(session_up::Message::Kept(pb::Kept { tasks })),
+        chosen(1, &pb::SessionDown { message: view }),
+        chosen(1, &pb::SessionDown { message: delta }),
+    ]
+}
+
+/// What the worker would be told if its view lost a row of most kinds.
+fn change() -> Option<ViewDelta> {
+    let state = &base::cluster().0;
+    let new = node_view(state, WORKER, state.applied())?;
+    let mut old = new.clone();
+    old.peers.pop();
+    old.tasks.pop();
+    old.services.pop();
+    let mut delta = ViewDelta::between(&old, &new);
+    delta.networks.gone = new.networks.iter().map(|network| network.id).collect();
+    Some(delta)
 }

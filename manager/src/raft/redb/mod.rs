@@ -26,6 +26,8 @@ use std::{
 use redb::{Builder, Database, StorageBackend, TableDefinition};
 use seal::{KeyId, Keyring};
 
+pub use self::{read::read_entry_row, record::seal_entry_row};
+
 use self::file::{Faults, LogFile, Watched};
 use super::disk::{Disk, DiskError, DiskWrite, Saved};
 

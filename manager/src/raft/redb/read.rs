@@ -122,6 +122,15 @@ fn entries(
     Ok(entries)
 }
 
+/// The data of the entry in the log's row number `index`, as starting a manager reads it. Public for fuzzing alone.
+///
+/// # Errors
+/// Says why the bytes cannot be what was written there.
+pub fn read_entry_row(keys: &Keys, index: u64, bytes: &[u8]) -> Result<Vec<u8>, String> {
+    let read = entry(index, bytes, &mut |kind, bytes| record::open(keys, kind, bytes));
+    read.map(|entry| entry.data.to_vec())
+}
+
 fn entry(
     index: u64,
     bytes: &[u8],

@@ -71,6 +71,19 @@ pub(super) fn seal(keys: &Keys, kind: Kind, place: Place, plain: &[u8]) -> Resul
     Ok(bytes)
 }
 
+/// A row of the log that holds `plain`, which need not be an entry: what fuzzing puts before [`super::read_entry_row`].
+///
+/// # Errors
+/// The keys lack their own current one.
+pub fn seal_entry_row(keys: &Keys, index: u64, term: u64, plain: &[u8]) -> Result<Vec<u8>, String> {
+    let place = Place {
+        index,
+        term,
+        ..Place::default()
+    };
+    seal(keys, Kind::Entry, place, plain)
+}
+
 /// The inverse of [`seal`]; says why if the bytes are no record of this kind under these keys.
 pub(super) fn open(keys: &Keys, kind: Kind, bytes: &[u8]) -> Result<Opened, String> {
     let (header, sealed) = bytes.split_at_checked(HEADER).ok_or("it is too short")?;
