@@ -12,7 +12,6 @@ mod manager;
 mod net;
 mod node;
 mod record;
-pub mod scale;
 mod schedule;
 pub mod script;
 mod shrink;
