@@ -24,6 +24,7 @@ use crate::{
     check::{self, Checked, Membership, Quarantine, Slots},
     clients::Clients,
     dice::Dice,
+    follower::Follower,
     manager::Manager,
     net::Net,
     node::Machine,
@@ -79,6 +80,7 @@ pub struct World {
     /// What the user has asked for and does not know the outcome of.
     pending: Option<Entry>,
     clients: Clients,
+    follower: Follower,
     calm: bool,
     /// Kernels are programmed too; rings take time, so only some seeds do.
     kernels: bool,
@@ -133,6 +135,7 @@ impl World {
             wishes: VecDeque::new(),
             pending: None,
             clients: Clients::starting(0),
+            follower: Follower::default(),
             calm: false,
             kernels: seed.is_multiple_of(25),
             leapt: Duration::ZERO,

@@ -114,6 +114,9 @@ impl World {
         let first = self.record.applied(index, request, outcome)?;
         if first {
             self.clients.applied(index, request, outcome)?;
+            if outcome.as_ref().is_ok_and(|events| !events.is_empty()) {
+                self.follower.changed(index);
+            }
             if outcome.is_ok() && self.membership.applied(request)? {
                 self.majority_lives()?;
             }

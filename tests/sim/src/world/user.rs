@@ -36,6 +36,7 @@ impl World {
     pub(super) fn user(&mut self) -> Checked {
         let pause = self.dice.between(100, 500);
         self.agenda.after(ms(pause), Happening::User);
+        self.follow_changes()?;
         let Some(leader) = self.leader() else { return Ok(()) };
         let view = self.managers[leader].view();
         // Sometimes another manager is asked, which hands it on to the leader.
@@ -61,6 +62,23 @@ impl World {
             Some(entry) => self.propose(door, &entry),
             None => Ok(()),
         }
+    }
+
+    /// Whoever follows what changes reads on, at any manager that answers.
+    fn follow_changes(&mut self) -> Checked {
+        let seats = self.seats();
+        let managers = seats.iter().map(|m| &self.managers[*m]);
+        let replicas = managers
+            .filter(|manager| manager.paused.is_none())
+            .filter_map(|m| m.replica.as_ref());
+        let histories: Vec<_> = replicas
+            .map(|replica| (replica.history(), replica.view().applied()))
+            .collect();
+        let Some((chosen, applied)) = self.dice.pick(&histories) else {
+            return Ok(());
+        };
+        let all: Vec<_> = histories.into_iter().map(|(history, _)| history).collect();
+        self.follower.turn(&chosen, applied, &all)
     }
 
     fn ask(&mut self, leader: usize, view: &View, wish: What) -> Result<Option<Entry>, String> {
