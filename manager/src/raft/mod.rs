@@ -41,7 +41,7 @@ pub use driver::{Changed, Driver, News, Published};
 pub use effect::{Effect, Incoming, ReplicaError, Standing};
 pub use history::{Changes, Compacted, History};
 pub use memory::{DiskFault, MemoryDisk};
-pub use redb::{RedbDisk, read_entry_row, seal_entry_row};
+pub use redb::{RedbDisk, SimulatedDisk, read_entry_row, seal_entry_row};
 pub use replica::Replica;
 pub use request::{Applied, ProposeError, ReadError};
 pub use sole::begin_again;

@@ -7,6 +7,7 @@ pub mod campaign;
 mod check;
 mod clients;
 mod dice;
+mod disk;
 mod follower;
 mod kernel;
 mod manager;

@@ -12,12 +12,12 @@ use control::{
 };
 use manager::{
     KnownManager, known_managers,
-    raft::{MemoryDisk, Replica, ReplicaError, SILENT_AFTER},
+    raft::{Replica, ReplicaError, SILENT_AFTER},
 };
 use model::{NodeId, RequestId, TaskId, Timestamp};
 use store::{Command, Event, Refused, View};
 
-use crate::{check::Checked, dice::Dice, node::Said, world::Happening};
+use crate::{check::Checked, dice::Dice, disk::LogDisk, node::Said, world::Happening};
 
 /// Entries between snapshots; few, so that followers get some.
 const SNAPSHOT_EVERY: u64 = 40;
@@ -74,11 +74,11 @@ pub struct Manager {
     /// The member that it is about to let go, and since when.
     dismissing: Option<(u64, Timestamp)>,
     /// Outlives the process.
-    pub disk: MemoryDisk,
+    pub disk: LogDisk,
     /// The process; `None` while it is down.
-    pub replica: Option<Replica<MemoryDisk>>,
+    pub replica: Option<Replica<LogDisk>>,
     /// The same process while its disk is full: it waits for space.
-    resting: Option<Replica<MemoryDisk>>,
+    resting: Option<Replica<LogDisk>>,
     /// Nanoseconds that its wall clock is ahead.
     pub skew: i64,
     /// What has come while the process was stopped by a signal; `None` unless it is.
@@ -99,7 +99,7 @@ pub struct Manager {
 
 impl Manager {
     /// A member that starts from what `disk` holds.
-    pub fn new(node: NodeId, member: u64, disk: MemoryDisk) -> Result<Self, ReplicaError> {
+    pub fn new(node: NodeId, member: u64, disk: LogDisk) -> Result<Self, ReplicaError> {
         let mut manager = Self {
             node,
             member,
@@ -130,11 +130,17 @@ impl Manager {
             Some(mut resting) => match resting.restart() {
                 Ok(()) => resting,
                 Err(why) => {
-                    self.resting = Some(resting);
+                    // Whatever else goes wrong ends the process.
+                    let waits = matches!(&why, ReplicaError::Disk(why) if why.is_full());
+                    self.resting = Some(resting).filter(|_| waits);
                     return Err(why);
                 }
             },
-            None => Replica::start(self.disk.clone())?.with_snapshot_every(SNAPSHOT_EVERY),
+            None => {
+                // Whatever had it before is gone, an attempt to start that failed too.
+                self.disk.killed(false);
+                Replica::start(self.disk.clone())?.with_snapshot_every(SNAPSHOT_EVERY)
+            }
         });
         self.board = Board::of(&self.view());
         self.run += 1;
@@ -148,8 +154,13 @@ impl Manager {
         self.resting = resting;
     }
 
-    /// The process dies.
-    pub fn stop(&mut self) {
+    /// The process dies; with `power` its machine too.
+    pub fn die(&mut self, power: bool) {
+        self.disk.killed(power);
+        self.stop();
+    }
+
+    fn stop(&mut self) {
         self.replica = None;
         self.paused = None;
         self.looking = false;
@@ -161,7 +172,7 @@ impl Manager {
 
     /// It runs no more, for good.
     pub fn end(&mut self) {
-        self.stop();
+        self.die(false);
         self.resting = None;
         self.gone = true;
     }

@@ -54,8 +54,8 @@ pub enum What {
     AgentKilled { pick: u64 },
     /// The process is killed and started again.
     ManagerKilled { pick: u64, span: Duration },
-    /// All of them at once.
-    AllManagersKilled { span: Duration },
+    /// The power of all of them goes at once.
+    ManagersPowerCut { span: Duration },
     /// SIGSTOP and SIGCONT: what comes meanwhile waits.
     ManagerPaused { pick: u64, span: Duration },
     /// A manager and everybody else.
@@ -67,7 +67,7 @@ pub enum What {
         way: Way,
         span: Duration,
     },
-    /// The next write fails; `written`: although it is on disk afterwards.
+    /// The next write fails; `written`: although it is on disk afterwards, or some of it.
     DiskError { pick: u64, written: bool },
     /// Writes fail for so long.
     DiskFull { pick: u64, span: Duration },
@@ -97,7 +97,7 @@ impl What {
             Self::Reboot { .. } => "reboot",
             Self::AgentKilled { .. } => "agent killed",
             Self::ManagerKilled { .. } => "manager killed",
-            Self::AllManagersKilled { .. } => "all managers killed",
+            Self::ManagersPowerCut { .. } => "power cut of all managers",
             Self::ManagerPaused { .. } => "manager paused",
             Self::ManagerCut { way: Way::Both, .. } => "manager cut",
             Self::ManagerCut { .. } => "manager cut one way",
@@ -150,7 +150,7 @@ impl What {
                 pick,
                 span: span(50, 6000),
             },
-            59..=60 => Self::AllManagersKilled { span: span(50, 3000) },
+            59..=60 => Self::ManagersPowerCut { span: span(50, 3000) },
             61..=65 => Self::ManagerPaused {
                 pick,
                 span: span(100, 8000),

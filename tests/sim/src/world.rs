@@ -24,6 +24,7 @@ use crate::{
     check::{self, Checked, Membership, Quarantine, Slots},
     clients::Clients,
     dice::Dice,
+    disk::LogDisk,
     follower::Follower,
     manager::Manager,
     net::Net,
@@ -84,6 +85,8 @@ pub struct World {
     calm: bool,
     /// Kernels are programmed too; rings take time, so only some seeds do.
     kernels: bool,
+    /// Logs are on real files, which lose what was not synced; they take time too.
+    files: bool,
     /// How far time has leapt.
     leapt: Duration,
     record: Record,
@@ -138,6 +141,7 @@ impl World {
             follower: Follower::default(),
             calm: false,
             kernels: seed.is_multiple_of(25),
+            files: seed % 37 == 7,
             leapt: Duration::ZERO,
             record: Record::default(),
             membership: Membership::of(1..=managers),
@@ -168,6 +172,7 @@ impl World {
             .zip(ids)
             .enumerate()
         {
+            let disk = LogDisk::of(disk, self.files).map_err(|e| e.to_string())?;
             let manager = Manager::new(node, m as u64 + 1, disk).map_err(|e| e.to_string())?;
             self.managers.push(manager);
             let tick = Happening::Tick { manager: m, run: 1 };
@@ -239,7 +244,7 @@ impl World {
             Happening::Resumed(manager) => self.resume(manager),
             Happening::ManagerClock(manager) => self.managers[manager].skew = 0,
             Happening::NodeClock(node) => self.set_node_clock(node, 0),
-            Happening::DiskSpace(manager) => self.managers[manager].disk.set_fault(None),
+            Happening::DiskSpace(manager) => self.managers[manager].disk.set_fault(None, 0),
         }
         Ok(())
     }

@@ -50,6 +50,12 @@ fn planted_disk_error_that_is_ignored() {
     caught(Bug::DiskErrorIgnored, 1..50, &FORGOTTEN);
 }
 
+/// In the seeds whose logs are on files.
+#[test]
+fn planted_skipped_sync() {
+    caught(Bug::SkippedSync, (0..20).map(|n| 37 * n + 7), &FORGOTTEN);
+}
+
 #[test]
 fn planted_two_apply_paths() {
     caught(Bug::TwoApplyPaths, 1..50, &["two states", "ended otherwise"]);

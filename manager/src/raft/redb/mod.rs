@@ -8,11 +8,13 @@ mod file;
 mod read;
 mod record;
 mod rows;
+mod simulated;
+mod tape;
 
 #[cfg(test)]
 mod power_cut;
 #[cfg(test)]
-mod tape;
+mod replay;
 #[cfg(test)]
 mod tests;
 
@@ -30,6 +32,7 @@ pub use self::{read::read_entry_row, record::seal_entry_row};
 
 use self::file::{Faults, LogFile, Watched};
 use super::disk::{Disk, DiskError, DiskWrite, Saved};
+pub use simulated::SimulatedDisk;
 
 /// Format of the file; a file with another one is refused.
 const FORMAT: u64 = 2;

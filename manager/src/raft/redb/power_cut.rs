@@ -10,7 +10,8 @@ use raft::eraftpb::{Entry, HardState, Snapshot};
 use seal::{Keyring, Keys};
 
 use super::{
-    tape::{Dice, Replay, Tape},
+    replay::Replay,
+    tape::{Dice, Tape},
     *,
 };
 

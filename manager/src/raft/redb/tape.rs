@@ -23,27 +23,97 @@ pub(super) enum Op {
 struct Content {
     bytes: Vec<u8>,
     ops: Vec<Op>,
+    /// What is there for good, of a tape that forgets what was synced; nothing otherwise.
+    synced: Option<Vec<u8>>,
+    /// The process that has the disk: grows with each.
+    process: u64,
+    /// So many operations work, the one after them and all others fail.
+    left: Option<usize>,
     /// Length that the disk does not grow beyond.
     capacity: Option<u64>,
     sync_fails: bool,
 }
 
-/// See the module. Clones are the same disk.
+/// See the module. Clones are the same disk, of the same process.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Tape(Arc<Mutex<Content>>);
+pub(super) struct Tape {
+    content: Arc<Mutex<Content>>,
+    process: u64,
+}
 
 impl Tape {
-    /// A disk that holds `bytes`.
-    pub(super) fn of(bytes: Vec<u8>) -> Self {
-        let content = Content {
-            bytes,
-            ..Content::default()
-        };
-        Self(Arc::new(Mutex::new(content)))
+    /// An empty disk that remembers only what was asked since the last sync.
+    pub(super) fn forgetful() -> Self {
+        let tape = Self::default();
+        tape.with(|content| content.synced = Some(Vec::new()));
+        tape
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut Content) -> T) -> T {
-        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        work(&mut self.content.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What a process asks for; one that is dead changes nothing.
+    fn asked<T>(&self, work: impl FnOnce(&mut Content) -> io::Result<T>) -> io::Result<T> {
+        self.with(|content| {
+            if content.process != self.process || content.left == Some(0) {
+                return Err(io::Error::other("made to fail"));
+            }
+            content.left.iter_mut().for_each(|left| *left -= 1);
+            work(content)
+        })
+    }
+
+    /// The same disk for another process; the one before is dead.
+    pub(super) fn handed_on(&self) -> Self {
+        let process = self.with(|content| {
+            content.process += 1;
+            content.process
+        });
+        let content = self.content.clone();
+        Self { content, process }
+    }
+
+    /// So many operations work, and then none, until the power goes.
+    pub(super) fn fail_after(&self, operations: Option<usize>) {
+        self.with(|content| content.left = operations);
+    }
+
+    /// Whether an operation has failed, or the next one will.
+    pub(super) fn fails(&self) -> bool {
+        self.with(|content| content.left == Some(0))
+    }
+
+    /// The disk does not grow beyond what it has.
+    pub(super) fn fill(&self) {
+        self.with(|content| content.capacity = Some(0));
+    }
+
+    /// It grows, and works.
+    pub(super) fn mend(&self) {
+        self.with(|content| (content.capacity, content.left) = (None, None));
+    }
+
+    /// The power goes: of what was asked since the last sync some was lost, some came early, some is torn. Of a tape that
+    /// forgets.
+    pub(super) fn lose_power(&self, dice: &mut Dice) {
+        self.with(|content| {
+            let ops = std::mem::take(&mut content.ops);
+            let left = torn(content.synced.clone().unwrap_or_default(), &ops, dice);
+            content.bytes.clone_from(&left);
+            content.synced = Some(left);
+            content.left = None;
+        });
+    }
+}
+
+#[cfg(test)]
+impl Tape {
+    /// A disk that holds `bytes`.
+    pub(super) fn of(bytes: Vec<u8>) -> Self {
+        let tape = Self::default();
+        tape.with(|content| content.bytes = bytes);
+        tape
     }
 
     /// What a reader sees now.
@@ -59,11 +129,6 @@ impl Tape {
     /// All that was asked.
     pub(super) fn ops(&self) -> Vec<Op> {
         self.with(|content| content.ops.clone())
-    }
-
-    /// The disk does not grow beyond this; `None`: it does.
-    pub(super) fn set_capacity(&self, capacity: Option<u64>) {
-        self.with(|content| content.capacity = capacity);
     }
 
     /// From now on syncs fail (true) or work (false).
@@ -87,11 +152,9 @@ impl StorageBackend for Tape {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.with(|content| {
-            if content
-                .capacity
-                .is_some_and(|capacity| len > capacity.max(content.bytes.len() as u64))
-            {
+        self.asked(|content| {
+            let now = content.bytes.len() as u64;
+            if content.capacity.is_some_and(|capacity| len > capacity.max(now)) {
                 return Err(io::ErrorKind::StorageFull.into());
             }
             content.ops.push(Op::SetLen(len));
@@ -101,17 +164,20 @@ impl StorageBackend for Tape {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.with(|content| {
+        self.asked(|content| {
             if content.sync_fails {
                 return Err(io::Error::other("made to fail"));
             }
-            content.ops.push(Op::Sync);
+            match &mut content.synced {
+                None => content.ops.push(Op::Sync),
+                Some(synced) => content.ops.drain(..).for_each(|op| put(synced, &op, usize::MAX)),
+            }
             Ok(())
         })
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.with(|content| {
+        self.asked(|content| {
             let op = Op::Write {
                 offset,
                 data: data.to_vec(),
@@ -124,7 +190,7 @@ impl StorageBackend for Tape {
 }
 
 /// Carries out the first `limit` bytes of an operation.
-fn put(bytes: &mut Vec<u8>, op: &Op, limit: usize) {
+pub(super) fn put(bytes: &mut Vec<u8>, op: &Op, limit: usize) {
     match op {
         Op::Write { offset, data } => {
             let (start, part) = (*offset as usize, &data[..limit.min(data.len())]);
@@ -155,71 +221,27 @@ impl Dice {
     }
 }
 
-/// Plays `ops` forward over a base: what was synced is carried out for good as the cut moves on.
-pub(super) struct Replay<'a> {
-    ops: &'a [Op],
-    /// Everything up to the last sync before the cut.
-    synced: Vec<u8>,
-    next: usize,
-}
-
-impl<'a> Replay<'a> {
-    pub(super) fn of(ops: &'a [Op]) -> Self {
-        Self {
-            ops,
-            synced: Vec::new(),
-            next: 0,
-        }
-    }
-
-    /// Moves what is synced on to the last sync before `cut`; cuts must come in order.
-    fn unsynced(&mut self, cut: usize) -> &'a [Op] {
-        let last = self.ops[..cut].iter().rposition(|op| matches!(op, Op::Sync));
-        let until = last.map_or(0, |sync| sync + 1).max(self.next);
-        for op in &self.ops[self.next..until] {
-            put(&mut self.synced, op, usize::MAX);
-        }
-        self.next = until;
-        &self.ops[until..cut]
-    }
-
-    /// The disk when the power goes after `cut` operations and `bytes` of the next, all in order.
-    pub(super) fn in_order(&mut self, cut: usize, bytes: usize) -> Vec<u8> {
-        let unsynced = self.unsynced(cut);
-        let mut disk = self.synced.clone();
-        for op in unsynced {
-            put(&mut disk, op, usize::MAX);
-        }
-        if let Some(op @ Op::Write { .. }) = self.ops.get(cut) {
-            put(&mut disk, op, bytes);
-        }
-        disk
-    }
-
-    /// The disk when the power goes after `cut` operations, and of those since the last sync some were lost, some came
-    /// early, some are torn between two sectors.
-    pub(super) fn torn(&mut self, cut: usize, dice: &mut Dice) -> Vec<u8> {
-        let unsynced = self.unsynced(cut);
-        let mut disk = self.synced.clone();
-        let lost = dice.below(101);
-        for op in unsynced {
-            let Op::Write { offset, data } = op else {
-                // A length may be lost like a page, but pages behind it bring their own.
-                if !dice.chance(lost) {
-                    put(&mut disk, op, usize::MAX);
-                }
-                continue;
-            };
-            for (sector, piece) in data.chunks(SECTOR).enumerate() {
-                if !dice.chance(lost) {
-                    let piece = Op::Write {
-                        offset: offset + (sector * SECTOR) as u64,
-                        data: piece.to_vec(),
-                    };
-                    put(&mut disk, &piece, usize::MAX);
-                }
+/// What is left of `disk` and what was asked since its last sync, of which some was lost, some came early, some is torn
+/// between two sectors.
+pub(super) fn torn(mut disk: Vec<u8>, unsynced: &[Op], dice: &mut Dice) -> Vec<u8> {
+    let lost = dice.below(101);
+    for op in unsynced {
+        let Op::Write { offset, data } = op else {
+            // A length may be lost like a page, but pages behind it bring their own.
+            if !dice.chance(lost) {
+                put(&mut disk, op, usize::MAX);
+            }
+            continue;
+        };
+        for (sector, piece) in data.chunks(SECTOR).enumerate() {
+            if !dice.chance(lost) {
+                let piece = Op::Write {
+                    offset: offset + (sector * SECTOR) as u64,
+                    data: piece.to_vec(),
+                };
+                put(&mut disk, &piece, usize::MAX);
             }
         }
-        disk
     }
+    disk
 }

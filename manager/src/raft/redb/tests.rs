@@ -212,7 +212,7 @@ fn damage_anywhere_is_an_error_or_harmless_never_a_panic() {
 fn a_full_disk_is_told_apart_changes_nothing_and_heals() {
     let (tape, keyring) = (Tape::default(), Keyring::new(Keys::fresh()));
     let mut disk = on(&tape, keyring.clone()).begin(&first()).unwrap();
-    tape.set_capacity(Some(0));
+    tape.fill();
     let mut written = 1;
     let full = loop {
         match append(&mut disk, written + 1) {
@@ -229,7 +229,7 @@ fn a_full_disk_is_told_apart_changes_nothing_and_heals() {
         written - 1,
         "what was acknowledged, and no more"
     );
-    tape.set_capacity(None);
+    tape.mend();
     append(&mut disk, written + 1).unwrap();
     drop(disk);
     assert_eq!(on(&tape, keyring).load().unwrap().entries.len() as u64, written);

@@ -65,7 +65,7 @@ impl World {
     fn manager_fault(&mut self, what: What) {
         match what {
             What::ManagerKilled { pick, span } => self.stop_manager(self.some_manager(pick), span),
-            What::AllManagersKilled { span } => self.seats().into_iter().for_each(|m| self.stop_manager(m, span)),
+            What::ManagersPowerCut { span } => self.seats().into_iter().for_each(|m| self.power_off(m, span)),
             What::ManagerPaused { pick, span } => self.pause(self.some_manager(pick), span),
             What::DiskError { pick, written } => {
                 let fault = if written {
@@ -73,11 +73,11 @@ impl World {
                 } else {
                     DiskFault::Error
                 };
-                self.managers[self.some_manager(pick)].disk.set_fault(Some(fault));
+                self.managers[self.some_manager(pick)].disk.set_fault(Some(fault), pick);
             }
             What::DiskFull { pick, span } => {
                 let manager = self.some_manager(pick);
-                self.managers[manager].disk.set_fault(Some(DiskFault::Full));
+                self.managers[manager].disk.set_fault(Some(DiskFault::Full), 0);
                 self.agenda.after(span, Happening::DiskSpace(manager));
             }
             What::ManagerClock { pick, ms, span } => {
@@ -139,7 +139,7 @@ impl World {
             machine.power_off();
             self.agenda.after(span, Happening::Booted(id));
             if let Some(m) = self.seat_of(id) {
-                self.stop_manager(m, span);
+                self.power_off(m, span);
             }
         }
     }
@@ -180,7 +180,7 @@ impl World {
         self.calm = true;
         self.net.heal();
         for m in self.seats() {
-            self.managers[m].disk.set_fault(None);
+            self.managers[m].disk.set_fault(None, 0);
             self.managers[m].skew = 0;
             self.agenda.after(ms(1), Happening::Resumed(m));
             self.agenda.after(ms(1), Happening::Recovered(m));

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, net::IpAddr};
 
 use control::plan_init;
-use manager::raft::{MemoryDisk, Replica, ReplicaError};
+use manager::raft::{Disk as _, MemoryDisk, Replica, ReplicaError, Saved};
 use model::{
     Availability, Cluster, ClusterId, ClusterSecrets, ClusterSettings, NetworkId, Node, NodeDescription, NodeId,
     NodeSpec, NodeState, NodeStatus, RequestId, Role, Timestamp,
@@ -90,15 +90,15 @@ pub(super) fn founding(cluster: Cluster, ingress: NetworkId, mut nodes: Vec<Node
     Ok(state)
 }
 
-/// The disks of the members of such a state: each has taken it as a snapshot from a leader of an earlier term.
-pub(super) fn disks(state: &State) -> Result<Vec<MemoryDisk>, ReplicaError> {
+/// What the disks of the members of such a state hold: each has taken it as a snapshot from a leader of an earlier term.
+pub(super) fn disks(state: &State) -> Result<Vec<Saved>, ReplicaError> {
     let members = 1..=state.highest_raft_id();
     let disk = |member| {
-        let disk = MemoryDisk::of(Replica::<MemoryDisk>::new_member(member));
+        let mut disk = MemoryDisk::of(Replica::<MemoryDisk>::new_member(member));
         let mut replica = Replica::start(disk.clone())?;
         replica.step(&snapshot_for(state, member)?);
         replica.advance()?;
-        Ok(disk)
+        Ok(disk.load()?)
     };
     members.map(disk).collect()
 }
@@ -130,5 +130,6 @@ pub fn member_of_three() -> Result<MemoryDisk, String> {
     let nodes = (1..=3).map(|n| node(NodeId::from_bits(n), n as usize, Role::Manager, Timestamp(0)));
     let state = founding(cluster(1, Timestamp(0)), NetworkId::from_bits(1), nodes.collect())?;
     let disks = disks(&state).map_err(|e| e.to_string())?;
-    disks.into_iter().next().ok_or_else(|| "no member".to_owned())
+    let first = disks.into_iter().next();
+    first.map(MemoryDisk::of).ok_or_else(|| "no member".to_owned())
 }

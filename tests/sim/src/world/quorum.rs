@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use manager::raft::{Effect, ReplicaError, TICK};
+use manager::raft::{DiskError, Effect, ReplicaError, TICK};
 use model::{NodeId, RequestId, Role};
 use store::{Command, Entry, Event, Refused, TaskOp, View};
 
@@ -262,9 +262,19 @@ impl World {
         Ok(())
     }
 
+    /// A manager's process dies.
     pub(super) fn stop_manager(&mut self, m: usize, span: Duration) {
+        self.die(m, false, span);
+    }
+
+    /// The machine of a manager loses its power.
+    pub(super) fn power_off(&mut self, m: usize, span: Duration) {
+        self.die(m, true, span);
+    }
+
+    fn die(&mut self, m: usize, power: bool, span: Duration) {
         if self.managers[m].replica.is_some() {
-            self.managers[m].stop();
+            self.managers[m].die(power);
             self.agenda.after(span, Happening::Recovered(m));
         }
     }
@@ -280,8 +290,8 @@ impl World {
                 self.agenda.after(TICK, Happening::Tick { manager: m, run });
                 self.advance(m)
             }
-            // It writes on the way up; the service manager tries again.
-            Err(ReplicaError::Disk(_)) => {
+            // It writes on the way up; the service manager tries again. What is damaged stays so.
+            Err(ReplicaError::Disk(DiskError::Full { .. } | DiskError::Io(_))) => {
                 self.agenda.after(ms(1000), Happening::Recovered(m));
                 Ok(())
             }

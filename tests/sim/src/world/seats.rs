@@ -3,16 +3,12 @@
 use std::time::Duration;
 
 use control::{MemberMove, next_member_move};
-use manager::{
-    Verdict, known_managers,
-    raft::{MemoryDisk, Replica},
-    verdict,
-};
+use manager::{Verdict, known_managers, raft::Replica, verdict};
 use model::{NodeId, RequestId, Seat, SeatStep};
 use store::{Command, Entry, MemberStep, View};
 
 use super::{Happening, World, happening::Calling, ms, shifted};
-use crate::{check::Checked, manager::Manager};
+use crate::{check::Checked, disk::LogDisk, manager::Manager};
 
 /// As in the `manager` crate: how long a node that leaves waits for raft to let its manager go.
 pub(super) const RETIREMENT: Duration = Duration::from_secs(5);
@@ -87,7 +83,7 @@ impl World {
             let other = self.managers[other].node;
             return Err(format!("raft id {member} is used again, by {node} after {other}"));
         }
-        let disk = MemoryDisk::of(Replica::<MemoryDisk>::new_member(member));
+        let disk = LogDisk::of(Replica::<LogDisk>::new_member(member), self.files).map_err(|e| e.to_string())?;
         let manager = Manager::new(node, member, disk).map_err(|e| e.to_string())?;
         self.managers.push(manager);
         let tick = Happening::Tick {
