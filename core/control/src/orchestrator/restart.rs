@@ -31,9 +31,10 @@ pub(crate) enum Next {
     Never,
 }
 
-/// When a replacement starts although its predecessor has not reported its end.
-pub(crate) fn gives_up_waiting(predecessor: &Task, moment: Moment) -> Timestamp {
-    moment.noted(predecessor.updated_at) + PREDECESSOR_TIMEOUT
+/// When a replacement starts although its predecessor has not reported its end. What a clock noted that was ahead is taken
+/// as it is: rather wait for longer than have two tasks of a slot run at once.
+pub(crate) fn gives_up_waiting(predecessor: &Task) -> Timestamp {
+    predecessor.updated_at + PREDECESSOR_TIMEOUT
 }
 
 /// When a task may start as far as its restart delay goes; `None`: it has none.

@@ -210,6 +210,21 @@ fn a_predecessor_that_never_stops_is_waited_for_a_minute() {
 }
 
 #[test]
+fn a_leader_whose_clock_was_ahead_does_not_cut_the_wait_for_a_predecessor_short() {
+    let (mut bed, web) = web(1, 1, |_| ());
+    later(&mut bed, 600);
+    bed.update(web, |spec| spec.container.image = "image:2".to_owned());
+    bed.settle();
+    bed.now = Timestamp(bed.now.0 - 30_000_000_000);
+    assert_eq!(bed.settle(), 0);
+    later(&mut bed, 89);
+    assert_eq!(bed.settle(), 0);
+    later(&mut bed, 1);
+    bed.settle();
+    assert_eq!(bed.live(web), ["1 n1 Assigned Running"]);
+}
+
+#[test]
 fn an_update_replaces_one_running_task_at_a_time() {
     let (mut bed, web) = web(3, 3, |_| ());
     bed.update(web, |spec| spec.container.image = "image:2".to_owned());
