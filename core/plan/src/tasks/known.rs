@@ -91,15 +91,13 @@ impl Known {
     pub fn explain(&mut self, task: TaskId, words: &str, now: Timestamp) {
         let status = &mut self.entry(task).local.status;
         if status.message != words {
-            (status.message, status.at) = (words.to_owned(), now);
+            (status.message, status.at) = (words.to_owned(), later(status, now));
         }
     }
 
     /// A status that the plan decided. An end with the engine is no fault of the task.
     pub fn report(&mut self, task: TaskId, mut status: TaskStatus) {
         let entry = self.entry(task);
-        // What comes later is told as later, also by a clock that was set back meanwhile: managers keep the latest.
-        status.at = status.at.max(Timestamp(entry.local.status.at.0 + 1));
         let ended = matches!(status.state, TaskState::Complete | TaskState::Failed);
         if ended && std::mem::take(&mut entry.by_engine) {
             status.state = TaskState::Failed;
@@ -201,4 +199,10 @@ fn status(state: TaskState, message: &str, container: Option<String>, now: Times
         container,
         ..TaskStatus::of(state, now)
     }
+}
+
+/// When something new is said of a task that is in the same state: later than what was said before, though the clock may
+/// have been set back, for managers keep the latest.
+fn later(last: &TaskStatus, now: Timestamp) -> Timestamp {
+    now.max(Timestamp(last.at.0.saturating_add(1)))
 }

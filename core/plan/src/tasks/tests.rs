@@ -66,22 +66,14 @@ fn a_task_that_was_replaced_while_its_node_was_off_is_not_made_again() {
 }
 
 #[test]
-fn what_comes_later_is_told_as_later_although_the_clock_was_set_back() {
-    let container = Container {
-        id: "c1".to_owned(),
-        state: ContainerState::Running,
-    };
-    let mut task = running();
+fn words_about_a_task_are_later_than_the_last_ones_although_the_clock_was_set_back() {
+    let mut task = fixture::task(1);
+    task.status.state = TaskState::Preparing;
     task.status.at = at(5000, 0).wall;
     let id = task.id;
-    let mut tasks = knowing(task, Past::default(), vec![Listed { task: id, container }]);
-    let exited = ContainerState::Exited {
-        code: 1,
-        error: String::new(),
-    };
-    tasks.known.take_event(id, "c1", Some(exited));
-    decide(&mut tasks, at(1400, 1));
+    let mut tasks = knowing(task, Past::default(), Vec::new());
+    tasks.known.say(id, "pulling: 10 %".to_owned(), at(1400, 1).wall);
     let status = &tasks.statuses()[&id];
-    assert_eq!(status.state, TaskState::Failed);
+    assert_eq!(status.message, "pulling: 10 %");
     assert!(status.at > at(5000, 0).wall, "{:?}", status.at);
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use model::{TaskId, TaskState, Timestamp};
 
-use super::{Known, status};
+use super::{Known, later, status};
 use crate::{
     container::{Answers, Asked, Container, ContainerState, has_ended},
     tasks::{Listed, Outcome},
@@ -85,7 +85,8 @@ impl Known {
                 let revived = std::mem::take(&mut local.revive);
                 if revived {
                     let id = local.container.as_ref().map(|c| c.id.clone());
-                    local.status = status(local.status.state, "started again", id, now);
+                    let at = later(&local.status, now);
+                    local.status = status(local.status.state, "started again", id, at);
                     (entry.by_engine, entry.ended) = (false, None);
                 }
                 // Its end may have been heard of before the start's own answer.
@@ -115,7 +116,7 @@ impl Known {
     pub fn say(&mut self, task: TaskId, words: String, now: Timestamp) {
         let status = &mut self.entry(task).local.status;
         if status.state == TaskState::Preparing && status.message != words {
-            (status.message, status.at) = (words, now);
+            (status.message, status.at) = (words, later(status, now));
         }
     }
 
