@@ -41,7 +41,7 @@ async fn a_clock_that_is_off_by_an_hour_does_no_harm_and_one_that_is_worse_is_na
     }
     for (off, words) in [
         (
-            -3 * HOUR,
+            -3 * HOUR - 30,
             "the clock of this host is at least 2 h 0 min behind the manager's",
         ),
         (100 * 24 * HOUR, "the clock is ahead"),

@@ -5,7 +5,9 @@ use model::{
     TaskId, TaskState, Timestamp,
 };
 
-use crate::{AddressOwner, Command, Entry, Refused, ServiceChange, State, TaskOp, fixture::*};
+use crate::{
+    AddressOwner, Command, Entry, MemberChange, MemberStep, Refused, ServiceChange, State, TaskOp, fixture::*,
+};
 
 #[test]
 fn what_is_taken_is_refused_by_name() {
@@ -167,23 +169,39 @@ fn removing_a_service_dooms_its_tasks_and_frees_its_names() {
     assert!(apply(&mut state, service(2, "web", None, Some((8080, PublishMode::Ingress)))).is_ok());
 }
 
+/// Raft lets node 1 go, which is wished to be a worker.
+fn leave_raft(state: &mut State) {
+    let (node, raft_id, at) = (NodeId::from_bits(1), 1, AT);
+    let step = MemberStep::Leave;
+    let change = MemberChange {
+        node,
+        raft_id,
+        at,
+        step,
+    };
+    apply(state, Command::Member(change)).unwrap();
+}
+
 #[test]
 fn removing_a_node_orphans_its_tasks() {
     let mut state = state();
-    let id = NodeId::from_bits(1);
-    // A manager has to be demoted first.
-    let mut worker = node(1, None);
-    worker.status.state = NodeState::Down;
-    apply(&mut state, Command::UpsertNode(Box::new(worker))).unwrap();
+    let (id, at, message) = (NodeId::from_bits(1), AT, String::new());
+    let remove = |force| Command::RemoveNode { id, at, force };
+    let refused = apply(&mut state, remove(true));
+    assert!(matches!(refused, Err(Refused::NodeIsManager(_))), "{refused:?}");
+    leave_raft(&mut state);
+    let down = NodeState::Down;
     apply(
         &mut state,
-        Command::RemoveNode {
+        Command::NodeStatus {
             id,
-            at: AT,
-            force: false,
+            at,
+            state: down,
+            message,
         },
     )
     .unwrap();
+    apply(&mut state, remove(false)).unwrap();
     assert_eq!(
         state.task(TaskId::from_bits(1)).unwrap().status.state,
         TaskState::Orphaned
@@ -196,7 +214,7 @@ fn what_has_ended_stays_as_it_ended_when_its_node_is_removed() {
     let mut state = state();
     let id = NodeId::from_bits(1);
     apply(&mut state, report(1, 1, TaskState::Complete, 20)).unwrap();
-    apply(&mut state, Command::UpsertNode(Box::new(node(1, None)))).unwrap();
+    leave_raft(&mut state);
     let (at, force) = (AT, true);
     apply(&mut state, Command::RemoveNode { id, at, force }).unwrap();
     let task = state.task(TaskId::from_bits(1)).unwrap();
@@ -361,13 +379,13 @@ fn a_copy_that_comes_when_the_first_is_forgotten_changes_nothing() {
     let mut state = state();
     let made = state.applied();
     let remove = Entry {
-        request: RequestId::from_bits(7_000),
+        request: RequestId::from_bits(1 << 100),
         command: Command::RemoveNetwork {
             id: NetworkId::from_bits(2),
         },
     };
     let create = Entry {
-        request: RequestId::from_bits(7_001),
+        request: RequestId::from_bits(1 << 101),
         command: network(2, "green", 4097, "10.2.0.0/24", "10.2.0.1"),
     };
     state.apply_repeated(made + 1, create.clone(), Some(made)).unwrap();

@@ -165,24 +165,28 @@ pub fn same_members(members: &Members, state: &State) -> Checked {
 #[cfg(test)]
 mod tests {
     use model::{NodeId, Role, Timestamp};
-    use store::{Command, Entry};
+    use store::{Command, Entry, MemberChange, MemberStep};
 
     use super::*;
     use crate::world::node;
 
     /// Members 1 and 2 of which 2 has been let go, as a state says it.
     fn without_second() -> State {
-        let mut state = State::default();
-        for member in [1_u64, 2] {
-            let mut node = node(NodeId::from_bits(member.into()), 1, Role::Manager, Timestamp(0));
+        let (mut state, at) = (State::default(), Timestamp(0));
+        let begin = [(1_u64, Role::Manager), (2, Role::Worker)].map(|(member, role)| {
+            let mut node = node(NodeId::from_bits(member.into()), 1, role, at);
             node.raft_id = Some(member);
-            let both = [Some(member), None];
-            for raft_id in &both[..member as usize] {
-                node.raft_id = *raft_id;
-                let (index, request) = (state.applied() + 1, RequestId::from_bits(state.applied().into()));
-                let command = Command::UpsertNode(Box::new(node.clone()));
-                state.apply(index, Entry { request, command }).unwrap();
-            }
+            Command::UpsertNode(Box::new(node))
+        });
+        let leave = Command::Member(MemberChange {
+            node: NodeId::from_bits(2),
+            raft_id: 2,
+            at,
+            step: MemberStep::Leave,
+        });
+        for command in begin.into_iter().chain([leave]) {
+            let (index, request) = (state.applied() + 1, RequestId::from_bits(state.applied().into()));
+            state.apply(index, Entry { request, command }).unwrap();
         }
         state
     }
