@@ -2,27 +2,26 @@
 //! `manager` crate runs it: heartbeats, one pass at a time, views to the nodes. It leads only once a read has shown that
 //! everything from before its term is applied.
 
+mod sessions;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
 
-use control::{
-    Acks, Board, Dirty, Feed, Heartbeats, Members, Moment, Touched, Update, Verdict, let_go, next_deadline, pass,
-};
+use control::{Acks, Board, Dirty, Heartbeats, Members, Moment, Touched, next_deadline, pass};
 use manager::{
     KnownManager, known_managers,
     raft::{Replica, ReplicaError, SILENT_AFTER},
 };
-use model::{NodeId, RequestId, TaskId, Timestamp};
-use store::{Command, Event, Refused, View};
+use model::{NodeId, RequestId, Timestamp};
+use store::{Command, Event, MemberChange, MemberStep, Refused, View};
 
-use crate::{check::Checked, dice::Dice, disk::LogDisk, node::Said, world::Happening};
+use self::sessions::Session;
+use crate::{dice::Dice, disk::LogDisk, world::Happening};
 
 /// Entries between snapshots; few, so that followers get some.
 const SNAPSHOT_EVERY: u64 = 40;
-/// A node that has not taken in what it was told so long ago is told again.
-const TELL_AGAIN: Duration = Duration::from_millis(1000);
 
 /// What only the leader has.
 #[derive(Debug)]
@@ -40,14 +39,6 @@ pub struct Leading {
     opened: u128,
     /// Who has what it was told.
     acks: Acks,
-}
-
-/// What a node has been told, and when.
-#[derive(Debug)]
-struct Session {
-    number: u128,
-    feed: Feed,
-    told: Timestamp,
 }
 
 impl Leading {
@@ -71,8 +62,8 @@ pub struct Manager {
     vouched: Vec<KnownManager>,
     /// When each other member was heard last.
     heard: BTreeMap<u64, Timestamp>,
-    /// The member that it is about to let go, and since when.
-    dismissing: Option<(u64, Timestamp)>,
+    /// The change of the membership that it is about to make, and since when.
+    changing: Option<((u64, MemberStep), Timestamp)>,
     /// Outlives the process.
     pub disk: LogDisk,
     /// The process; `None` while it is down.
@@ -107,7 +98,7 @@ impl Manager {
             told: Vec::new(),
             vouched: Vec::new(),
             heard: BTreeMap::new(),
-            dismissing: None,
+            changing: None,
             disk,
             replica: None,
             resting: None,
@@ -166,7 +157,7 @@ impl Manager {
         self.looking = false;
         self.heard.clear();
         self.vouched.clear();
-        self.dismissing = None;
+        self.changing = None;
         self.follow();
     }
 
@@ -196,16 +187,18 @@ impl Manager {
         members
     }
 
-    /// As in the `manager` crate: a dismissal waits until a majority of those that remain was heard since it was asked.
-    pub fn may_dismiss(&mut self, member: u64, now: Timestamp) -> bool {
-        let asked = self
-            .dismissing
-            .filter(|(id, since)| *id == member && now < *since + SILENT_AFTER);
-        let (_, since) = *self.dismissing.insert(asked.unwrap_or((member, now)));
+    /// As in the `manager` crate: a change waits until enough of those that raft needs after it were heard since it was
+    /// asked for.
+    pub fn may_change(&mut self, change: &MemberChange, now: Timestamp) -> bool {
+        let asked = (change.raft_id, change.step);
+        let before = self
+            .changing
+            .filter(|(same, since)| *same == asked && now < *since + SILENT_AFTER);
+        let (_, since) = *self.changing.insert(before.unwrap_or((asked, now)));
         let heard = self.heard.iter().filter(|(_, at)| **at > since);
-        let may = self.with_reachable(heard).can_spare(member);
+        let may = self.with_reachable(heard).can_make(change);
         if may {
-            self.dismissing = None;
+            self.changing = None;
         }
         may
     }
@@ -339,87 +332,5 @@ impl Manager {
         let (view, leading) = (self.view(), self.leading.as_ref()?);
         let beats = leading.beats.next_deadline(&view);
         beats.into_iter().chain(next_deadline(&view, leading.moment(now))).min()
-    }
-
-    /// An entry has changed something.
-    pub fn post(&mut self, view: &View, events: &[Event]) {
-        let touched = self.board.update(view, events);
-        self.touched.extend(touched);
-        events.iter().for_each(|event| self.touched.note(event));
-    }
-
-    /// That was all for now.
-    pub fn posted(&mut self) {
-        let touched = std::mem::take(&mut self.touched);
-        if let Some(leading) = &mut self.leading {
-            leading.acks.advance(self.board.view(), &touched);
-        }
-    }
-
-    /// Its state is another one altogether.
-    pub fn post_everything(&mut self) {
-        let touched = self.board.refresh(&self.view());
-        self.touched.extend(touched);
-    }
-
-    /// A node says what it has. What it was told may have been lost: then it is told again from there. An agent that has
-    /// begun anew is told something even if its view is the latest: that a session begins with.
-    pub fn hear(&mut self, node: NodeId, said: &Said, now: Timestamp) -> Checked {
-        let Some(leading) = &mut self.leading else {
-            return Ok(());
-        };
-        let anew = match (leading.sessions.get(&node), said.known) {
-            (Some(session), Some(known)) => match session.feed.compare(known) {
-                Verdict::Same => said.begins,
-                Verdict::Behind => now.since(session.told) > TELL_AGAIN,
-                Verdict::Drifted { want } => {
-                    return Err(format!("node {node} has {known:x?} instead of {want:x}"));
-                }
-            },
-            _ => true,
-        };
-        if anew {
-            leading.opened += 1;
-            let session = Session {
-                number: leading.opened,
-                feed: Feed::starting(node, said.known),
-                told: now,
-            };
-            leading.acks.open(node, session.number);
-            leading.sessions.insert(node, session);
-        } else if let Some(session) = leading.sessions.get(&node) {
-            leading.acks.applied(node, session.number, said.applied);
-        }
-        Ok(())
-    }
-
-    /// The tasks of a node that may be stopped: all nodes have it that nobody is sent there any more.
-    pub fn released(&self, node: NodeId) -> Vec<TaskId> {
-        let level = self.leading.as_ref().map_or(0, |leading| leading.acks.level());
-        let gone = let_go(self.board.view(), node).into_iter();
-        gone.filter(|(_, index)| *index <= level)
-            .map(|(task, _)| task)
-            .collect()
-    }
-
-    /// What nodes have to be told now.
-    pub fn updates(&mut self, now: Timestamp) -> Vec<(NodeId, Update)> {
-        let Some(leading) = &mut self.leading else {
-            return Vec::new();
-        };
-        let mut news = Vec::new();
-        for (node, session) in &mut leading.sessions {
-            let update = session.feed.next(&self.board);
-            let sent = update.as_ref().map(|update| match update {
-                Update::Whole(view) => view.seq,
-                Update::Delta(delta) => delta.seq,
-            });
-            leading.acks.told(*node, session.number, self.board.seq(), sent);
-            if let Some(update) = update {
-                session.told = now;
-                news.push((*node, update));
-            }
-        }
-        news
     }
 }

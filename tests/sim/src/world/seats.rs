@@ -5,7 +5,7 @@ use std::time::Duration;
 use control::{MemberMove, next_member_move};
 use manager::{Verdict, known_managers, raft::Replica, verdict};
 use model::{NodeId, RequestId, Seat, SeatStep};
-use store::{Command, Entry, MemberStep, View};
+use store::{Command, Entry, View};
 
 use super::{Happening, World, happening::Calling, ms, shifted};
 use crate::{check::Checked, disk::LogDisk, manager::Manager};
@@ -152,11 +152,7 @@ impl World {
                     .for_each(|replica| replica.hand_over(to));
                 self.advance(m)
             }
-            Some(MemberMove::Change(change))
-                if change.step == MemberStep::Leave && !self.managers[m].may_dismiss(change.raft_id, now) =>
-            {
-                Ok(())
-            }
+            Some(MemberMove::Change(change)) if !self.managers[m].may_change(&change, now) => Ok(()),
             Some(MemberMove::Change(change)) => {
                 let request = RequestId::from_bits(self.dice.id());
                 let command = Command::Member(change);
