@@ -150,15 +150,18 @@ fn a_sealed_key_is_nowhere_on_the_disk_and_comes_back_with_the_data_keys() {
     assert_eq!(loaded.opened(&keys).unwrap().key_pem, identity.key_pem);
 }
 
-#[test]
-fn a_cut_while_an_identity_is_replaced_leaves_a_whole_one() {
+/// A folder with a worker's identity, and a manager's for the same node.
+fn about_to_be_replaced() -> (tempfile::TempDir, [Identity; 2]) {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::new();
-    let (old, new) = (
-        authority.identity(3, Role::Worker),
-        authority.identity(3, Role::Manager),
-    );
-    old.save(folder.path(), None).unwrap();
+    let both = [Role::Worker, Role::Manager].map(|role| authority.identity(3, role));
+    both[0].save(folder.path(), None).unwrap();
+    (folder, both)
+}
+
+#[test]
+fn a_cut_while_an_identity_is_replaced_leaves_a_whole_one() {
+    let (folder, [_, new]) = about_to_be_replaced();
     let Folders { now, next, .. } = Folders::below(folder.path());
     // Cut before the new one was whole.
     fs::create_dir(&next).unwrap();
@@ -173,13 +176,7 @@ fn a_cut_while_an_identity_is_replaced_leaves_a_whole_one() {
 
 #[test]
 fn an_identity_is_there_after_a_power_cut_before_the_one_before_it_goes() {
-    let folder = tempfile::tempdir().unwrap();
-    let authority = Authority::new();
-    let (old, new) = (
-        authority.identity(3, Role::Worker),
-        authority.identity(3, Role::Manager),
-    );
-    old.save(folder.path(), None).unwrap();
+    let (folder, [old, new]) = about_to_be_replaced();
     let folders = Folders::below(folder.path());
     new.save(&folder.path().join("elsewhere"), None).unwrap();
     fs::rename(folder.path().join("elsewhere/identity"), &folders.next).unwrap();

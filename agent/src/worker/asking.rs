@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use model::{Task, TaskId};
-use plan::{container::Asked, tasks::Tasks};
+use plan::{container::Asked, tasks::Known};
 use tokio::{
     sync::mpsc,
     task::JoinHandle,
@@ -50,7 +50,7 @@ impl Asking {
     }
 
     /// Asks these tasks, as far as they run and are wanted, and no others.
-    pub fn keep(&mut self, tasks: &[Task], known: &Tasks) {
+    pub fn keep(&mut self, tasks: &[Task], known: &Known) {
         let mut wanted: BTreeMap<(TaskId, Asked), Plan> = BTreeMap::new();
         for task in tasks.iter().filter(|task| task.is_live()) {
             let local = known.get(task.id).filter(|local| !local.status.state.is_terminal());

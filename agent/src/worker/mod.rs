@@ -257,16 +257,14 @@ impl Worker {
 
     fn publish(&mut self, now: Now) {
         let Some(current) = self.tasks.current() else { return };
-        if current.confirmed {
-            let kept = self.tasks.kept();
-            self.kept.send_if_modified(|old| replace(old, kept));
-        }
+        let kept = self.tasks.kept();
+        self.kept.send_if_modified(|old| replace(old, kept));
         if let Some(effective) = self.tasks.effective(&self.held, now) {
             self.effective.send_if_modified(|old| replace(old, Some(effective)));
         }
         let statuses = self.tasks.statuses();
         self.statuses.send_if_modified(|old| replace(old, statuses));
-        self.asking.keep(&current.view.tasks, &self.tasks);
+        self.asking.keep(&current.view.tasks, &self.tasks.known);
     }
 }
 

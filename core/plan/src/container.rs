@@ -17,6 +17,7 @@ pub(crate) mod fixture;
 pub use alone::{Ended, PATIENCE, has_ended, next_again, run_again};
 pub use answers::{Answers, Asked};
 pub use let_go::{LONGEST, LetGo, kept_until};
+pub(crate) use lifecycle::later;
 pub use lifecycle::{Container, ContainerState, Local, Standing, Step, next, next_unassigned};
 pub use names::{HOSTS, RESOLV_CONF, hosts, resolv_conf};
 pub use request::{

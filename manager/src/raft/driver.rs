@@ -87,11 +87,16 @@ pub struct Driver {
     failure: watch::Receiver<Option<Arc<str>>>,
 }
 
-/// The answer to a proposal, by its deadline also from a thread that stands still.
+/// What the thread answers, by the deadline also if it stands still: `late` then, `stopped` if it has ended.
+async fn answered<T, E>(answer: oneshot::Receiver<Result<T, E>>, late: E, stopped: E) -> Result<T, E> {
+    match timeout(DEADLINE + LATE, answer).await {
+        Ok(answer) => answer.unwrap_or(Err(stopped)),
+        Err(_) => Err(late),
+    }
+}
+
 async fn proposed(answer: oneshot::Receiver<Result<Applied, ProposeError>>) -> Result<Applied, ProposeError> {
-    let late = |_| Ok(Err(ProposeError::Deadline(DEADLINE)));
-    let answer = timeout(DEADLINE + LATE, answer).await.unwrap_or_else(late);
-    answer.unwrap_or(Err(ProposeError::Stopped))
+    answered(answer, ProposeError::Deadline(DEADLINE), ProposeError::Stopped).await
 }
 
 impl Driver {
@@ -207,9 +212,7 @@ impl Driver {
         let (reply, answer) = oneshot::channel();
         let sent = self.requests.send(Request::Read { id, reply });
         sent.map_err(|_| ReadError::Stopped)?;
-        let late = |_| Ok(Err(ReadError::Deadline(DEADLINE)));
-        let answer = timeout(DEADLINE + LATE, answer).await.unwrap_or_else(late);
-        answer.unwrap_or(Err(ReadError::Stopped))
+        answered(answer, ReadError::Deadline(DEADLINE), ReadError::Stopped).await
     }
 
     /// Messages that came from other members, each from the one that it says.

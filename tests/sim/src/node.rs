@@ -110,8 +110,6 @@ pub struct Machine {
     begun: Timestamp,
     /// Since when no manager answers, by its own clock.
     cut_off: Option<Timestamp>,
-    /// The managers have been heard in this run of the agent.
-    confirmed: bool,
     /// Tasks that they have forgotten.
     forgotten: BTreeSet<TaskId>,
     /// Tasks that they allow to be stopped.
@@ -141,7 +139,6 @@ impl Machine {
             shows: 0,
             begun: at,
             cut_off: None,
-            confirmed: false,
             forgotten: BTreeSet::new(),
             released: BTreeSet::new(),
         };
@@ -153,13 +150,13 @@ impl Machine {
     fn begin(&mut self, rebooted: bool, at: Timestamp) {
         let ends = self.ends.clone();
         self.tasks = Tasks::new(Past { rebooted, ends });
-        (self.begun, self.confirmed) = (at, false);
+        self.begun = at;
         self.forgotten.clear();
         self.released.clear();
         self.making.clear();
         let now = self.clocks(at);
         self.cut_off = Some(now.wall);
-        self.show_view(now);
+        self.show_view(false, now);
         let list = self.engine.iter().map(|(task, state)| Listed {
             task: *task,
             container: engine::container(*task, state),
@@ -175,8 +172,8 @@ impl Machine {
         }
     }
 
-    fn show_view(&mut self, now: Now) {
-        let confirmed = self.confirmed;
+    /// `confirmed`: the managers have been heard in this run of the agent.
+    fn show_view(&mut self, confirmed: bool, now: Now) {
         let current = self.view.clone().map(|view| CurrentView { view, confirmed });
         self.tasks.take_view(current, &self.released, now);
     }
@@ -187,7 +184,7 @@ impl Machine {
 
     /// The managers have not been heard in this run of the agent.
     pub fn begins(&self) -> bool {
-        !self.confirmed
+        self.tasks.current().is_none_or(|current| !current.confirmed)
     }
 
     /// What it says to its manager now.
@@ -234,10 +231,9 @@ impl Machine {
             (Update::Delta(_), None) => return Taken::Missing,
             _ => return Taken::Old,
         };
-        self.confirmed = true;
         self.view = Some(Arc::new(view));
-        self.released.retain(|id| self.tasks.get(*id).is_some());
-        self.show_view(self.clocks(at));
+        self.released.retain(|id| self.tasks.known.get(*id).is_some());
+        self.show_view(true, self.clocks(at));
         Taken::New
     }
 
@@ -324,7 +320,11 @@ impl Machine {
     /// What the agent and the engine know of a task, for whoever reads of a failure.
     pub fn describe(&self, id: TaskId) -> String {
         let seq = self.view.as_ref().map(|view| view.seq);
-        format!("({:?} {:?}, view {seq:?})", self.tasks.get(id), self.engine.get(&id))
+        format!(
+            "({:?} {:?}, view {seq:?})",
+            self.tasks.known.get(id),
+            self.engine.get(&id)
+        )
     }
 
     /// What the managers do not know yet, as far as the view tells.

@@ -272,10 +272,15 @@ fn report(local: &Local, state: TaskState, message: &str, now: Timestamp) -> Ste
     Step::Report(status(local, state, message, now))
 }
 
-/// Later than one before it with the same state, even if the clock was set back: of the two the later one counts.
+/// When something new is said of a task that is in the same state: later than what was said before, though the clock may
+/// have been set back, for managers keep the latest.
+pub(crate) fn later(last: &TaskStatus, now: Timestamp) -> Timestamp {
+    now.max(Timestamp(last.at.0.saturating_add(1)))
+}
+
 fn status(local: &Local, state: TaskState, message: &str, now: Timestamp) -> TaskStatus {
     let at = match local.status.state == state {
-        true => now.max(Timestamp(local.status.at.0.saturating_add(1))),
+        true => later(&local.status, now),
         false => now,
     };
     let container = local.container.as_ref().map(|c| c.id.clone());

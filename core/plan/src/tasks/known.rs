@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use model::{RestartPolicy, Task, TaskId, TaskState, TaskStatus, Timestamp};
 
 use super::{Past, Statuses};
-use crate::container::{Answers, ContainerState, Ended, Local, run_again};
+use crate::container::{Answers, ContainerState, Ended, Local, later, run_again};
 
 #[derive(Debug)]
 struct Entry {
@@ -199,10 +199,4 @@ fn status(state: TaskState, message: &str, container: Option<String>, now: Times
         container,
         ..TaskStatus::of(state, now)
     }
-}
-
-/// When something new is said of a task that is in the same state: later than what was said before, though the clock may
-/// have been set back, for managers keep the latest.
-fn later(last: &TaskStatus, now: Timestamp) -> Timestamp {
-    now.max(Timestamp(last.at.0.saturating_add(1)))
 }

@@ -24,7 +24,7 @@ use model::{HeldPort, NodeView, Task, TaskId, TaskState, TaskStatus, Timestamp};
 
 use self::leaving::Leaving;
 pub use self::{decide::Edges, known::Known, remains::MOST_KEPT};
-use crate::container::{Container, ContainerRequest, ContainerState, Local, Step};
+use crate::container::{Container, ContainerRequest, ContainerState, Step};
 
 /// Statuses of tasks, as last decided here.
 pub type Statuses = BTreeMap<TaskId, TaskStatus>;
@@ -179,11 +179,6 @@ impl Tasks {
     /// The view, as last taken in.
     pub fn current(&self) -> Option<&CurrentView> {
         self.current.as_ref()
-    }
-
-    /// What is known of a task.
-    pub fn get(&self, task: TaskId) -> Option<&Local> {
-        self.known.get(task)
     }
 
     /// How the assigned tasks are.

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use model::{TaskId, TaskState, Timestamp};
 
-use super::{Known, later, status};
+use super::{Known, status};
 use crate::{
-    container::{Answers, Asked, Container, ContainerState, has_ended},
+    container::{Answers, Asked, Container, ContainerState, has_ended, later},
     tasks::{Listed, Outcome},
 };
 
