@@ -8,23 +8,25 @@ use planted::Bug;
 use protobuf::Message as _;
 use raft::eraftpb::{Message, MessageType};
 
-/// Runs seeds with the bug until one fails; the failure must say one of `words`.
+/// Runs seeds with the bug until one fails in words that one of `words` is part of. A bug may show first where another
+/// checker sees it; such seeds do not count.
 fn caught(bug: Bug, seeds: impl Iterator<Item = u64>, words: &[&str]) {
+    let mut others = 0;
     for (tried, seed) in (1..).zip(seeds) {
         let Err(failure) = planted::with(bug, || sim::run(seed)) else {
             continue;
         };
         let why = failure.why.lines().next().unwrap_or_default();
-        let line = format!("planted: {bug:?}: found by seed {seed} (the {tried}. tried): {why}");
+        if !words.iter().any(|word| why.contains(word)) {
+            others += 1;
+            continue;
+        }
+        let line = format!("planted: {bug:?}: found by seed {seed} (the {tried}. tried, {others} by others): {why}");
         // Not by `println!`, which the test harness keeps to itself.
         let _ = writeln!(std::io::stdout(), "{line}");
-        assert!(
-            words.iter().any(|word| why.contains(word)),
-            "another checker than expected: {line}"
-        );
         return;
     }
-    panic!("{bug:?} was not found");
+    panic!("{bug:?} was not found by its checker ({others} seeds failed by others)");
 }
 
 /// What is seen of a log that has lost what it had acknowledged; the last three are words of raft's own panics, of a
@@ -155,7 +157,7 @@ fn planted_member_that_leaves_the_state_only() {
 
 #[test]
 fn planted_nothing_rests() {
-    caught(Bug::NothingRests, 1..400, &["which may run, is given"]);
+    caught(Bug::NothingRests, 1..1000, &["which may run, is given"]);
 }
 
 #[test]

@@ -40,12 +40,7 @@ impl Membership {
     /// The leader of `term` was allowed to ask for a change, seeing these members: what it needs for a majority afterwards
     /// it must have heard lately, and it asks for one change at a time.
     pub fn asked(&mut self, term: u64, request: RequestId, change: MemberChange, seen: &Members) -> Checked {
-        let mut voters = seen.voters.clone();
-        match change.step {
-            MemberStep::Learn => {}
-            MemberStep::Vote => drop(voters.insert(change.raft_id)),
-            MemberStep::Leave => drop(voters.remove(&change.raft_id)),
-        }
+        let voters = voters_after(&seen.voters, &change);
         let reached = voters.intersection(&seen.reachable).count();
         ensure!(
             2 * reached > voters.len() || voters == seen.voters,
@@ -122,9 +117,13 @@ impl Membership {
         majority(&self.voters, is_there)
     }
 
-    /// Whether the majority would still be there if `member` went.
+    /// Whether the majority would still be there if `member` went, and also if a change of the membership that is under
+    /// way is carried out after that.
     pub fn lives_without(&self, member: u64, is_there: impl Fn(u64) -> bool) -> bool {
-        self.lives(|id| id != member && is_there(id)).is_ok()
+        let there = |id| id != member && is_there(id);
+        let open = self.asked.iter().filter(|(request, _)| !self.done.contains(request));
+        let mut outcomes = open.map(|(_, change)| voters_after(&self.voters, change));
+        self.lives(there).is_ok() && outcomes.all(|voters| majority(&voters, there).is_ok())
     }
 
     /// A member has become leader of `term` with this state.
@@ -139,6 +138,17 @@ impl Membership {
         }
         Ok(())
     }
+}
+
+/// Who votes once a change is carried out.
+fn voters_after(voters: &BTreeSet<u64>, change: &MemberChange) -> BTreeSet<u64> {
+    let mut voters = voters.clone();
+    match change.step {
+        MemberStep::Learn => {}
+        MemberStep::Vote => drop(voters.insert(change.raft_id)),
+        MemberStep::Leave => drop(voters.remove(&change.raft_id)),
+    }
+    voters
 }
 
 fn majority(voters: &BTreeSet<u64>, is_there: impl Fn(u64) -> bool) -> Checked {
@@ -189,6 +199,31 @@ mod tests {
             state.apply(index, Entry { request, command }).unwrap();
         }
         state
+    }
+
+    #[test]
+    fn nobody_leaves_by_force_while_the_dismissal_of_another_needs_it() {
+        let mut members = Membership::of(1..=3);
+        let seen = Members {
+            own: 1,
+            voters: (1..=3).collect(),
+            reachable: (1..=3).collect(),
+            ..Members::default()
+        };
+        assert!(members.lives_without(2, |_| true), "two of three");
+        let dismissal = MemberChange {
+            node: NodeId::from_bits(3),
+            raft_id: 3,
+            at: Timestamp(0),
+            step: MemberStep::Leave,
+        };
+        let request = RequestId::from_bits(9);
+        assert_eq!(members.asked(1, request, dismissal, &seen), Ok(()));
+        assert!(
+            !members.lives_without(2, |_| true),
+            "one of two, once it is carried out"
+        );
+        assert!(members.lives_without(3, |_| true), "it is not needed");
     }
 
     #[test]
