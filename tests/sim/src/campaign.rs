@@ -23,9 +23,12 @@ use crate::{
 /// Failing seeds that are looked at more closely; the others are only named.
 const EXPLAINED: usize = 3;
 
-/// Managers of a seed's cluster: one, three or five.
+/// Managers of a seed's cluster: one, three or five, and now and then seven, which take their time.
 pub fn managers(seed: u64) -> u64 {
-    [3, 1, 5, 3][(seed % 4) as usize]
+    match seed % 31 {
+        30 => 7,
+        _ => [3, 1, 5, 3][(seed % 4) as usize],
+    }
 }
 
 /// A seed that breaks something.

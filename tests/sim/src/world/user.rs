@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Managers at most: more only cost time.
-const MANAGERS: usize = 5;
+const MANAGERS: usize = 7;
 
 impl World {
     /// The first request: some machines more.
