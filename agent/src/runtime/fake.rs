@@ -17,7 +17,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Answer, EngineFacts, Listed, LogLine, LogRequest, Question, Runtime, RuntimeError, RuntimeEvent, Say};
+use super::{Answer, EngineFacts, Listed, LogLine, LogRequest, Question, Runtime, RuntimeError, RuntimeEvent, Waiter};
 
 #[derive(Default)]
 struct Inside {
@@ -25,6 +25,8 @@ struct Inside {
     images: BTreeSet<String>,
     /// Images that can be pulled.
     registry: BTreeSet<String>,
+    /// Images whose pull does not end.
+    hanging: BTreeSet<String>,
     /// Containers with a health check.
     checked: BTreeSet<String>,
     /// What containers answer to questions; those that are not here answer well.
@@ -66,6 +68,12 @@ impl FakeRuntime {
     /// Images that it can pull.
     pub fn with_registry(self, images: &[&str]) -> Self {
         self.inside().registry = images.iter().map(|i| (*i).to_owned()).collect();
+        self
+    }
+
+    /// Images whose pull begins and does not end.
+    pub fn with_hanging_pull(self, images: &[&str]) -> Self {
+        self.inside().hanging = images.iter().map(|i| (*i).to_owned()).collect();
         self
     }
 
@@ -165,6 +173,17 @@ impl FakeRuntime {
         let _ = self.hangs.subscribe().wait_for(|hangs| !hangs).await;
     }
 
+    /// A pull that hangs is waited for as long as its container is wanted.
+    async fn begin(&self, request: &ContainerRequest, waiter: Waiter<'_>) -> Result<(), RuntimeError> {
+        self.inside().calls.push(format!("create {}", request.task));
+        let hangs = self.inside().hanging.contains(&request.spec.image);
+        if hangs {
+            let _ = waiter.unwanted.clone().wait_for(|unwanted| *unwanted).await;
+            return Err(RuntimeError::Unwanted);
+        }
+        Ok(())
+    }
+
     /// All containers.
     pub fn containers(&self) -> Vec<Listed> {
         self.inside().containers.values().cloned().collect()
@@ -204,7 +223,7 @@ impl Inside {
     }
 
     /// As the engine: by policy, and with `always` what is here if the pull fails.
-    fn pull(&mut self, request: &ContainerRequest, say: Say<'_>) -> Result<(), RuntimeError> {
+    fn pull(&mut self, request: &ContainerRequest, waiter: Waiter<'_>) -> Result<(), RuntimeError> {
         let image = &request.spec.image;
         let here = self.images.contains(image);
         let asks = match request.spec.pull {
@@ -214,7 +233,7 @@ impl Inside {
         };
         if asks && self.registry.contains(image) {
             self.calls.push(format!("pull {image}"));
-            say("pulling image: 50%");
+            (waiter.say)("pulling image: 50%");
             self.images.insert(image.clone());
         }
         match self.images.contains(image) {
@@ -226,8 +245,8 @@ impl Inside {
         }
     }
 
-    fn create(&mut self, request: &ContainerRequest, say: Say<'_>) -> Result<String, RuntimeError> {
-        self.pull(request, say)?;
+    fn create(&mut self, request: &ContainerRequest, waiter: Waiter<'_>) -> Result<String, RuntimeError> {
+        self.pull(request, waiter)?;
         self.made += 1;
         let id = format!("c{}", self.made);
         let test = request.spec.health.as_ref().map(|health| &health.test);
@@ -280,13 +299,12 @@ impl Runtime for FakeRuntime {
     fn create<'a>(
         &'a self,
         request: &'a ContainerRequest,
-        say: Say<'a>,
+        waiter: Waiter<'a>,
     ) -> BoxFuture<'a, Result<String, RuntimeError>> {
         async move {
             self.awake().await;
-            let mut inside = self.inside();
-            inside.calls.push(format!("create {}", request.task));
-            inside.create(request, say)
+            self.begin(request, waiter).await?;
+            self.inside().create(request, waiter)
         }
         .boxed()
     }

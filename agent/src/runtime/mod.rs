@@ -11,7 +11,7 @@ use model::{GenericResource, HeldPort, ProbeTarget, TaskId};
 use plan::container::{ContainerRequest, ContainerState};
 pub use plan::tasks::Listed;
 use thiserror::Error;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 pub use self::log::{LogLine, LogRequest, LogStream};
 
@@ -41,6 +41,9 @@ pub enum RuntimeError {
     /// The container, or network, is not there.
     #[error("{0}")]
     NotFound(String),
+    /// The container is not wanted any more, and was not waited for.
+    #[error("not wanted any more")]
+    Unwanted,
     /// Anything else, in the engine's words.
     #[error("{0}")]
     Engine(String),
@@ -97,8 +100,14 @@ pub enum RuntimeEvent {
     Relist,
 }
 
-/// Where a long operation says in words how far it is.
-pub type Say<'a> = &'a (dyn Fn(&str) + Send + Sync);
+/// Who waits for a container to be made.
+#[derive(Clone, Copy)]
+pub struct Waiter<'a> {
+    /// Hears in words how far a pull is.
+    pub say: &'a (dyn Fn(&str) + Send + Sync),
+    /// True once the container is not wanted any more: no pull is waited for then.
+    pub unwanted: &'a watch::Receiver<bool>,
+}
 
 /// What a running container is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,10 +143,12 @@ pub trait Runtime: Send + Sync + 'static {
     /// Ports of the host that containers not ours publish.
     fn published_ports(&self) -> BoxFuture<'_, Result<Vec<HeldPort>, RuntimeError>>;
 
-    /// Gets the image as its pull policy says, makes the container, without any network. Returns its id. `say` hears
-    /// how far the pull is.
-    fn create<'a>(&'a self, request: &'a ContainerRequest, say: Say<'a>)
-    -> BoxFuture<'a, Result<String, RuntimeError>>;
+    /// Gets the image as its pull policy says, makes the container, without any network. Returns its id.
+    fn create<'a>(
+        &'a self,
+        request: &'a ContainerRequest,
+        waiter: Waiter<'a>,
+    ) -> BoxFuture<'a, Result<String, RuntimeError>>;
 
     /// Starts a container. Returns how it is then.
     fn start<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<ContainerState, RuntimeError>>;

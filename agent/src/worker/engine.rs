@@ -1,17 +1,20 @@
 //! Operations at the engine, each in a task of its own; the outcome comes back to the worker as news.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
 
 use model::{HeldPort, TaskId, TaskState};
 use plan::{
     container::{Asked, ContainerRequest, Step},
     tasks::{Listed, Outcome},
 };
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+};
 
 use crate::{
     gate::Papers,
-    runtime::{Runtime, RuntimeError, Say},
+    runtime::{Runtime, RuntimeError, Waiter},
     vault::Vault,
 };
 
@@ -92,6 +95,8 @@ pub struct Engine {
     /// Whether a list is under way, and whether another is wanted after it: an engine that hangs gets one question.
     listing: bool,
     list_again: bool,
+    /// Containers that are being made; true: not wanted any more.
+    making: BTreeMap<TaskId, watch::Sender<bool>>,
     /// Operations in flight; they end with the worker.
     running: JoinSet<()>,
 }
@@ -104,6 +109,7 @@ impl Engine {
             news,
             listing: false,
             list_again: false,
+            making: BTreeMap::new(),
             running: JoinSet::new(),
         }
     }
@@ -142,8 +148,22 @@ impl Engine {
         }
     }
 
+    /// Containers of other tasks than the wanted ones are not waited for any more while their images are pulled.
+    pub fn want(&self, wanted: impl Fn(TaskId) -> bool) {
+        for (task, unwanted) in &self.making {
+            unwanted.send_replace(!wanted(*task));
+        }
+    }
+
+    /// The operation of a task has ended.
+    pub fn done(&mut self, task: TaskId) {
+        self.making.remove(&task);
+    }
+
     /// Writes the container's files and makes it.
     pub fn create(&mut self, task: TaskId, request: ContainerRequest) {
+        let (tell, unwanted) = watch::channel(false);
+        self.making.insert(task, tell);
         let (runtime, news, files) = (self.runtime.clone(), self.news.clone(), self.files.clone());
         self.spawn(async move {
             let say = |words: &str| {
@@ -151,9 +171,14 @@ impl Engine {
                 // Who is too busy to hear of it hears the next one.
                 let _ = news.try_send(News::Progress { task, words });
             };
+            let waiter = Waiter {
+                say: &say,
+                unwanted: &unwanted,
+            };
             let outcome = match files.add(request).await {
-                Ok(request) => match make(&*runtime, &files.papers, &request, &say).await {
+                Ok(request) => match make(&*runtime, &files.papers, &request, waiter).await {
                     Ok(id) => Outcome::Created(id),
+                    Err(RuntimeError::Unwanted) => Outcome::Retry,
                     Err(error) => failed(TaskState::Rejected, error).await,
                 },
                 Err(why) => Outcome::Failed(TaskState::Rejected, why),
@@ -190,9 +215,9 @@ async fn make(
     runtime: &dyn Runtime,
     papers: &Papers,
     request: &ContainerRequest,
-    say: Say<'_>,
+    waiter: Waiter<'_>,
 ) -> Result<String, RuntimeError> {
-    let id = runtime.create(request, say).await?;
+    let id = runtime.create(request, waiter).await?;
     let named = papers.name(request, &id);
     named.map_err(|why| RuntimeError::Engine(format!("cannot write the names of container {id}: {why}")))?;
     Ok(id)

@@ -162,6 +162,7 @@ impl Worker {
         let current = self.views.borrow_and_update().clone();
         self.tidy |= current.is_some();
         self.tasks.take_view(current, &self.released.borrow_and_update(), now);
+        self.engine.want(|task| self.tasks.wants(task));
     }
 
     fn take_event(&mut self, event: RuntimeEvent) {
@@ -201,6 +202,7 @@ impl Worker {
             tracing::warn!(%task, %state, %err, "task");
         }
         self.tidy = true;
+        self.engine.done(task);
         self.tasks.known.take_outcome(task, outcome, now());
         if !self.tasks.needs_files(task) {
             self.wipe(task);

@@ -10,7 +10,7 @@ use super::{
     DockerRuntime, RuntimeError,
     body::{body, unfit_mount},
 };
-use crate::runtime::Say;
+use crate::runtime::Waiter;
 
 /// See [`crate::gate`].
 const REMAPPED: &str = "the Docker daemon remaps the users of containers (userns-remap), and such containers cannot be given \
@@ -20,7 +20,7 @@ impl DockerRuntime {
     pub(super) async fn create_container(
         &self,
         request: &ContainerRequest,
-        say: Say<'_>,
+        waiter: Waiter<'_>,
     ) -> Result<String, RuntimeError> {
         let version = self.docker().await?.client_version();
         if let Some(why) = unfit_mount(&request.spec, (version.major_version, version.minor_version)) {
@@ -29,19 +29,19 @@ impl DockerRuntime {
         if self.remaps_users.load(Ordering::Relaxed) && !request.endpoints.is_empty() {
             return Err(RuntimeError::Engine(REMAPPED.to_owned()));
         }
-        self.create_from_images(request, say).await
+        self.create_from_images(request, waiter).await
     }
 
     /// Most images are here: the engine says so when one is not, and only then, or to pull it always, is asked.
-    async fn create_from_images(&self, request: &ContainerRequest, say: Say<'_>) -> Result<String, RuntimeError> {
+    async fn create_from_images(&self, request: &ContainerRequest, waiter: Waiter<'_>) -> Result<String, RuntimeError> {
         let spec = &request.spec;
         let mounted = |mount: &model::Mount| matches!(mount.kind, MountKind::Image { .. });
         if spec.pull == PullPolicy::Always || spec.mounts.iter().any(mounted) {
-            self.ensure_images(spec, say).await?;
+            self.ensure_images(spec, waiter).await?;
         }
         match self.create_or_replace(request).await {
             Err(RuntimeError::NotFound(_)) => {
-                self.ensure_images(spec, say).await?;
+                self.ensure_images(spec, waiter).await?;
                 self.create_or_replace(request).await
             }
             outcome => outcome,

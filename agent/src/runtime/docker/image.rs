@@ -15,25 +15,25 @@ use tokio::time::Instant;
 
 use super::{
     DockerRuntime, RuntimeError,
-    pulls::{Pull, Said},
+    pulls::{self, Said},
 };
-use crate::runtime::Say;
+use crate::runtime::Waiter;
 
 /// Least span between two reports of how far a pull is: each becomes an entry of the managers' log.
 const REST: Duration = Duration::from_secs(2);
 
 impl DockerRuntime {
     /// Sees to it that the images of a container are here, its own and those that it mounts.
-    pub(super) async fn ensure_images(&self, spec: &ContainerSpec, say: Say<'_>) -> Result<(), RuntimeError> {
-        self.ensure_image(&spec.image, spec, say).await?;
+    pub(super) async fn ensure_images(&self, spec: &ContainerSpec, waiter: Waiter<'_>) -> Result<(), RuntimeError> {
+        self.ensure_image(&spec.image, spec, waiter).await?;
         let mounts = spec.mounts.iter();
         for mount in mounts.filter(|mount| matches!(mount.kind, MountKind::Image { .. })) {
-            self.ensure_image(&mount.source, spec, say).await?;
+            self.ensure_image(&mount.source, spec, waiter).await?;
         }
         Ok(())
     }
 
-    async fn ensure_image(&self, image: &str, spec: &ContainerSpec, say: Say<'_>) -> Result<(), RuntimeError> {
+    async fn ensure_image(&self, image: &str, spec: &ContainerSpec, waiter: Waiter<'_>) -> Result<(), RuntimeError> {
         let here = self.has_image(image).await?;
         match (spec.pull, here) {
             (PullPolicy::Missing | PullPolicy::Never, true) => return Ok(()),
@@ -45,8 +45,8 @@ impl DockerRuntime {
             }
             (PullPolicy::Always, _) | (PullPolicy::Missing, false) => {}
         }
-        match self.pull_once(image, spec.registry_auth.as_deref(), say).await {
-            Err(error) if here && !error.is_about_the_engine() => {
+        match self.pull_once(image, spec.registry_auth.as_deref(), waiter).await {
+            Err(error @ RuntimeError::NoImage { .. }) if here => {
                 tracing::warn!(image, %error, "cannot be pulled; the one that is here is used");
                 Ok(())
             }
@@ -63,22 +63,13 @@ impl DockerRuntime {
     }
 
     /// Waits for the pull that is under way, or begins one.
-    async fn pull_once(&self, image: &str, auth: Option<&str>, say: Say<'_>) -> Result<(), RuntimeError> {
+    async fn pull_once(&self, image: &str, auth: Option<&str>, waiter: Waiter<'_>) -> Result<(), RuntimeError> {
         let key = (image.to_owned(), auth.map(str::to_owned));
         let (engine, what) = (self.clone(), key.clone());
-        let mut pull = self.pulls.join(key, |said| async move {
+        let pull = self.pulls.join(key, |said| async move {
             engine.pull(&what.0, what.1.as_deref(), &said).await
         });
-        loop {
-            let now = pull.borrow_and_update().clone();
-            match now {
-                Pull::Done(outcome) => return outcome,
-                Pull::Going(words) => say(&words),
-            }
-            if pull.changed().await.is_err() {
-                return Err(RuntimeError::Engine(format!("the pull of {image} was given up")));
-            }
-        }
+        pulls::wait(pull, waiter).await
     }
 
     async fn pull(&self, image: &str, auth: Option<&str>, said: &Said) -> Result<(), RuntimeError> {

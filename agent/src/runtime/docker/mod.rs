@@ -32,7 +32,7 @@ use plan::container::{ContainerRequest, ContainerState};
 use tokio::sync::{OnceCell, mpsc};
 
 use self::pulls::Pulls;
-use super::{Answer, EngineFacts, Listed, LogLine, LogRequest, Question, Runtime, RuntimeError, RuntimeEvent, Say};
+use super::{Answer, EngineFacts, Listed, LogLine, LogRequest, Question, Runtime, RuntimeError, RuntimeEvent, Waiter};
 
 /// Longest wait for an answer of the engine, beyond what the call itself is meant to take.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -179,9 +179,9 @@ impl Runtime for DockerRuntime {
     fn create<'a>(
         &'a self,
         request: &'a ContainerRequest,
-        say: Say<'a>,
+        waiter: Waiter<'a>,
     ) -> BoxFuture<'a, Result<String, RuntimeError>> {
-        self.create_container(request, say).boxed()
+        self.create_container(request, waiter).boxed()
     }
 
     fn start<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<ContainerState, RuntimeError>> {

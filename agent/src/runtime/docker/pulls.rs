@@ -8,6 +8,7 @@ use std::{
 use tokio::sync::watch;
 
 use super::RuntimeError;
+use crate::runtime::Waiter;
 
 /// How a pull is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +67,24 @@ impl Pulls {
     }
 }
 
+/// Waits until a pull has ended, unless it is wanted no more: one that hangs holds up nobody who goes.
+pub(super) async fn wait(mut pull: watch::Receiver<Pull>, waiter: Waiter<'_>) -> Result<(), RuntimeError> {
+    let mut unwanted = waiter.unwanted.clone();
+    loop {
+        let now = pull.borrow_and_update().clone();
+        match now {
+            Pull::Done(outcome) => return outcome,
+            Pull::Going(words) => (waiter.say)(&words),
+        }
+        tokio::select! {
+            changed = pull.changed() => {
+                changed.map_err(|_| RuntimeError::Engine("the pull was given up".to_owned()))?;
+            }
+            Ok(_) = unwanted.wait_for(|unwanted| *unwanted) => return Err(RuntimeError::Unwanted),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
@@ -73,6 +92,28 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_pull_that_hangs_is_waited_for_as_long_as_it_is_wanted() {
+        let pull = Pulls::default().join(("nginx".to_owned(), None), |_| std::future::pending());
+        let (tell, unwanted) = watch::channel(false);
+        let (said, heard) = oneshot::channel();
+        let waiting = tokio::spawn(async move {
+            let said = Mutex::new(Some(said));
+            let say = |_: &str| {
+                let _ = said.lock().unwrap().take().map(|said| said.send(()));
+            };
+            let waiter = Waiter {
+                say: &say,
+                unwanted: &unwanted,
+            };
+            wait(pull, waiter).await
+        });
+        heard.await.unwrap();
+        assert!(!waiting.is_finished());
+        tell.send_replace(true);
+        assert_eq!(waiting.await.unwrap(), Err(RuntimeError::Unwanted));
+    }
 
     #[tokio::test]
     async fn an_image_is_pulled_once_for_all_who_wait_and_again_later() {

@@ -47,6 +47,22 @@ impl Bench {
     }
 }
 
+/// One that is not assigned any more, and one that is to end: nothing was made for either.
+#[tokio::test]
+async fn a_pull_that_hangs_holds_up_no_task_that_goes() {
+    let mut bench = bench(FakeRuntime::default().with_hanging_pull(&["busybox"]), None, false);
+    bench.tell(fixture::view(&[1, 2]));
+    for number in [1, 2] {
+        bench.until(number, TaskState::Preparing).await;
+    }
+    bench.settled(|r| r.calls().len() == 2).await;
+    let mut view = fixture::view(&[1]);
+    view.tasks[0].desired = DesiredState::Shutdown;
+    bench.tell(view);
+    bench.until(1, TaskState::Shutdown).await;
+    assert!(bench.runtime.containers().is_empty());
+}
+
 #[tokio::test]
 async fn without_managers_a_task_that_ends_is_run_again_by_its_node() {
     let mut bench = bench(engine(), None, false);

@@ -20,7 +20,7 @@ use std::{
     time::Duration,
 };
 
-use model::{HeldPort, NodeView, Task, TaskId, TaskState, TaskStatus, Timestamp};
+use model::{DesiredState, HeldPort, NodeView, Task, TaskId, TaskState, TaskStatus, Timestamp};
 
 use self::leaving::Leaving;
 pub use self::{decide::Edges, known::Known, remains::MOST_KEPT};
@@ -179,6 +179,12 @@ impl Tasks {
     /// The view, as last taken in.
     pub fn current(&self) -> Option<&CurrentView> {
         self.current.as_ref()
+    }
+
+    /// Whether a container of this task is wanted: it is assigned, and not on its way out.
+    pub fn wants(&self, task: TaskId) -> bool {
+        let wanted = |other: &Task| other.id == task && other.desired < DesiredState::Shutdown;
+        self.assigned().iter().any(wanted)
     }
 
     /// How the assigned tasks are.
