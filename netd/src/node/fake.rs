@@ -55,6 +55,8 @@ pub struct Fake {
     pub addr: Arc<AtomicU8>,
     /// Without it the manager does not start again.
     pub unlock_key: Option<UnlockKey>,
+    /// A log is there that a manager left which was locked.
+    pub log_is_locked: bool,
 }
 
 struct Running {
@@ -292,6 +294,9 @@ impl Parts for Fake {
         Box::pin(async move {
             if self.manager_fails.load(Ordering::Relaxed) {
                 bail!("the port is taken");
+            }
+            if self.log_is_locked {
+                return Err(StartError::Keys(KeyFileError::Locked).into());
             }
             let manager: Arc<dyn ManagerPart> = self.running("manager joins raft", member);
             Ok(manager)

@@ -23,7 +23,7 @@ use futures::future::BoxFuture;
 use seal::{KeyId, UnlockKey};
 use tokio::{
     sync::{mpsc, oneshot, watch},
-    time::{Instant, sleep},
+    time::{Instant, sleep, sleep_until},
 };
 use wire::pb;
 
@@ -126,6 +126,8 @@ pub struct Node {
     door: watch::Sender<Door>,
     standing: watch::Sender<Standing>,
     member: Option<Member>,
+    /// Not before then another attempt of a node to take its place again, or to start the manager that it lacks.
+    next_start: Instant,
     /// Not before then another attempt to become what the managers want.
     next_role: Instant,
     /// Not before then another attempt to have the node's key on the disk as it should be.
@@ -148,13 +150,15 @@ impl Node {
             door,
             standing,
             member: None,
+            next_start: Instant::now(),
             next_role: Instant::now(),
             next_cover: Instant::now(),
             lost: None,
         }
     }
 
-    /// Takes the node's place again that an earlier run of the daemon left on the disk, then takes orders, until one ends it. Fails if the manager cannot go on: a new process may, and the datapath does meanwhile.
+    /// Takes the node's place again that an earlier run of the daemon left on the disk, then takes orders, until one
+    /// ends it. Fails if the manager cannot go on: a new process may, and the datapath does meanwhile.
     pub async fn run(mut self, mut orders: mpsc::Receiver<Order>) -> Result<()> {
         self.resume(None).await;
         loop {
@@ -169,8 +173,7 @@ impl Node {
                     self.stop().await;
                     return Ok(());
                 }
-                News::Retry if self.may_start_manager() => self.restart_manager().await,
-                News::Retry => self.resume(None).await,
+                News::Retry => self.try_again().await,
                 News::Look => self.look().await,
                 News::Renewed(identity) => self.identify(identity),
                 News::Called(calling) => self.follow(calling).await,
@@ -186,14 +189,19 @@ impl Node {
         let manager = self.member.as_ref().and_then(|member| member.manager.as_ref());
         let failed = manager.map_or_else(|| Box::pin(pending()) as BoxFuture<'static, String>, |m| m.failed());
         let removed = manager.map_or_else(|| Box::pin(pending()) as BoxFuture<'static, ()>, |m| m.removed());
+        // What could not be given up is not tried again at once.
+        let dismissed = async {
+            sleep_until(self.next_role).await;
+            removed.await;
+        };
         tokio::select! {
             order = orders.recv() => News::Order(order.unwrap_or(Order::Stop)),
-            () = sleep(RESUME), if self.has_failed() || self.may_start_manager() => News::Retry,
+            () = sleep_until(self.next_start), if self.has_failed() || self.may_start_manager() => News::Retry,
             () = sleep(moved::LOOK), if self.member.is_some() => News::Look,
             identity = self.renewed() => News::Renewed(identity),
             calling = self.called() => News::Called(calling),
             () = self.uncovered() => News::Uncovered,
-            () = removed => News::Dismissed,
+            () = dismissed => News::Dismissed,
             why = failed => News::ManagerFailed(why),
         }
     }
@@ -225,6 +233,15 @@ impl Node {
         }
         member.identity = identity;
         self.publish();
+    }
+
+    /// Takes the node's place again, or starts the manager that it lacks.
+    async fn try_again(&mut self) {
+        match self.may_start_manager() {
+            true => self.restart_manager().await,
+            false => self.resume(None).await,
+        }
+        self.next_start = Instant::now() + RESUME;
     }
 
     /// It lacks its manager for another reason than the unlock key: that may have gone.

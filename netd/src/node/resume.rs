@@ -35,6 +35,7 @@ impl Node {
             Err(error) => {
                 let why = format!("{error:#}");
                 tracing::error!(error = why, "this node cannot take its place in the cluster");
+                self.member = None;
                 self.door.send_replace(gate::failed(&why));
                 self.standing.send_replace(Standing::Failed(why));
             }
@@ -81,7 +82,7 @@ impl Node {
         if let Some(manager) = seat.manager
             && let Err(error) = self.seat(manager, identity).await
         {
-            tracing::error!(
+            return tracing::error!(
                 error = format!("{error:#}"),
                 "this node cannot take its place in the cluster"
             );
@@ -138,7 +139,7 @@ impl Node {
             )
         })?;
         let seat = match place.manager {
-            true => self.old_manager(&place, &identity, unlock).await,
+            true => self.old_manager(&place, &identity, unlock.clone()).await,
             false => Seat::default(),
         };
         let agent = match self.parts.agent(&place, &identity).await {
@@ -153,10 +154,10 @@ impl Node {
         let member = Member {
             place,
             identity,
+            unlock: unlock.filter(|_| seat.manager.is_none()),
             manager: seat.manager,
             covered: None,
             locked: seat.locked,
-            unlock: None,
             agent,
             role_error: seat.error,
             place_error: String::new(),

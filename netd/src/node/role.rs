@@ -19,7 +19,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout},
 };
 
-use super::{Member, Node};
+use super::{Member, Node, unlock::is_locked};
 use crate::{
     parts::ManagerPart,
     refusal::{Outcome, Refusal},
@@ -46,7 +46,8 @@ impl Node {
         let running = member.manager.as_ref().map(|manager| manager.member());
         let running = running.or(lacks_manager.then_some(had));
         // One that could not be started keeps its log until raft has let it go.
-        let may_take = member.identity.role == Role::Manager && !lacks_manager;
+        // A higher raft id than the one that it had says so.
+        let may_take = member.identity.role == Role::Manager && (!lacks_manager || had > 0);
         let other = |calling: &Option<Calling>| match calling.and_then(|calling| calling.seat.step(running, had)) {
             None => false,
             Some(SeatStep::GiveUp) => true,
@@ -92,7 +93,10 @@ impl Node {
     async fn take_seat(&mut self, id: u64) -> Result<()> {
         self.give_up_seat().await?;
         let Some(member) = &mut self.member else { return Ok(()) };
-        let manager = self.parts.new_manager(&member.place, &member.identity, id).await?;
+        let manager = match self.parts.new_manager(&member.place, &member.identity, id).await {
+            Err(error) if is_locked(&error) => return self.await_key(id),
+            made => made?,
+        };
         member.covered = None;
         let before = std::mem::replace(&mut member.place.last_member, id);
         member.place.manager = true;
@@ -104,6 +108,17 @@ impl Node {
         tracing::info!(member = id, "this node is a manager from now on");
         keep_told(member, &manager);
         member.manager = Some(manager);
+        Ok(())
+    }
+
+    /// An attempt before was cut short when raft had taken this node in and its log was locked, but not yet written down
+    /// that it is a manager: it is one that waits for its key.
+    fn await_key(&mut self, id: u64) -> Result<()> {
+        let Some(member) = &mut self.member else { return Ok(()) };
+        let mut place = member.place.clone();
+        (place.manager, place.last_member) = (true, id);
+        place.save(&self.data_root)?;
+        (member.place, member.locked) = (place, true);
         Ok(())
     }
 

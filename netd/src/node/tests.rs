@@ -349,8 +349,35 @@ async fn a_manager_that_cannot_start_again_keeps_nothing_else_of_its_node_from_g
     called.send_replace(calling(Some(1)));
     let wanted = tokio::time::timeout(Duration::from_millis(50), second.node.called()).await;
     assert!(wanted.is_err());
+    // Another raft id says that raft has let that one go.
+    called.send_replace(calling(Some(2)));
+    let wanted = second.node.called().await;
+    assert_eq!(wanted.seat.member, Some(2));
     fails.store(false, std::sync::atomic::Ordering::Relaxed);
     second.node.restart_manager().await;
     assert!(matches!(*second.door.borrow(), Door::Open(_)) && !second.node.may_start_manager());
     assert_eq!(*diary.lock().unwrap(), ["agent starts", "manager starts"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_daemon_tries_by_itself_until_its_manager_starts() {
+    let mut first = bench(Fake::default());
+    first.node.init(&pb::InitRequest::default()).await.unwrap();
+    first.node.stop().await;
+    let fake = Fake::default();
+    let fails = fake.manager_fails.clone();
+    fails.store(true, std::sync::atomic::Ordering::Relaxed);
+    let mut second = bench(fake);
+    second.node.data_root = first.root.path().to_owned();
+    let (_orders, taken) = mpsc::channel(1);
+    let daemon = tokio::spawn(second.node.run(taken));
+    sleep(Duration::from_secs(60)).await;
+    assert!(matches!(&*second.door.borrow(), Door::Closed(why) if why.contains("the log is damaged")));
+    fails.store(false, std::sync::atomic::Ordering::Relaxed);
+    sleep(Duration::from_secs(10)).await;
+    assert!(
+        matches!(*second.door.borrow(), Door::Open(_)),
+        "nobody had to ask for it"
+    );
+    daemon.abort();
 }

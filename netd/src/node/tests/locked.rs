@@ -62,3 +62,23 @@ async fn the_nodes_key_is_sealed_with_the_lock_and_in_clear_before_the_manager_g
     bench.node.step_down().await;
     assert_eq!(bench.done(), ["agent keeps its key in clear", "manager stops"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_promotion_that_was_cut_short_when_the_log_was_locked_waits_for_the_key() {
+    let key = seal::UnlockKey::fresh();
+    let mut bench = bench(Fake {
+        joins_as_manager: true,
+        unlock_key: Some(key.clone()),
+        log_is_locked: true,
+        ..Fake::default()
+    });
+    let _late = bench.node.join(&join_request()).await;
+    bench.node.follow(calling(Some(2)).unwrap()).await;
+    let member = bench.node.member.clone().unwrap();
+    assert!(member.locked && member.role_error.is_empty(), "{}", member.role_error);
+    let place = NodeState::load(bench.root.path()).unwrap().unwrap();
+    assert!(place.manager && place.last_member == 2);
+    let unlock_key = key.to_string();
+    bench.node.unlock(&pb::UnlockRequest { unlock_key }).await.unwrap();
+    assert!(matches!(*bench.door.borrow(), Door::Open(_)));
+}
