@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use futures::future::join_all;
 use model::{NodeId, Role};
 use rustls::ServerConfig;
 use seal::{KeyFile, KeyId, Keyring, Keys, UnlockKey};
@@ -180,10 +181,11 @@ impl ManagerHandle {
         let mut server = self.server;
         if timeout(GOODBYE, &mut server).await.is_err() {
             server.abort();
+            let _ = server.await;
         }
-        for task in &self.tasks {
-            task.abort();
-        }
+        self.tasks.iter().for_each(JoinHandle::abort);
+        // What a task holds that was aborted is free only once it has ended.
+        join_all(self.tasks).await;
         let driver = self.api.proposer.driver();
         driver.stop();
         driver.ended().await;

@@ -36,7 +36,7 @@ pub(crate) struct Gate {
 
 impl Gate {
     pub(crate) fn new(proposer: Proposer) -> Self {
-        let roster = Roster::follow(proposer.clone());
+        let roster = Roster::follow(&proposer);
         Self { proposer, roster }
     }
 

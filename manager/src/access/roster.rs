@@ -13,18 +13,21 @@ use crate::proposer::Proposer;
 pub(crate) struct Roster(watch::Receiver<()>);
 
 impl Roster {
-    /// Follows the state until the driver ends. Heartbeats and descriptions of nodes wake nobody.
-    pub(crate) fn follow(proposer: Proposer) -> Self {
+    /// Follows the state until the driver ends, and holds nothing that keeps it from ending. Heartbeats and descriptions of
+    /// nodes wake nobody.
+    pub(crate) fn follow(proposer: &Proposer) -> Self {
         let (changed, roster) = watch::channel(());
         // Taken before the first look: what happens in between is looked at twice.
         let mut events = proposer.events();
-        let mut known = roles(&proposer.view());
+        let published = proposer.published();
+        let view = move || published.borrow().view.clone();
+        let mut known = roles(&view());
         tokio::spawn(async move {
             loop {
                 let differs = match events.recv().await {
-                    Ok(news) if !news.everything => take(news.events(), &mut known, &proposer),
+                    Ok(news) if !news.everything => take(news.events(), &mut known, &view()),
                     Ok(_) | Err(RecvError::Lagged(_)) => {
-                        known = roles(&proposer.view());
+                        known = roles(&view());
                         true
                     }
                     Err(RecvError::Closed) => return,
@@ -50,11 +53,11 @@ fn roles(view: &View) -> BTreeMap<NodeId, Role> {
 }
 
 /// Brings `known` up to date with the nodes that a batch of events names; whether that made a difference.
-fn take<'a>(batch: impl Iterator<Item = &'a Event>, known: &mut BTreeMap<NodeId, Role>, proposer: &Proposer) -> bool {
+fn take<'a>(batch: impl Iterator<Item = &'a Event>, known: &mut BTreeMap<NodeId, Role>, view: &View) -> bool {
     let mut differs = false;
     for event in batch {
         let Event::Node(id) = event else { continue };
-        let role = proposer.view().node(*id).map(|node| node.spec.role);
+        let role = view.node(*id).map(|node| node.spec.role);
         let before = match role {
             Some(role) => known.insert(*id, role),
             None => known.remove(id),
