@@ -24,16 +24,19 @@ fn hex(der: &CertificateDer<'_>) -> String {
     bytes.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The digest of that root whose key signed the first certificate of a PEM text; `None` if none of `roots_pem` did.
+/// The digest of the last root whose key, under its name, signed the first certificate of a PEM text; `None` if none of
+/// `roots_pem` did. Roots are listed with the newest last, and one that was issued anew may have name and key of the one
+/// before.
 pub fn issuer(certificate_pem: &str, roots_pem: &str) -> Result<Option<String>, PeerError> {
     let unreadable = |_| PeerError::Certificate("not an X.509 certificate");
     let certificate = chain(certificate_pem)?;
     let first = certificate.first().map(AsRef::as_ref).unwrap_or_default();
     let (_, certificate) = X509Certificate::from_der(first).map_err(unreadable)?;
-    for der in chain(roots_pem)? {
-        let (_, root) = X509Certificate::from_der(&der).map_err(unreadable)?;
-        if certificate.verify_signature(Some(root.public_key())).is_ok() {
-            return Ok(Some(hex(&der)));
+    for der in chain(roots_pem)?.iter().rev() {
+        let (_, root) = X509Certificate::from_der(der).map_err(unreadable)?;
+        let named = certificate.issuer().as_raw() == root.subject().as_raw();
+        if named && certificate.verify_signature(Some(root.public_key())).is_ok() {
+            return Ok(Some(hex(der)));
         }
     }
     Ok(None)

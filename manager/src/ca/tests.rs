@@ -116,3 +116,30 @@ fn of_a_given_certificate_nothing_is_kept_but_the_certificate() {
     let kept = with(format!("words of openssl\n{certificate}a secret\n")).unwrap();
     assert_eq!((&kept.certificate_pem, &kept.key_pem), (certificate, key));
 }
+
+/// A root with this name and the key of `root`, PEM.
+fn issued_anew(root: &Root, name: &str) -> String {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(1));
+    params
+        .self_signed(&KeyPair::from_pem(&root.key_pem).unwrap())
+        .unwrap()
+        .pem()
+}
+
+#[test]
+fn what_a_root_signed_that_was_issued_anew_with_its_key_is_signed_by_the_new_one() {
+    let old = Root::create(mint::now()).unwrap();
+    let (_, csr) = fresh_request().unwrap();
+    let signed = old.sign(&csr, subject(Role::Worker), mint::now(), LIFE).unwrap();
+    let digest = |pem: &str| peer::digests(pem).unwrap().remove(0);
+    for (name, same) in [("swarm-ca", true), ("another", false)] {
+        let new = issued_anew(&old, name);
+        let issuer = peer::issuer(&signed, &format!("{}{new}", old.certificate_pem)).unwrap();
+        let signer = if same { &new } else { &old.certificate_pem };
+        assert_eq!(issuer, Some(digest(signer)), "{name}");
+        assert_eq!(peer::verify(&signed, &new).is_ok(), same, "{name}");
+    }
+}
