@@ -16,7 +16,7 @@ use rustls::ServerConfig;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, mpsc, watch},
+    sync::{mpsc, watch},
     time::timeout,
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
@@ -32,8 +32,6 @@ pub(crate) use strangers::IsNode;
 
 /// Time for a handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Handshakes under way at a time.
-const MAX_HANDSHAKES: usize = 256;
 
 /// Binds the control port, or says what is in the way and what helps.
 pub(crate) async fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
@@ -54,7 +52,7 @@ pub(crate) async fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
     })
 }
 
-/// Accepts until the receiver is dropped. What comes from where a node is, as `is_node` says, is never too much.
+/// Accepts until the receiver is dropped. Where a node is, as `is_node` says, more may come from.
 pub(crate) async fn accept(
     listener: TcpListener,
     config: watch::Receiver<Arc<ServerConfig>>,
@@ -62,11 +60,7 @@ pub(crate) async fn accept(
     is_node: IsNode,
 ) {
     let strangers = Strangers::new(is_node);
-    let handshakes = Arc::new(Semaphore::new(MAX_HANDSHAKES));
     loop {
-        let Ok(permit) = handshakes.clone().acquire_owned().await else {
-            return;
-        };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = connections.closed() => return,
@@ -81,7 +75,7 @@ pub(crate) async fn accept(
             }
         };
         let Some(place) = strangers.place(from.ip()) else {
-            tracing::debug!(%from, "it has too many connections without a certificate");
+            tracing::debug!(%from, "too many connections without a certificate");
             continue;
         };
         // A renewed certificate counts for the next connection.
@@ -95,7 +89,6 @@ pub(crate) async fn accept(
                 Ok(Err(why)) => tracing::info!(%from, %why, "handshake refused"),
                 Err(_) => tracing::info!(%from, "handshake took too long"),
             }
-            drop(permit);
         });
     }
 }
@@ -107,17 +100,27 @@ async fn shake_hands(
     place: Place,
 ) -> io::Result<TlsConnection> {
     stream.set_nodelay(true)?;
+    let turn = place.turn().await;
     let stream = acceptor.accept(stream).await?;
+    drop(turn);
     let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
     let caller = Caller {
         from,
         subject: certificate.and_then(|der| Subject::of_der(der).ok()),
     };
+    let place = match caller.subject {
+        Some(_) => None,
+        None => Some(place.without_certificate().ok_or_else(crowd)?),
+    };
     Ok(TlsConnection {
         stream,
         caller,
-        _place: caller.subject.is_none().then_some(place),
+        _place: place,
     })
+}
+
+fn crowd() -> io::Error {
+    io::Error::other("too many connections without a certificate")
 }
 
 /// A connection whose other end is known.
