@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use model::{Availability, DesiredState, NodeId, NodeState, Service, Slot};
+use model::{Availability, DesiredState, Node, NodeId, NodeState, Service, Slot};
 use store::View;
 
 use super::{
@@ -16,7 +16,7 @@ use super::{
 use crate::{
     dirty::Scope,
     draft::Draft,
-    scheduler::{fits_platform, meets_constraints},
+    scheduler::{fits_platform, is_available, meets_constraints},
 };
 
 pub(super) fn reconcile(draft: &mut Draft<'_>, service: &Service, scope: &Scope) {
@@ -62,12 +62,8 @@ pub(super) fn leave(draft: &mut Draft<'_>, service: &Service, slots: &mut Vec<Sl
 
 /// Whether a node that has no task of a service is to get one.
 pub(crate) fn takes(view: &View, service: &Service, node: NodeId) -> bool {
-    let ready = view.node(node).is_some_and(|node| {
-        node.status.state == NodeState::Ready
-            && node.spec.availability == Availability::Active
-            && fits_platform(&service.spec.placement.platforms, node)
-    });
-    ready && keeps(view, service, node)
+    let fits = |node: &Node| is_available(node) && fits_platform(&service.spec.placement.platforms, node);
+    view.node(node).is_some_and(fits) && keeps(view, service, node)
 }
 
 /// Whether a node's task of a service may go on, and be replaced when it has ended.

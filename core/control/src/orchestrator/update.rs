@@ -16,7 +16,7 @@ use super::{
     restart::{self, Next},
     slot::slots_of,
 };
-use crate::{dirty::Scope, draft::Draft, moment::Moment, request::plan_rollback_service};
+use crate::{dirty::Scope, draft::Draft, moment::Moment, request::plan_rollback_service, scheduler::is_available};
 use way::Way;
 
 /// A slot that gets a task of the present spec.
@@ -52,7 +52,7 @@ struct Round<'a> {
 }
 
 impl<'a> Round<'a> {
-    fn of(service: &'a Service, slots: &'a [SlotTasks<'a>], moment: Moment) -> Self {
+    fn of(view: &View, service: &'a Service, slots: &'a [SlotTasks<'a>], moment: Moment) -> Self {
         let status = service.update_status.as_ref();
         let back = status.is_some_and(|status| status.state.is_rollback());
         let policy = if back {
@@ -63,6 +63,7 @@ impl<'a> Round<'a> {
         let began = moment.noted(status.map_or(service.updated_at, |status| status.started_at));
         let ways = slots
             .iter()
+            .filter(|slot| has_its_turn(view, slot))
             .map(|slot| Way::of(slot, service.spec_version, began, back));
         Self {
             service,
@@ -176,6 +177,13 @@ impl<'a> Round<'a> {
     }
 }
 
+/// Whether the update waits for a slot. One that is for a node which is given no tasks now keeps what it has, and has its
+/// turn when the node is given some again, during the update or after it.
+fn has_its_turn(view: &View, slot: &SlotTasks<'_>) -> bool {
+    let node = slot.pinned().and_then(|node| view.node(node));
+    node.is_none_or(is_available)
+}
+
 /// The slots of a service that get a task of its present spec now.
 pub(super) fn replacements(view: &View, service: ServiceId, moment: Moment) -> Vec<Replacement> {
     let paused = |service: &Service| service.update_status.as_ref().is_some_and(|s| s.state.is_paused());
@@ -184,7 +192,7 @@ pub(super) fn replacements(view: &View, service: ServiceId, moment: Moment) -> V
         return Vec::new();
     };
     let slots = slots_of(view, service.id, &Scope::Whole);
-    Round::of(service, &slots, moment).replacements()
+    Round::of(view, service, &slots, moment).replacements()
 }
 
 /// Ends an update that is complete or has failed. True: the service has another spec now, by which everything else is to
@@ -195,7 +203,7 @@ pub(super) fn conclude(draft: &mut Draft<'_>, service: &Service) -> bool {
         return false;
     };
     let slots = slots_of(view, service.id, &Scope::Whole);
-    let round = Round::of(service, &slots, draft.moment);
+    let round = Round::of(view, service, &slots, draft.moment);
     let status = match round.verdict() {
         Verdict::Goes => return false,
         Verdict::Completed => status.completed(now),
@@ -226,7 +234,7 @@ pub(crate) fn deadline(view: &View, service: &Service, moment: Moment) -> Option
         return None;
     }
     let slots = slots_of(view, service.id, &Scope::Whole);
-    let round = Round::of(service, &slots, moment);
+    let round = Round::of(view, service, &slots, moment);
     let delayed = round
         .ways
         .iter()

@@ -5,6 +5,12 @@ use store::View;
 
 use super::{fits_platform, generic, meets_constraints, needs::Needs};
 
+/// Whether a node is given new tasks at all: it is ready and active, and its engine answers.
+pub(crate) fn is_available(node: &Node) -> bool {
+    let answers = node.description.as_ref().is_some_and(|d| d.engine_error.is_empty());
+    node.status.state == NodeState::Ready && answers && node.spec.availability == Availability::Active
+}
+
 /// One reason to turn a node away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Filter {
@@ -31,10 +37,7 @@ impl Filter {
     fn admits(self, view: &View, needs: &Needs<'_>, node: &Node) -> bool {
         let placement = &needs.service.spec.placement;
         match self {
-            Self::Ready => {
-                let answers = node.description.as_ref().is_some_and(|d| d.engine_error.is_empty());
-                node.status.state == NodeState::Ready && answers && node.spec.availability == Availability::Active
-            }
+            Self::Ready => is_available(node),
             Self::Resources => has_resources(view, needs, node),
             Self::Plugins => has_plugins(needs, node),
             Self::Constraints => meets_constraints(needs.service, node),

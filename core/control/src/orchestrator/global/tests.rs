@@ -150,6 +150,30 @@ fn a_new_spec_reaches_every_node() {
 }
 
 #[test]
+fn an_update_passes_over_a_paused_node_and_comes_to_it_when_it_is_active_again() {
+    let (mut bed, web) = global(3);
+    bed.node_spec(2, |spec| spec.availability = Availability::Pause);
+    bed.update(web, |spec| spec.container.image = "image:2".to_owned());
+    let go_on = |bed: &mut Bed| {
+        for _ in 0..20 {
+            bed.now.0 += 10 * SECOND;
+            bed.settle_dirty();
+            bed.converge();
+        }
+        let live = tasks(bed, web, Task::is_live);
+        assert_eq!(bed.live(web).len(), 3, "each node has its task all the while");
+        live.into_iter()
+            .map(|task| task.container.image.clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(go_on(&mut bed), ["image:2", "image", "image:2"]);
+    let status = bed.view().service(web).unwrap().update_status.clone().unwrap();
+    assert_eq!(status.state, model::UpdateState::Completed);
+    bed.node_spec(2, |spec| spec.availability = Availability::Active);
+    assert_eq!(go_on(&mut bed), ["image:2", "image:2", "image:2"]);
+}
+
+#[test]
 fn a_service_keeps_its_mode() {
     let (mut bed, web) = global(1);
     let service = bed.view().service(web).unwrap().clone();
