@@ -18,12 +18,12 @@ use crate::{dirty::Scope, draft::Draft};
 /// So many slots, not more than `max_concurrent` of them at work (0: all).
 pub(super) fn replicated(draft: &mut Draft<'_>, service: &Service, max_concurrent: u32, total: u32) {
     if !has_begun(service) {
-        return;
+        return forget(draft, service);
     }
     let maker = Maker::of(service);
     let mut slots = slots_of_run(draft, service);
     let numbers = scale::missing(&slots, total as usize);
-    slots.retain(|slot| !is_done(slot));
+    leave_done(draft, &mut slots);
     let tended = tend(draft, &maker, &slots);
     let limit = match max_concurrent {
         0 => total as usize,
@@ -41,12 +41,12 @@ pub(super) fn replicated(draft: &mut Draft<'_>, service: &Service, max_concurren
 /// One slot for each node that fits.
 pub(super) fn global(draft: &mut Draft<'_>, service: &Service) {
     if !has_begun(service) {
-        return;
+        return forget(draft, service);
     }
     let maker = Maker::of(service);
     let mut slots = slots_of_run(draft, service);
     let joined = global::join(draft, &maker, &slots);
-    slots.retain(|slot| !is_done(slot));
+    leave_done(draft, &mut slots);
     global::leave(draft, service, &mut slots);
     let tended = tend(draft, &maker, &slots);
     end(draft, service, &tended, joined.is_empty());
@@ -57,6 +57,15 @@ pub(super) fn global(draft: &mut Draft<'_>, service: &Service) {
 fn has_begun(service: &Service) -> bool {
     let run = service.job_status.as_ref().map_or(0, |job| job.iteration);
     service.spec.schedule.is_none() || run > 0
+}
+
+/// What there is of a run that had begun before the job was given its schedule is to end and be forgotten.
+fn forget(draft: &mut Draft<'_>, service: &Service) {
+    for task in draft.base().tasks_of_service(service.id) {
+        if task.desired < DesiredState::Remove {
+            want(draft, task.id, DesiredState::Remove);
+        }
+    }
 }
 
 /// How the slots are that are not done.
@@ -106,6 +115,20 @@ fn slots_of_run<'a>(draft: &mut Draft<'a>, service: &Service) -> Vec<SlotTasks<'
     }
     slots.retain(|slot| !slot.tasks.is_empty());
     slots
+}
+
+/// Takes the slots from `slots` that are done. A second task of such a slot, made while nobody could say that the first
+/// had ended well, has nothing to do any more.
+fn leave_done(draft: &mut Draft<'_>, slots: &mut Vec<SlotTasks<'_>>) {
+    for slot in slots.extract_if(.., |slot| is_done(slot)) {
+        let others = slot
+            .tasks
+            .iter()
+            .filter(|task| task.status.state != TaskState::Complete);
+        for task in others.filter(|task| task.desired < DesiredState::Shutdown) {
+            want(draft, task.id, DesiredState::Shutdown);
+        }
+    }
 }
 
 fn is_done(slot: &SlotTasks<'_>) -> bool {

@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, mem::discriminant};
 
 use model::{
-    DesiredState, EarlierPorts, JobStatus, PreviousSpec, PublishMode, PublishedPort, Rebalance, Service, ServiceId,
-    ServiceSpec, Timestamp, UpdateState, UpdateStatus, VirtualIp,
+    DesiredState, EarlierPorts, JobStatus, PreviousSpec, PublishMode, PublishedPort, Rebalance, RunOutcome, Service,
+    ServiceId, ServiceSpec, Timestamp, UpdateState, UpdateStatus, VirtualIp,
 };
 
 use super::{canary::Status, job::has_run};
@@ -27,12 +27,15 @@ fn check_change(old: &ServiceSpec, new: &ServiceSpec) -> Result<(), Refused> {
     Ok(())
 }
 
-/// The runs of a job with a new spec, which is another run unless a schedule says when that is.
+/// The runs of a job with a new spec, which is another run unless a schedule says when that is. The run that a job is in
+/// when it is given its first schedule ends there: with a schedule its number stands for none.
 fn changed_job(old: &Service, new: &ServiceSpec, at: Timestamp) -> Option<JobStatus> {
     let mut job = old.job_status.clone()?;
     let waits = new.schedule.is_some() && old.spec.force_update == new.force_update;
     if old.spec != *new && !waits {
         job.begin(at, has_run(old));
+    } else if waits && old.spec.schedule.is_none() && job.iteration == 0 && !job.is_over() {
+        job.end(at, RunOutcome::Replaced);
     }
     Some(job)
 }

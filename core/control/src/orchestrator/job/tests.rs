@@ -153,3 +153,39 @@ fn a_failed_task_of_a_global_job_is_tried_again_on_its_node() {
     assert_eq!(bed.live(job), ["1 n1 Running Complete", "2 n2 Running Complete"]);
     assert_eq!(count(&bed, job, TaskState::Failed), 1);
 }
+
+#[test]
+fn a_first_run_ends_when_the_job_is_given_a_schedule_and_nothing_of_it_stays() {
+    let (mut bed, job) = job(1, 2, 3);
+    end(&mut bed, job, TaskState::Failed);
+    let waits = tasks(&bed, job, |task| task.desired == DesiredState::Ready);
+    assert_eq!(waits.len(), 1, "it is tried again later");
+    bed.update(job, |spec| spec.schedule = Some(model::Schedule::of("@daily")));
+    bed.settle_dirty();
+    assert!(tasks(&bed, job, |task| task.desired < DesiredState::Remove).is_empty());
+    bed.converge();
+    let runs = &bed.view().service(job).unwrap().job_status.as_ref().unwrap().runs;
+    assert_eq!((runs.len(), runs[0].outcome), (1, model::RunOutcome::Replaced));
+    bed.now.0 += 3600 * SECOND;
+    assert!(
+        crate::next_deadline(bed.view(), crate::Moment::settled(bed.now)) > Some(bed.now),
+        "not before its time"
+    );
+}
+
+#[test]
+fn what_was_made_beside_a_task_that_has_ended_well_all_the_same_is_not_run() {
+    let (mut bed, job) = job(2, 0, 1);
+    let first = tasks(&bed, job, Task::is_live)[0].clone();
+    let drained = first.node.unwrap().bits();
+    bed.node_spec(drained, |spec| spec.availability = model::Availability::Drain);
+    bed.settle_dirty();
+    assert_eq!(bed.live(job).len(), 1, "one waits for the end of the first");
+    bed.now.0 += SECOND;
+    bed.report(first.id, TaskState::Complete);
+    bed.settle_dirty();
+    bed.converge();
+    assert!(bed.live(job).is_empty(), "{:?}", bed.live(job));
+    assert_eq!(count(&bed, job, TaskState::Complete), 1);
+    assert!(bed.view().service(job).unwrap().job_status.as_ref().unwrap().is_over());
+}
