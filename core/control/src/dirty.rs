@@ -87,7 +87,8 @@ impl Dirty {
             scopes.extend(all.map(|service| (service, Scope::Whole)));
             return scopes;
         }
-        let global = view.services().filter(|service| self.joins(view, service));
+        let awaited = self.awaited(view);
+        let global = view.services().filter(|service| self.joins(view, &awaited, service));
         // An update may have something to do at a time that no event tells.
         let special = global.chain(view.services_updating()).map(|service| service.id);
         let whole = self.services.iter().copied().chain(special);
@@ -108,13 +109,21 @@ impl Dirty {
     }
 
     /// Whether a changed node may have to get a task of a global service or job, or to lose one that it has not got yet.
-    fn joins(&self, view: &View, service: &Service) -> bool {
+    fn joins(&self, view: &View, awaited: &BTreeSet<NodeId>, service: &Service) -> bool {
         let mut lacking = self
             .nodes
             .iter()
             .filter(|node| service.spec.mode.is_global() && view.load_of_service(service.id, **node) == 0);
-        let waiting = |node: NodeId| view.tasks_without_node().any(|task| task.pinned == Some(node));
-        lacking.any(|node| takes(view, service, *node) || waiting(*node))
+        lacking.any(|node| takes(view, service, *node) || awaited.contains(node))
+    }
+
+    /// The nodes that have changed and that tasks of global services and jobs wait for.
+    fn awaited(&self, view: &View) -> BTreeSet<NodeId> {
+        if self.nodes.is_empty() {
+            return BTreeSet::new();
+        }
+        let pinned = view.tasks_without_node().filter_map(|task| task.pinned);
+        pinned.filter(|node| self.nodes.contains(node)).collect()
     }
 }
 

@@ -53,7 +53,8 @@ pub(super) fn reconcile(draft: &mut Draft<'_>, service: &Service, canary: Canary
     }
     present.retain(|slot| !slot.tasks.is_empty() && chosen.contains_key(&slot.slot));
     for (slot, pinned) in chosen {
-        match (present.iter().find(|present| present.slot == slot), paused) {
+        let there = present.binary_search_by_key(&slot, |present| present.slot);
+        match (there.ok().map(|at| &present[at]), paused) {
             (Some(present), false) => drop(tend(draft, &maker, present)),
             (Some(present), true) => leave(draft, service, present),
             (None, false) => maker.create(draft, slot, pinned, Next::Now),
