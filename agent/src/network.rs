@@ -9,7 +9,8 @@ use std::{collections::BTreeMap, fs::File, net::IpAddr, sync::Arc};
 
 use futures::future::BoxFuture;
 use ipnet::IpNet;
-use model::{Mac, NetworkId, NodeView, TaskId};
+use model::{Mac, NetworkId, TaskId};
+use plan::tasks::CurrentView;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::sync::watch;
@@ -45,8 +46,9 @@ pub struct NetworkError(pub String);
 
 /// The node's network.
 pub trait Network: Send + Sync + 'static {
-    /// Makes links and kernel maps what `view` says. Returns when the kernel has it.
-    fn reconcile(&self, view: Arc<NodeView>) -> BoxFuture<'_, Result<(), NetworkError>>;
+    /// Makes links and kernel maps what the view says; as long as it is not confirmed, without taking away what it does not
+    /// name. Returns when the kernel has it.
+    fn reconcile(&self, current: CurrentView) -> BoxFuture<'_, Result<(), NetworkError>>;
 
     /// Makes the endpoint's veth pair, its program and its map rows now, ahead of the next pass, and puts its device with
     /// address and routes into the namespace. It goes with the namespace.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use model::{NodeDescription, NodeView, TaskId};
+use model::{NodeDescription, TaskId};
 use tokio::{sync::watch, task::JoinHandle};
 
 use super::AgentConfig;
@@ -24,7 +24,7 @@ const RECONCILE_RETRY: Duration = Duration::from_secs(1);
 pub struct Wires {
     pub identity: watch::Sender<Identity>,
     pub views: watch::Sender<Option<CurrentView>>,
-    pub effective: watch::Sender<Option<Arc<NodeView>>>,
+    pub effective: watch::Sender<Option<CurrentView>>,
     pub applied: watch::Sender<u64>,
     pub statuses: watch::Sender<worker::Statuses>,
     /// The same, once they may be told.
@@ -144,17 +144,21 @@ impl Wires {
 /// Brings every effective view into the kernel; the latest wins, a failed one is tried again.
 async fn feed(
     network: Arc<dyn Network>,
-    mut effective: watch::Receiver<Option<Arc<NodeView>>>,
+    mut effective: watch::Receiver<Option<CurrentView>>,
     applied: watch::Sender<u64>,
 ) {
     loop {
-        let view = effective.borrow_and_update().clone();
+        let current = effective.borrow_and_update().clone();
         let mut failed = false;
-        if let Some(view) = view {
-            match network.reconcile(view.clone()).await {
-                Ok(()) => drop(applied.send_replace(view.seq)),
+        if let Some(current) = current {
+            let (seq, confirmed) = (current.view.seq, current.confirmed);
+            match network.reconcile(current).await {
+                // By a saved view nothing was taken away: the managers would hear that nobody sends to tasks that still get
+                // new flows.
+                Ok(()) if !confirmed => {}
+                Ok(()) => drop(applied.send_replace(seq)),
                 Err(error) => {
-                    tracing::error!(%error, seq = view.seq, "the network is not as it should be");
+                    tracing::error!(%error, seq, "the network is not as it should be");
                     failed = true;
                 }
             }

@@ -23,7 +23,7 @@ use tokio::{sync::watch, time::timeout};
 pub use answer::{Answer, Question, answer};
 pub use serve::serve;
 
-use crate::network::DnsClients;
+use crate::{network::DnsClients, worker::CurrentView};
 
 /// Where containers ask; the address is on `ntl-host`.
 pub const RESOLVER: Ipv4Addr = Ipv4Addr::new(169, 254, 63, 53);
@@ -45,13 +45,13 @@ enum Transport {
 /// Answers questions of this node's containers.
 #[derive(Clone)]
 pub struct Resolver {
-    view: watch::Receiver<Option<Arc<NodeView>>>,
+    view: watch::Receiver<Option<CurrentView>>,
     clients: watch::Receiver<DnsClients>,
 }
 
 impl Resolver {
     /// Over the view that the kernel has, and the endpoints that the network numbered.
-    pub fn new(view: watch::Receiver<Option<Arc<NodeView>>>, clients: watch::Receiver<DnsClients>) -> Self {
+    pub fn new(view: watch::Receiver<Option<CurrentView>>, clients: watch::Receiver<DnsClients>) -> Self {
         Self { view, clients }
     }
 
@@ -81,8 +81,8 @@ impl Resolver {
         let both = async {
             let known = clients.wait_for(|clients| clients.contains_key(&index));
             let (caller, _) = *known.await.ok()?.get(&index)?;
-            let view = views.wait_for(Option::is_some).await.ok()?.clone()?;
-            Some((view, caller))
+            let current = views.wait_for(Option::is_some).await.ok()?.clone()?;
+            Some((current.view, caller))
         };
         timeout(PATIENCE, both).await.ok().flatten()
     }

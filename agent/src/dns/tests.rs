@@ -26,7 +26,7 @@ fn resolver() -> Resolver {
     }];
     let clients = [(7, (TaskId::from_bits(1), NetworkId::from_bits(1)))];
     Resolver::new(
-        watch::channel(Some(Arc::new(view))).1,
+        watch::channel(Some(CurrentView::from_managers(Arc::new(view)))).1,
         watch::channel(Arc::new(clients.into())).1,
     )
 }

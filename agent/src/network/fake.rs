@@ -2,18 +2,19 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use futures::{FutureExt, future::BoxFuture};
-use model::{NetworkId, NodeView, TaskId};
+use model::{NetworkId, TaskId};
+use plan::tasks::CurrentView;
 use tokio::sync::watch;
 
 use super::{DnsClients, EndpointSpec, Namespace, Network, NetworkError};
 
 #[derive(Default)]
 struct Inside {
-    views: Vec<Arc<NodeView>>,
+    views: Vec<CurrentView>,
     endpoints: BTreeMap<(TaskId, NetworkId), EndpointSpec>,
     detached: bool,
     refusal: Option<String>,
@@ -25,7 +26,7 @@ pub struct FakeNetwork(Mutex<Inside>);
 
 impl FakeNetwork {
     /// Views given to `reconcile`, in order.
-    pub fn views(&self) -> Vec<Arc<NodeView>> {
+    pub fn views(&self) -> Vec<CurrentView> {
         self.inside().views.clone()
     }
 
@@ -50,9 +51,9 @@ impl FakeNetwork {
 }
 
 impl Network for FakeNetwork {
-    fn reconcile(&self, view: Arc<NodeView>) -> BoxFuture<'_, Result<(), NetworkError>> {
+    fn reconcile(&self, current: CurrentView) -> BoxFuture<'_, Result<(), NetworkError>> {
         async move {
-            self.inside().views.push(view);
+            self.inside().views.push(current);
             Ok(())
         }
         .boxed()

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::NodeView;
+use plan::tasks::CurrentView;
 use tokio::{
     sync::mpsc,
     time::{self, Instant, MissedTickBehavior},
@@ -25,7 +25,7 @@ const SETTLE: time::Duration = time::Duration::from_millis(50);
 pub(super) struct Actor<L, D> {
     owner: Owner<L, D>,
     outlets: Outlets,
-    view: Option<Arc<NodeView>>,
+    current: Option<CurrentView>,
     /// When links are to be looked at because of news about them.
     due: Option<Instant>,
 }
@@ -35,7 +35,7 @@ impl<L: Links, D: Datapath> Actor<L, D> {
         Self {
             owner,
             outlets,
-            view: None,
+            current: None,
             due: None,
         }
     }
@@ -75,8 +75,8 @@ impl<L: Links, D: Datapath> Actor<L, D> {
 
     async fn serve(&mut self, call: Call) {
         match call {
-            Call::Reconcile(view, reply) => {
-                self.view = Some(view);
+            Call::Reconcile(current, reply) => {
+                self.current = Some(current);
                 let _ = reply.send(self.pass(Scope::View).await);
             }
             Call::Ensure(endpoint, namespace, reply) => drop(reply.send(self.ensure(&endpoint, &namespace).await)),
@@ -88,12 +88,12 @@ impl<L: Links, D: Datapath> Actor<L, D> {
 
     /// The program and the map rows are in place before the device is in the container, so that no packet is lost.
     async fn ensure(&mut self, endpoint: &EndpointSpec, namespace: &Namespace) -> Result<Furnishing, NetworkError> {
-        let Some(view) = &self.view else {
+        let Some(current) = &self.current else {
             return Err(NetworkError(
                 "this node has not been told of any network yet".to_owned(),
             ));
         };
-        let peer = self.owner.prepare_endpoint(view, endpoint).await?;
+        let peer = self.owner.prepare_endpoint(&current.view, endpoint).await?;
         self.pass(Scope::Links).await?;
         self.owner.check_endpoint(endpoint.task, endpoint.network)?;
         self.owner.enter(&peer, endpoint, namespace).await
@@ -109,16 +109,16 @@ impl<L: Links, D: Datapath> Actor<L, D> {
     async fn pass(&mut self, scope: Scope) -> Result<(), NetworkError> {
         // What was told before links are listed is seen then; what is told later is news again.
         let due = self.due.take();
-        let Some(view) = &self.view else {
+        let Some(current) = &self.current else {
             return Ok(());
         };
-        let result = self.owner.pass(view, scope).await;
+        let result = self.owner.pass(current, scope).await;
         // A pass for more than links may fail for what a look at links alone does not touch: our own links, say, by a view
         // from before this host's address changed.
         if result.is_err() && scope > Scope::Links {
             self.due = due;
         }
-        let clients = self.owner.dns_clients(view);
+        let clients = self.owner.dns_clients(&current.view);
         self.outlets.dns_clients.send_if_modified(|old| {
             let changed = **old != clients;
             if changed {
@@ -128,7 +128,8 @@ impl<L: Links, D: Datapath> Actor<L, D> {
         });
         self.outlets.report.send_if_modified(|old| {
             let mut new = self.owner.report();
-            new.applied = if result.is_ok() { Some(view.seq) } else { old.applied };
+            let whole = result.is_ok() && current.confirmed;
+            new.applied = if whole { Some(current.view.seq) } else { old.applied };
             new.problems.extend(result.as_ref().err().map(ToString::to_string));
             let changed = *old != new;
             *old = new;
@@ -160,7 +161,7 @@ mod tests {
         let (report, _) = watch::channel(Report::default());
         let outlets = Outlets { dns_clients, report };
         let mut actor = Actor::new(Owner::new(links, FakeDatapath::default(), 7), outlets);
-        actor.view = Some(view(1, vec![]));
+        actor.current = Some(view(1, vec![]));
         let due = Some(Instant::now());
         for (scope, left) in [(Scope::View, due), (Scope::Everything, due), (Scope::Links, None)] {
             actor.due = due;

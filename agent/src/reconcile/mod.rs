@@ -8,10 +8,11 @@ mod pass;
 #[cfg(test)]
 mod tests;
 
-use std::{future::Future, io, sync::Arc, thread, time::Duration};
+use std::{future::Future, io, thread, time::Duration};
 
 use futures::future::BoxFuture;
-use model::{NodeView, PublishedPort};
+use model::PublishedPort;
+use plan::tasks::CurrentView;
 use tokio::{
     runtime,
     sync::{mpsc, oneshot, watch},
@@ -43,7 +44,7 @@ pub struct Report {
 
 /// What the thread is asked.
 enum Call {
-    Reconcile(Arc<NodeView>, Reply<()>),
+    Reconcile(CurrentView, Reply<()>),
     Ensure(EndpointSpec, Namespace, Reply<Furnishing>),
     Counts(Reply<Counts>),
     Detach(Reply<()>),
@@ -164,8 +165,8 @@ impl NetHandle {
 }
 
 impl Network for NetHandle {
-    fn reconcile(&self, view: Arc<NodeView>) -> BoxFuture<'_, Result<(), NetworkError>> {
-        self.ask(|reply| Call::Reconcile(view, reply))
+    fn reconcile(&self, current: CurrentView) -> BoxFuture<'_, Result<(), NetworkError>> {
+        self.ask(|reply| Call::Reconcile(current, reply))
     }
 
     fn ensure_endpoint(&self, endpoint: EndpointSpec, into: Namespace) -> BoxFuture<'_, Result<(), NetworkError>> {

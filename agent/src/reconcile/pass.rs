@@ -3,8 +3,12 @@
 use std::collections::BTreeMap;
 
 use model::{NetworkId, NodeView, TaskId};
-use plan::network::{
-    HOST_LINK, HOST_PEER_LINK, LocalFacts, OVERLAY_LINK, Op, Tables, desired, is_our_link, link_name, steps,
+use plan::{
+    network::{
+        HOST_LINK, HOST_PEER_LINK, LocalFacts, OVERLAY_LINK, Op, Tables, desired, is_our_link, link_name, steps,
+        steps_by_saved,
+    },
+    tasks::CurrentView,
 };
 
 use super::{Report, fail};
@@ -67,9 +71,10 @@ impl<L: Links, D: Datapath> Owner<L, D> {
         self.report.clone()
     }
 
-    /// Makes the kernel what `view` says. A device that vanishes meanwhile is no failure; anything else that fails
+    /// Makes the kernel what the view says; one that the managers have not confirmed takes nothing away. A device that vanishes meanwhile is no failure; anything else that fails
     /// ends the pass, since later steps rest on earlier ones.
-    pub(super) async fn pass(&mut self, view: &NodeView, scope: Scope) -> Result<(), NetworkError> {
+    pub(super) async fn pass(&mut self, current: &CurrentView, scope: Scope) -> Result<(), NetworkError> {
+        let view = &current.view;
         self.gather(view, scope).await?;
         let plan = desired(view, &self.facts).map_err(fail)?;
         if scope == Scope::Everything {
@@ -80,7 +85,10 @@ impl<L: Links, D: Datapath> Owner<L, D> {
                 Some(actual) => actual,
                 None => self.datapath.dump().map_err(fail)?,
             };
-            let steps = steps(&actual, &plan);
+            let steps = match current.confirmed {
+                true => steps(&actual, &plan),
+                false => steps_by_saved(&actual, &plan, &self.facts),
+            };
             self.report = Report {
                 applied: None,
                 held: plan.held.clone(),
@@ -282,7 +290,7 @@ mod tests {
     async fn one_end_of_a_pair_stays_and_the_other_one_goes_into_the_container() {
         let links = FakeLinks::with_uplink("eth0", ip("192.0.2.1"));
         let mut owner = Owner::new(links, FakeDatapath::default(), 7);
-        let (view, spec) = (view(1, vec![endpoint()]), spec());
+        let (view, spec) = (view(1, vec![endpoint()]).view, spec());
         let host = link_name(spec.task, spec.network);
         let peer = owner.prepare_endpoint(&view, &spec).await.unwrap();
         let both = owner.links.dump().await.unwrap();

@@ -1,8 +1,8 @@
 //! The network thread over fakes: what it answers, and that it starts clean.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
-use model::{ClusterId, EndpointView, Mac, NetworkId, NetworkView, NodeId, PeerView, ServiceId, TaskId};
+use model::{ClusterId, EndpointView, Mac, NetworkId, NetworkView, NodeId, NodeView, PeerView, ServiceId, TaskId};
 use tokio::sync::mpsc;
 
 use super::*;
@@ -16,8 +16,8 @@ pub(super) fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-pub(super) fn view(seq: u64, endpoints: Vec<EndpointView>) -> Arc<NodeView> {
-    Arc::new(NodeView {
+pub(super) fn view(seq: u64, endpoints: Vec<EndpointView>) -> CurrentView {
+    CurrentView::from_managers(Arc::new(NodeView {
         seq,
         cluster: ClusterId::from_bits(1),
         node: NODE,
@@ -41,7 +41,7 @@ pub(super) fn view(seq: u64, endpoints: Vec<EndpointView>) -> Arc<NodeView> {
         endpoints,
         services: Vec::new(),
         payloads: Vec::new(),
-    })
+    }))
 }
 
 pub(super) fn endpoint() -> EndpointView {
@@ -153,6 +153,25 @@ async fn links_of_a_task_that_has_left_the_view_are_deleted() {
     let counts = network.counts().await.unwrap();
     let name = plan::network::link_name(TASK, BLUE);
     assert_eq!(count(&counts, &format!("link {name}")), 0);
+}
+
+#[tokio::test]
+async fn a_saved_view_is_no_reason_to_delete_the_link_of_a_container_that_it_does_not_name() {
+    let network = start_fake();
+    network.reconcile(view(2, vec![endpoint()])).await.unwrap();
+    network.ensure_endpoint(spec(), namespace()).await.unwrap();
+    let saved = CurrentView {
+        confirmed: false,
+        ..view(1, vec![])
+    };
+    let link = format!("link {}", plan::network::link_name(TASK, BLUE));
+    for (told, left) in [(saved, 1), (view(1, vec![]), 0)] {
+        network.reconcile(told.clone()).await.unwrap();
+        let counts = network.counts().await.unwrap();
+        for what in [link.as_str(), "map PORT", "map ENDPOINT"] {
+            assert_eq!(count(&counts, what), left, "{what}, confirmed: {}", told.confirmed);
+        }
+    }
 }
 
 #[tokio::test]

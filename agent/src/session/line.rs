@@ -219,8 +219,7 @@ impl<'a> Line<'a> {
             released.retain(|id| view.tasks.iter().any(|task| task.id == *id));
             released.len() != before
         });
-        let confirmed = true;
-        self.ports.views.send_replace(Some(CurrentView { view, confirmed }));
+        self.ports.views.send_replace(Some(CurrentView::from_managers(view)));
     }
 
     /// Ids that make no sense name no task of ours.

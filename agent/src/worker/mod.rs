@@ -56,7 +56,7 @@ pub struct Ports {
     /// Views, from the session or the disk.
     pub views: watch::Receiver<Option<CurrentView>>,
     /// The view as network and resolver are to see it.
-    pub effective: watch::Sender<Option<Arc<NodeView>>>,
+    pub effective: watch::Sender<Option<CurrentView>>,
     /// For the session to report.
     pub statuses: watch::Sender<Statuses>,
     /// Whether a manager is in reach.
@@ -105,7 +105,7 @@ struct Worker {
     asking: Asking,
     files: Files,
     views: watch::Receiver<Option<CurrentView>>,
-    effective: watch::Sender<Option<Arc<NodeView>>>,
+    effective: watch::Sender<Option<CurrentView>>,
     statuses: watch::Sender<Statuses>,
     session: watch::Receiver<SessionState>,
     released: watch::Receiver<BTreeSet<TaskId>>,

@@ -14,7 +14,7 @@ mod trouble;
 struct Bench {
     runtime: Arc<FakeRuntime>,
     views: watch::Sender<Option<CurrentView>>,
-    effective: watch::Receiver<Option<Arc<NodeView>>>,
+    effective: watch::Receiver<Option<CurrentView>>,
     statuses: watch::Receiver<Statuses>,
     session: watch::Sender<SessionState>,
     released: watch::Sender<BTreeSet<TaskId>>,
@@ -154,7 +154,7 @@ async fn a_container_that_dies_fails_its_task_and_takes_no_more_traffic() {
     let status = bench.until(1, TaskState::Failed).await;
     assert_eq!(status.err, "task: non-zero exit (137)");
     assert_eq!(status.exit_code, Some(137));
-    let effective = bench.effective.borrow().clone().unwrap();
+    let effective = bench.effective.borrow().clone().unwrap().view;
     assert!(!effective.endpoints[0].serving, "before the managers know");
 }
 
@@ -217,6 +217,16 @@ async fn running_containers_are_kept_over_a_restart_of_the_agent() {
     let status = bench.until(1, TaskState::Running).await;
     assert_eq!(status.container, Some(container));
     assert_eq!(bench.runtime.calls(), Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn network_and_resolver_hear_whether_the_managers_have_spoken() {
+    let mut bench = bench(engine(), Some(current(fixture::view(&[1]), false)), false);
+    bench.until(1, TaskState::Running).await;
+    let told = |bench: &Bench| bench.effective.borrow().as_ref().map(|seen| seen.confirmed);
+    assert_eq!(told(&bench), Some(false));
+    bench.tell(fixture::view(&[1]));
+    bench.settled(|_| told(&bench) == Some(true)).await;
 }
 
 #[tokio::test(start_paused = true)]

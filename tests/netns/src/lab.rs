@@ -9,6 +9,7 @@ use agent::{
 };
 use anyhow::{Context, Result, anyhow};
 use model::Mac;
+use plan::tasks::CurrentView;
 use tokio::runtime::Runtime;
 
 use crate::{
@@ -132,7 +133,7 @@ impl Lab {
     pub fn reconcile_node(&self, node: &Node) -> Result<()> {
         let view = self.cluster.view(node.number);
         self.runtime
-            .block_on(node.network()?.reconcile(view))
+            .block_on(node.network()?.reconcile(CurrentView::from_managers(view)))
             .map_err(|error| anyhow!("{error}"))
     }
 

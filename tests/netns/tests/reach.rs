@@ -6,6 +6,7 @@ use agent::{network::Network, probe};
 use anyhow::{Result, anyhow};
 use model::{NodeView, PeerView};
 use netns::{Lab, node_id, vtep};
+use plan::tasks::CurrentView;
 use tokio::runtime::Runtime;
 
 /// The nodes that node 1 does not reach.
@@ -26,7 +27,9 @@ fn a_probe_tells_who_answers_at_the_data_port_and_who_does_not() -> Result<()> {
         hostname: "n3".to_owned(),
         vtep: IpAddr::V4(vtep(3)),
     });
-    let told = lab.nodes[0].network()?.reconcile(view.clone().into());
+    let told = lab.nodes[0]
+        .network()?
+        .reconcile(CurrentView::from_managers(view.clone().into()));
     Runtime::new()?.block_on(told).map_err(|error| anyhow!("{error}"))?;
     assert_eq!(unreached(&lab, &view)?, [node_id(3).to_string()]);
     // The other node's programs answer without its daemon.

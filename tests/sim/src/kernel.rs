@@ -9,7 +9,11 @@ use std::{
 use model::{NodeView, TaskId};
 use plan::{
     container::ContainerState,
-    network::{HOST_LINK, HOST_PEER_LINK, Link, LocalFacts, OVERLAY_LINK, Op, Tables, desired, link_name, steps},
+    network::{
+        HOST_LINK, HOST_PEER_LINK, Link, LocalFacts, OVERLAY_LINK, Op, Tables, desired, link_name, steps,
+        steps_by_saved,
+    },
+    tasks::CurrentView,
 };
 
 use crate::check::Checked;
@@ -29,7 +33,7 @@ impl Kernel {
     /// Brings the rows in line with the view, or dies after `survives` steps.
     pub fn reconcile(
         &mut self,
-        view: &NodeView,
+        CurrentView { view, confirmed }: &CurrentView,
         engine: &BTreeMap<TaskId, ContainerState>,
         survives: usize,
     ) -> Checked {
@@ -37,7 +41,11 @@ impl Kernel {
         let Ok(wanted) = desired(view, &facts) else {
             return Ok(());
         };
-        let plan = steps(&self.tables, &wanted);
+        let planned = |tables: &Tables| match confirmed {
+            true => steps(tables, &wanted),
+            false => steps_by_saved(tables, &wanted, &facts),
+        };
+        let plan = planned(&self.tables);
         if let Some(problem) = plan.problems.first() {
             return Err(problem.to_string());
         }
@@ -49,7 +57,7 @@ impl Kernel {
         if !cut {
             self.apart()?;
         }
-        let left = steps(&self.tables, &wanted).ops;
+        let left = planned(&self.tables).ops;
         let only_links = left.iter().all(|op| matches!(op, Op::DeleteLink(_)));
         if cut || only_links {
             Ok(())

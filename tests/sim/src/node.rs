@@ -246,11 +246,13 @@ impl Machine {
 
     /// Brings the kernel in line with the view, or dies after `survives` steps.
     pub fn program(&mut self, survives: usize, at: Timestamp) -> Checked {
-        let Some(view) = self.tasks.effective(&[], self.clocks(at)) else {
+        let Some(current) = self.tasks.effective(&[], self.clocks(at)) else {
             return Ok(());
         };
-        self.kernel.reconcile(&view, &self.engine, survives)?;
-        self.shows = view.seq;
+        self.kernel.reconcile(&current, &self.engine, survives)?;
+        if current.confirmed {
+            self.shows = current.view.seq;
+        }
         Ok(())
     }
 

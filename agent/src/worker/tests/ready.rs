@@ -27,7 +27,7 @@ impl Bench {
 
     fn serves(&self) -> bool {
         let effective = self.effective.borrow();
-        effective.as_ref().is_some_and(|view| view.endpoints[0].serving)
+        effective.as_ref().is_some_and(|seen| seen.view.endpoints[0].serving)
     }
 }
 

@@ -152,7 +152,11 @@ async fn an_engine_that_hangs_gets_each_question_once() {
     tokio::time::sleep(Duration::from_secs(600)).await;
     assert_eq!(bench.running(), 1);
     assert_eq!(
-        bench.effective.borrow().as_ref().map(|v| v.endpoints[0].serving),
+        bench
+            .effective
+            .borrow()
+            .as_ref()
+            .map(|seen| seen.view.endpoints[0].serving),
         Some(true),
         "{serving:?}"
     );

@@ -1,7 +1,7 @@
 //! The network half of a node: from its view and the facts of the machine to links, hooks and map rows.
 //!
 //! `desired` says what should be, `number` gives it the ids, indexes and ring places that the node already uses, `steps`
-//! lists what is to be done. All pure; the agent's network actor owns the kernel side and applies the steps in order.
+//! lists what is to be done; `steps_by_saved` does so as long as the managers have not spoken. All pure; the agent's network actor owns the kernel side and applies the steps in order.
 
 mod desired;
 mod diff;
@@ -9,6 +9,7 @@ mod facts;
 mod frontend;
 mod name;
 mod number;
+mod saved;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -19,4 +20,5 @@ pub use facts::{Link, LocalFacts};
 pub use frontend::{DesiredBackend, DesiredFrontend, PUBLISHED_SLOTS};
 pub use name::{HOST_LINK, HOST_PEER_LINK, OVERLAY_LINK, is_container_link, is_our_link, link_name};
 pub use number::{Numbered, Problem, number};
+pub use saved::steps_by_saved;
 pub use tables::{Hook, Tables};

@@ -138,7 +138,7 @@ fn row(backend: &DesiredBackend, draining: bool) -> Backend {
     }
 }
 
-fn identity(row: &Backend) -> DesiredBackend {
+pub(super) fn identity(row: &Backend) -> DesiredBackend {
     DesiredBackend {
         addr: row.addr,
         vtep: row.vtep,

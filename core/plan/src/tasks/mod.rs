@@ -43,6 +43,13 @@ pub struct CurrentView {
     pub confirmed: bool,
 }
 
+impl CurrentView {
+    /// What the managers have said.
+    pub fn from_managers(view: Arc<NodeView>) -> Self {
+        Self { view, confirmed: true }
+    }
+}
+
 /// What the disk knows from before the agent started.
 #[derive(Clone, Debug, Default)]
 pub struct Past {
@@ -195,14 +202,17 @@ impl Tasks {
     /// The view as network and resolver are to see it: what the managers said, less what this node knows better. `None`:
     /// as long as containers are not known, a kernel that forwards already is better left alone. `held`: ports that
     /// containers not ours publish.
-    pub fn effective(&self, held: &[HeldPort], now: Now) -> Option<Arc<NodeView>> {
-        let view = &self.current.as_ref()?.view;
+    pub fn effective(&self, held: &[HeldPort], now: Now) -> Option<CurrentView> {
+        let CurrentView { view, confirmed } = self.current.as_ref()?;
         let down = match self.known.listed() {
             true => self.known.down(),
             false if now.run >= HOLD => BTreeSet::new(),
             false => return None,
         };
-        Some(overlay::effective(view, &down, held))
+        Some(CurrentView {
+            view: overlay::effective(view, &down, held),
+            confirmed: *confirmed,
+        })
     }
 
     /// When the clock alone may ask for something: a task that waits to be run again or to be stopped, or the end of the

@@ -3,6 +3,7 @@
 mod canary;
 mod node;
 mod order;
+mod saved;
 mod services;
 
 use std::{collections::BTreeMap, net::IpAddr};
