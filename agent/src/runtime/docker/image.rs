@@ -167,6 +167,16 @@ mod tests {
     use bollard::models::ProgressDetail;
 
     use super::*;
+    use crate::runtime::docker::{pulls::Pull, stub::Stub};
+
+    #[tokio::test]
+    async fn an_engine_that_dies_during_a_pull_says_nothing_of_the_image() {
+        let progress = "{\"status\":\"Pulling from library/busybox\"}\r\n".to_owned();
+        let stub = Stub::dying_at("/images/create", move |_| (200, progress.clone()));
+        let said = Said::new(tokio::sync::watch::Sender::new(Pull::Going(String::new())));
+        let error = DockerRuntime::new(&stub.host).pull("busybox", None, &said).await;
+        assert!(matches!(error, Err(RuntimeError::Unreachable { .. })), "{error:?}");
+    }
 
     #[test]
     fn a_pull_always_names_one_tag() {

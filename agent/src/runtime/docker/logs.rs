@@ -134,6 +134,29 @@ mod tests {
     use bollard::models::{HostConfig, HostConfigLogConfig};
 
     use super::*;
+    use crate::runtime::docker::stub::Stub;
+
+    #[tokio::test]
+    async fn a_log_that_breaks_with_its_engine_is_read_on_when_there_is_one() {
+        let line = "2026-01-01T00:00:00.000000001Z hello\n";
+        let framed = format!("\u{1}\0\0\0\0\0\0{}{line}", char::from(line.len() as u8));
+        let stub = Stub::dying_at("/containers/c1/logs", move |path| match path {
+            "/containers/json" => (200, r#"[{"Id":"c1"}]"#.to_owned()),
+            "/containers/c1/json" => (200, "{}".to_owned()),
+            _ => (200, framed.clone()),
+        });
+        let request = LogRequest {
+            follow: true,
+            details: false,
+            after: model::Timestamp(0),
+            tail: None,
+        };
+        let mut lines = read(DockerRuntime::new(&stub.host), TaskId::from_bits(1), request);
+        let first = lines.recv().await.unwrap().unwrap();
+        assert_eq!(first.text, b"hello");
+        let end = lines.recv().await.unwrap().unwrap_err();
+        assert!(end.is_about_the_engine(), "{end}");
+    }
 
     #[test]
     fn a_driver_that_cannot_be_read_is_named() {

@@ -110,11 +110,13 @@ impl DockerRuntime {
                 message,
             } => RuntimeError::NotFound(message),
             Error::DockerResponseServerError { message, .. } => RuntimeError::Engine(message),
-            Error::HyperResponseError { .. } | Error::HyperLegacyError { .. } | Error::SocketNotFoundError(_) => {
-                RuntimeError::Unreachable {
-                    host: self.host.to_string(),
-                }
-            }
+            // The last: an answer that comes piece by piece, as of a pull or a log, and breaks off.
+            Error::HyperResponseError { .. }
+            | Error::HyperLegacyError { .. }
+            | Error::SocketNotFoundError(_)
+            | Error::IOError { .. } => RuntimeError::Unreachable {
+                host: self.host.to_string(),
+            },
             Error::RequestTimeoutError => self.silent(),
             other => RuntimeError::Engine(other.to_string()),
         }

@@ -16,8 +16,13 @@ pub(super) struct Stub {
 }
 
 impl Stub {
-    /// Answers each GET with a status and a body, as `answer` says for its path without the version.
+    /// Answers each call with a status and a body, as `answer` says for its path without the version.
     pub fn answering(answer: impl Fn(&str) -> (u16, String) + Send + Sync + 'static) -> Self {
+        Self::dying_at("nowhere", answer)
+    }
+
+    /// As [`Self::answering`], but it hangs up before the body of one path is complete.
+    pub fn dying_at(cut: &'static str, answer: impl Fn(&str) -> (u16, String) + Send + Sync + 'static) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("docker.sock");
         let listener = UnixListener::bind(&path).unwrap();
@@ -25,7 +30,7 @@ impl Stub {
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
                 let answer = answer.clone();
-                tokio::spawn(async move { serve(socket, &*answer).await });
+                tokio::spawn(async move { serve(socket, cut, &*answer).await });
             }
         });
         Self {
@@ -35,7 +40,7 @@ impl Stub {
     }
 }
 
-async fn serve(mut socket: UnixStream, answer: &(dyn Fn(&str) -> (u16, String) + Send + Sync)) {
+async fn serve(mut socket: UnixStream, cut: &str, answer: &(dyn Fn(&str) -> (u16, String) + Send + Sync)) {
     let (reader, mut writer) = socket.split();
     let mut head = BufReader::new(reader).lines();
     let first = head.next_line().await.ok().flatten().unwrap_or_default();
@@ -50,7 +55,7 @@ async fn serve(mut socket: UnixStream, answer: &(dyn Fn(&str) -> (u16, String) +
         path if path.ends_with("/version") => (200, r#"{"Version":"20.10.0","ApiVersion":"1.41"}"#.to_owned()),
         path => answer(path),
     };
-    let length = body.len();
+    let length = body.len() + usize::from(path.ends_with(cut));
     let answer = format!(
         "HTTP/1.1 {status} Said\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
     );
