@@ -8,7 +8,7 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpStream, UdpSocket},
     time::timeout,
 };
@@ -74,14 +74,14 @@ async fn over_tcp(server: SocketAddr, question: &[u8]) -> io::Result<Vec<u8>> {
 }
 
 /// One message of a TCP stream: two bytes of length before it (RFC 1035, 4.2.2).
-pub async fn read_framed(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
+pub async fn read_framed(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>> {
     let mut message = vec![0; usize::from(stream.read_u16().await?)];
     stream.read_exact(&mut message).await?;
     Ok(message)
 }
 
 /// The same, written.
-pub async fn write_framed(stream: &mut TcpStream, message: &[u8]) -> io::Result<()> {
+pub async fn write_framed(stream: &mut (impl AsyncWrite + Unpin), message: &[u8]) -> io::Result<()> {
     let length = u16::try_from(message.len()).map_err(io::Error::other)?;
     let mut framed = Vec::with_capacity(message.len() + 2);
     framed.extend_from_slice(&length.to_be_bytes());

@@ -18,7 +18,10 @@ use std::{
 
 use hickory_proto::op::Message;
 use model::{NodeView, TaskId};
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    sync::{Semaphore, watch},
+    time::timeout,
+};
 
 pub use answer::{Answer, Question, answer};
 pub use serve::serve;
@@ -35,6 +38,10 @@ const CLIENTS_PREFIX: u32 = 18;
 /// How long a question waits for an agent that has just begun; most clients ask again after 5 s.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// Questions that may be with upstreams at a time, each for seconds if those do not answer. Far fewer than may be open:
+/// names of the cluster are answered whatever becomes of the others.
+const FORWARDED: usize = 512;
+
 /// How a question came, and so how its answer may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Transport {
@@ -47,12 +54,17 @@ enum Transport {
 pub struct Resolver {
     view: watch::Receiver<Option<CurrentView>>,
     clients: watch::Receiver<DnsClients>,
+    forwards: Arc<Semaphore>,
 }
 
 impl Resolver {
     /// Over the view that the kernel has, and the endpoints that the network numbered.
     pub fn new(view: watch::Receiver<Option<CurrentView>>, clients: watch::Receiver<DnsClients>) -> Self {
-        Self { view, clients }
+        Self {
+            view,
+            clients,
+            forwards: Arc::new(Semaphore::new(FORWARDED)),
+        }
     }
 
     /// The whole answer to a question from `source`; `None`: not worth one (not a question).
@@ -65,12 +77,18 @@ impl Resolver {
             None => Answer::Refused,
         };
         match found {
-            Answer::Elsewhere => match forward::ask(packet, transport, servers(known)).await {
+            Answer::Elsewhere => match self.forward(packet, transport, servers(known)).await {
                 Some(response) => Some(response),
                 None => reply::server_failure(&request),
             },
             found => reply::encode(&request, &question, found, transport),
         }
+    }
+
+    /// What upstreams say; `None`: nothing, or too many questions are with them already.
+    async fn forward(&self, packet: &[u8], transport: Transport, servers: Vec<IpAddr>) -> Option<Vec<u8>> {
+        let _permit = self.forwards.try_acquire().ok()?;
+        forward::ask(packet, transport, servers).await
     }
 
     /// The view, and the task that asks. An agent that has just begun waits for both: an endpoint that was there before

@@ -1,9 +1,15 @@
 //! The resolver's sockets: UDP and TCP port 53 at [`RESOLVER`].
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::{
-    net::{TcpListener, TcpStream, UdpSocket},
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, UdpSocket},
     sync::Semaphore,
     task::{JoinHandle, JoinSet},
     time::timeout,
@@ -14,9 +20,11 @@ use super::{RESOLVER, Resolver, Transport, forward};
 const PORT: u16 = 53;
 /// The address comes with the first pass of the network; until then binding is tried this often.
 const RETRY: Duration = Duration::from_millis(200);
-/// Questions that may be open at a time; further UDP ones wait in the socket's buffer.
+/// Questions over UDP that may be open at a time; further ones wait in the socket's buffer.
 const OPEN_QUESTIONS: usize = 1024;
-/// A TCP client that is silent for longer is hung up on.
+/// TCP clients at a time; each may stay for as long as it asks, so they are not counted with the questions.
+const TCP_CLIENTS: usize = 256;
+/// A TCP client that is silent, or does not take its answer, for longer is hung up on.
 const IDLE: Duration = Duration::from_secs(10);
 
 /// Serves until the handle is aborted.
@@ -24,10 +32,9 @@ pub fn serve(resolver: Resolver) -> JoinHandle<()> {
     tokio::spawn(async move {
         let address = SocketAddr::from((RESOLVER, PORT));
         let (udp, tcp) = bind(address).await;
-        let open = Arc::new(Semaphore::new(OPEN_QUESTIONS));
         let mut loops = JoinSet::new();
-        loops.spawn(serve_udp(resolver.clone(), Arc::new(udp), open.clone()));
-        loops.spawn(serve_tcp(resolver, tcp, open));
+        loops.spawn(serve_udp(resolver.clone(), Arc::new(udp)));
+        loops.spawn(serve_tcp(resolver, tcp));
         while loops.join_next().await.is_some() {}
     })
 }
@@ -49,7 +56,8 @@ async fn bind(address: SocketAddr) -> (UdpSocket, TcpListener) {
     }
 }
 
-async fn serve_udp(resolver: Resolver, socket: Arc<UdpSocket>, open: Arc<Semaphore>) {
+async fn serve_udp(resolver: Resolver, socket: Arc<UdpSocket>) {
+    let open = Arc::new(Semaphore::new(OPEN_QUESTIONS));
     let mut questions = JoinSet::new();
     let mut buffer = vec![0; 4096];
     while let Ok(permit) = open.clone().acquire_owned().await {
@@ -72,7 +80,8 @@ async fn serve_udp(resolver: Resolver, socket: Arc<UdpSocket>, open: Arc<Semapho
     }
 }
 
-async fn serve_tcp(resolver: Resolver, listener: TcpListener, open: Arc<Semaphore>) {
+async fn serve_tcp(resolver: Resolver, listener: TcpListener) {
+    let open = Arc::new(Semaphore::new(TCP_CLIENTS));
     let mut clients = JoinSet::new();
     while let Ok(permit) = open.clone().acquire_owned().await {
         while clients.try_join_next().is_some() {}
@@ -87,17 +96,41 @@ async fn serve_tcp(resolver: Resolver, listener: TcpListener, open: Arc<Semaphor
         let resolver = resolver.clone();
         clients.spawn(async move {
             let _permit = permit;
-            let _ = converse(&resolver, stream, source).await;
+            let _ = converse(&resolver, stream, source.ip()).await;
         });
     }
 }
 
-async fn converse(resolver: &Resolver, mut stream: TcpStream, source: SocketAddr) -> io::Result<()> {
+async fn converse(
+    resolver: &Resolver,
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    source: IpAddr,
+) -> io::Result<()> {
     loop {
         let packet = timeout(IDLE, forward::read_framed(&mut stream)).await??;
-        let Some(reply) = resolver.resolve(&packet, source.ip(), Transport::Tcp).await else {
+        let Some(reply) = resolver.resolve(&packet, source, Transport::Tcp).await else {
             return Ok(());
         };
-        forward::write_framed(&mut stream, &reply).await?;
+        timeout(IDLE, forward::write_framed(&mut stream, &reply)).await??;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hickory_proto::rr::RecordType;
+
+    use super::{
+        super::tests::{request, resolver},
+        *,
+    };
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_does_not_take_its_answer_is_hung_up_on() {
+        let question = request("web.", RecordType::A);
+        let (mut client, served) = tokio::io::duplex(question.len() + 2);
+        forward::write_framed(&mut client, &question).await.unwrap();
+        let ended = timeout(IDLE * 2, converse(&resolver(), served, [169, 254, 64, 7].into())).await;
+        let error = ended.expect("in time").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 }

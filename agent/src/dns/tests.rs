@@ -9,7 +9,7 @@ use model::{NetworkId, ServiceId, ServiceView, VirtualIp};
 use super::*;
 use crate::worker::fixture;
 
-fn resolver() -> Resolver {
+pub(super) fn resolver() -> Resolver {
     let mut view = fixture::view(&[1]);
     view.services = vec![ServiceView {
         id: ServiceId::from_bits(1),
@@ -31,15 +31,21 @@ fn resolver() -> Resolver {
     )
 }
 
-async fn ask(name: &str, kind: RecordType, source: [u8; 4]) -> Message {
+/// A question as a packet.
+pub(super) fn request(name: &str, kind: RecordType) -> Vec<u8> {
     let mut request = Message::new(99, MessageType::Query, OpCode::Query);
     request.add_query(Query::query(Name::from_ascii(name).unwrap(), kind));
-    let packet = request.to_vec().unwrap();
-    let reply = resolver()
-        .resolve(&packet, source.into(), Transport::Udp)
-        .await
-        .unwrap();
+    request.to_vec().unwrap()
+}
+
+async fn ask_of(resolver: &Resolver, name: &str, kind: RecordType, source: [u8; 4]) -> Message {
+    let packet = request(name, kind);
+    let reply = resolver.resolve(&packet, source.into(), Transport::Udp).await.unwrap();
     Message::from_vec(&reply).unwrap()
+}
+
+async fn ask(name: &str, kind: RecordType, source: [u8; 4]) -> Message {
+    ask_of(&resolver(), name, kind, source).await
 }
 
 #[tokio::test]
@@ -92,6 +98,22 @@ async fn an_agent_that_has_just_begun_answers_when_it_knows_the_caller() {
         tell.send_replace(Arc::new(clients.into()));
     });
     assert_eq!(known.map(|(_, caller)| caller), Some(TaskId::from_bits(1)));
+}
+
+/// Upstreams are out: as many questions wait for them as may.
+#[tokio::test(start_paused = true)]
+async fn names_of_others_fail_at_once_when_too_many_wait_for_upstreams_and_ours_are_answered() {
+    let resolver = resolver();
+    let _waiting = resolver.forwards.try_acquire_many(FORWARDED as u32).unwrap();
+    let begun = tokio::time::Instant::now();
+    for (name, code) in [
+        ("example.org.", ResponseCode::ServFail),
+        ("web.", ResponseCode::NoError),
+    ] {
+        let reply = ask_of(&resolver, name, RecordType::A, [169, 254, 64, 7]).await;
+        assert_eq!(reply.metadata.response_code, code, "{name}");
+    }
+    assert_eq!(begun.elapsed(), Duration::ZERO);
 }
 
 #[tokio::test]
