@@ -11,7 +11,7 @@ mod serve;
 pub mod upstream;
 
 use std::{
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
@@ -34,6 +34,9 @@ pub const RESOLVER: Ipv4Addr = Ipv4Addr::new(169, 254, 63, 53);
 const CLIENTS: Ipv4Addr = Ipv4Addr::new(169, 254, 64, 0);
 /// Of [`CLIENTS`].
 const CLIENTS_PREFIX: u32 = 18;
+
+/// Where name servers listen, this one too.
+const PORT: u16 = 53;
 
 /// How long a question waits for an agent that has just begun; most clients ask again after 5 s.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -88,7 +91,8 @@ impl Resolver {
     /// What upstreams say; `None`: nothing, or too many questions are with them already.
     async fn forward(&self, packet: &[u8], transport: Transport, servers: Vec<IpAddr>) -> Option<Vec<u8>> {
         let _permit = self.forwards.try_acquire().ok()?;
-        forward::ask(packet, transport, servers).await
+        let servers: Vec<SocketAddr> = servers.into_iter().map(|server| (server, PORT).into()).collect();
+        forward::ask(packet, transport, &servers).await
     }
 
     /// The view, and the task that asks. An agent that has just begun waits for both: an endpoint that was there before

@@ -15,9 +15,8 @@ use tokio::{
     time::timeout,
 };
 
-use super::{RESOLVER, Resolver, Transport, forward};
+use super::{PORT, RESOLVER, Resolver, Transport, forward};
 
-const PORT: u16 = 53;
 /// The address comes with the first pass of the network; until then binding is tried this often.
 const RETRY: Duration = Duration::from_millis(200);
 /// Questions over UDP that may be open at a time; further ones wait in the socket's buffer.
