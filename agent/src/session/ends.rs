@@ -13,7 +13,8 @@ use seal::durable;
 use serde::{Deserialize, Serialize};
 use tokio::{sync::watch, task::JoinHandle};
 
-use crate::worker::Statuses;
+use super::WRITE_AGAIN;
+use crate::worker::{Statuses, replace};
 
 const FORMAT: u32 = 1;
 
@@ -54,7 +55,7 @@ fn ends(statuses: &Statuses) -> Statuses {
 }
 
 /// Passes statuses on to whoever tells them, those that are ends once they are on the disk, until the handle is aborted.
-/// What cannot be written is told all the same: else nobody would replace the task.
+/// What cannot be written is told all the same, else nobody would replace the task, and is tried again.
 pub fn pass_on(
     path: PathBuf,
     mut statuses: watch::Receiver<Statuses>,
@@ -65,17 +66,22 @@ pub fn pass_on(
         loop {
             let now = statuses.borrow_and_update().clone();
             let ends = ends(&now);
+            let mut failed = false;
             if ends.iter().any(|(task, status)| kept.get(task) != Some(status)) {
                 let (target, content) = (path.clone(), ends.clone());
                 match tokio::task::spawn_blocking(move || save(&target, content)).await {
                     Ok(Ok(())) => kept = ends,
-                    Ok(Err(error)) => tracing::error!(path = %path.display(), %error, "cannot save the ends of tasks"),
+                    Ok(Err(error)) => {
+                        tracing::error!(path = %path.display(), %error, "cannot save the ends of tasks");
+                        failed = true;
+                    }
                     Err(_) => return,
                 }
             }
-            told.send_replace(now);
-            if statuses.changed().await.is_err() {
-                return;
+            told.send_if_modified(|old| replace(old, now));
+            tokio::select! {
+                changed = statuses.changed() => if changed.is_err() { return },
+                () = tokio::time::sleep(WRITE_AGAIN), if failed => {}
             }
         }
     })
@@ -119,6 +125,25 @@ mod tests {
         now.send_replace(other.clone());
         heard.wait_for(|told| *told == other).await.unwrap();
         assert_eq!(load(&path), other, "the second is not assigned any more");
+        passing.abort();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_end_that_could_not_be_written_is_told_and_written_later_though_nothing_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = path(folder.path());
+        let in_the_way = path.parent().unwrap();
+        std::fs::write(in_the_way, b"").unwrap();
+        let end = statuses(&[TaskState::Failed]);
+        let now = watch::Sender::new(end.clone());
+        let told = watch::Sender::default();
+        let mut heard = told.subscribe();
+        let passing = pass_on(path.clone(), now.subscribe(), told);
+        heard.wait_for(|told| *told == end).await.unwrap();
+        std::fs::remove_file(in_the_way).unwrap();
+        tokio::time::sleep(WRITE_AGAIN * 2).await;
+        assert_eq!(load(&path), end);
+        assert!(!heard.has_changed().unwrap(), "told once");
         passing.abort();
     }
 

@@ -38,6 +38,8 @@ use crate::{
 
 /// Version of the session's protocol.
 const FORMAT: u32 = 2;
+/// Before what could not be written to the disk is tried again: it may have room by then.
+const WRITE_AGAIN: Duration = Duration::from_secs(5);
 /// Before managers are looked for again where none is known.
 const NOBODY: Duration = Duration::from_secs(1);
 /// A manager that accepts a session welcomes it within this.

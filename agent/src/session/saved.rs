@@ -14,7 +14,7 @@ use seal::durable;
 use serde::{Deserialize, Serialize};
 use tokio::{sync::watch, task::JoinHandle};
 
-use super::Manager;
+use super::{Manager, WRITE_AGAIN};
 use crate::worker::CurrentView;
 
 const FORMAT: u32 = 1;
@@ -55,17 +55,20 @@ pub fn load(path: &Path) -> Option<Saved> {
 }
 
 /// Writes the latest view that the managers have confirmed, and where they are, until the handle is aborted. Managers may
-/// be replaced one by one while nothing else changes: a node that then boots must find those of now.
+/// be replaced one by one while nothing else changes: a node that then boots must find those of now. What cannot be written
+/// is tried again although nothing changes: a view from before is worse the longer it lies there.
 pub fn keep(
     path: PathBuf,
     mut views: watch::Receiver<Option<CurrentView>>,
     mut managers: watch::Receiver<Vec<Manager>>,
 ) -> JoinHandle<()> {
     tokio::spawn(async move {
+        let mut failed = false;
         loop {
             tokio::select! {
                 changed = views.changed() => if changed.is_err() { return },
                 Ok(()) = managers.changed() => {}
+                () = tokio::time::sleep(WRITE_AGAIN), if failed => {}
             }
             let current = views.borrow_and_update().clone();
             let Some(current) = current.filter(|c| c.confirmed) else {
@@ -80,6 +83,7 @@ pub fn keep(
             };
             let target = path.clone();
             let written = tokio::task::spawn_blocking(move || save(&target, &saved)).await;
+            failed = !matches!(written, Ok(Ok(())));
             if let Ok(Err(error)) = written {
                 tracing::error!(path = %path.display(), %error, "cannot save the view");
             }
@@ -155,6 +159,24 @@ mod tests {
             };
             tokio::time::timeout(Duration::from_secs(30), known).await.expect(addr);
         }
+        keeping.abort();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_view_that_could_not_be_written_is_written_when_there_is_room_though_nothing_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = path(folder.path());
+        let in_the_way = path.parent().unwrap();
+        std::fs::write(in_the_way, b"").unwrap();
+        let view = CurrentView::from_managers(fixture::view(&[1]).into());
+        let views = watch::Sender::new(None);
+        let keeping = keep(path.clone(), views.subscribe(), watch::Sender::default().subscribe());
+        views.send_replace(Some(view.clone()));
+        tokio::time::sleep(WRITE_AGAIN / 2).await;
+        std::fs::remove_file(in_the_way).unwrap();
+        assert_eq!(load(&path), None);
+        tokio::time::sleep(WRITE_AGAIN).await;
+        assert_eq!(load(&path).map(|saved| saved.view), Some((*view.view).clone()));
         keeping.abort();
     }
 

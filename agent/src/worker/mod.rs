@@ -279,7 +279,8 @@ fn has_files(files: &Files, task: &Task) -> bool {
     files.papers.has(task.id) && (!secrets || files.vault.has(task.id))
 }
 
-fn replace<T: PartialEq>(old: &mut T, new: T) -> bool {
+/// Puts a value in the place of another one; whether they differ.
+pub(crate) fn replace<T: PartialEq>(old: &mut T, new: T) -> bool {
     let differs = *old != new;
     *old = new;
     differs
