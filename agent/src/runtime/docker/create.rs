@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use bollard::{errors::Error, query_parameters::CreateContainerOptionsBuilder};
+use bollard::{Docker, errors::Error, query_parameters::CreateContainerOptionsBuilder};
 use model::{MountKind, PullPolicy};
 use plan::container::ContainerRequest;
 
@@ -22,8 +22,14 @@ impl DockerRuntime {
         request: &ContainerRequest,
         waiter: Waiter<'_>,
     ) -> Result<String, RuntimeError> {
-        let version = self.docker().await?.client_version();
-        if let Some(why) = unfit_mount(&request.spec, (version.major_version, version.minor_version)) {
+        let unfit = |docker: Docker| {
+            let version = docker.client_version();
+            unfit_mount(&request.spec, (version.major_version, version.minor_version))
+        };
+        // What was agreed on may be from before the engine was replaced.
+        if unfit(self.docker().await?).is_some()
+            && let Some(why) = unfit(self.agree().await?)
+        {
             return Err(RuntimeError::Engine(why));
         }
         if self.remaps_users.load(Ordering::Relaxed) && !request.endpoints.is_empty() {

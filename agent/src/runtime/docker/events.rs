@@ -47,9 +47,6 @@ pub(super) fn follow(engine: DockerRuntime) -> mpsc::Receiver<RuntimeEvent> {
 
 /// One connection. `None`: nobody listens any more.
 async fn follow_once(engine: &DockerRuntime, sender: &mpsc::Sender<RuntimeEvent>) -> Option<()> {
-    let Ok(docker) = engine.docker().await else {
-        return Some(());
-    };
     // Starts are our own, and health checks themselves are many: what they come to is told.
     let events = vec!["die", "destroy", "health_status"];
     let filters = HashMap::from([
@@ -66,7 +63,7 @@ async fn follow_once(engine: &DockerRuntime, sender: &mpsc::Sender<RuntimeEvent>
         .filters(&filters)
         .since(&since.to_string())
         .build();
-    let Ok(facts) = engine.read_facts().await else {
+    let (Ok(facts), Ok(docker)) = (engine.read_facts().await, engine.docker().await) else {
         return Some(());
     };
     let messages = docker.events(Some(options)).take_while(|message| {

@@ -17,7 +17,7 @@ const CAPABILITIES: [(&str, &str); 4] = [
 
 impl DockerRuntime {
     pub(super) async fn read_facts(&self) -> Result<EngineFacts, RuntimeError> {
-        let docker = self.docker().await?;
+        let docker = self.agree().await?;
         let info = docker.info().await.map_err(|e| self.fault(e))?;
         self.remaps_users.store(remaps_users(&info), Ordering::Relaxed);
         // The engine's own list lacks them. One that does not list them is taken to have what is asked for.
@@ -97,6 +97,7 @@ fn plugins(info: &SystemInfo, managed: &[Plugin]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runtime::docker::stub::Stub;
 
     fn info() -> SystemInfo {
         serde_json::from_str(
@@ -121,6 +122,18 @@ mod tests {
         };
         plugin.config.interface.types = vec![capability.to_owned()];
         plugin
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_was_replaced_is_spoken_to_in_its_own_version() {
+        let stub = Stub::answering(|_| (200, "{}".to_owned()));
+        let engine = DockerRuntime::new(&stub.host);
+        for minor in [41, 48, 45] {
+            stub.minor.store(minor, Ordering::Relaxed);
+            engine.read_facts().await.unwrap();
+            let version = engine.docker().await.unwrap().client_version();
+            assert_eq!((version.major_version, version.minor_version), (1, minor as usize));
+        }
     }
 
     #[test]

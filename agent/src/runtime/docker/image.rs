@@ -76,7 +76,8 @@ impl DockerRuntime {
         let (name, tag) = pull_reference(image);
         let options = CreateImageOptionsBuilder::default().from_image(name).tag(tag).build();
         let credentials = auth.and_then(credentials);
-        let pull = self.docker().await?.create_image(Some(options), None, credentials);
+        let docker = self.docker().await?;
+        let pull = docker.create_image(Some(options), None, credentials);
         let mut layers = Layers::default();
         let mut told = Instant::now();
         let outcome = pull

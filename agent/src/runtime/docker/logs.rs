@@ -59,7 +59,8 @@ impl DockerRuntime {
         } else {
             String::new()
         };
-        let mut stream = std::pin::pin!(self.docker().await?.logs(&container, Some(options(&request))));
+        let docker = self.docker().await?;
+        let mut stream = std::pin::pin!(docker.logs(&container, Some(options(&request))));
         let mut joiner = Joiner::default();
         let line = |(stream, at, text)| LogLine {
             at,

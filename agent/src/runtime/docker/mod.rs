@@ -29,7 +29,7 @@ use bollard::{
 use futures::{FutureExt, future::BoxFuture};
 use model::{HeldPort, TaskId};
 use plan::container::{ContainerRequest, ContainerState};
-use tokio::sync::{OnceCell, mpsc};
+use tokio::sync::mpsc;
 
 use self::pulls::Pulls;
 use super::{Answer, EngineFacts, Listed, LogLine, LogRequest, Question, Runtime, RuntimeError, RuntimeEvent, Waiter};
@@ -37,10 +37,11 @@ use super::{Answer, EngineFacts, Listed, LogLine, LogRequest, Question, Runtime,
 /// Longest wait for an answer of the engine, beyond what the call itself is meant to take.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A Docker Engine. It need not answer yet: the first call that reaches it agrees on an API version.
+/// A Docker Engine. It need not answer yet: the first call that reaches it agrees on an API version, and each look at what
+/// it says of itself does so again: another engine may have come since.
 #[derive(Clone)]
 pub struct DockerRuntime {
-    connection: Arc<OnceCell<Docker>>,
+    connection: Arc<Mutex<Option<Docker>>>,
     host: Arc<str>,
     pulls: Pulls,
     /// As it said when it was asked last.
@@ -91,15 +92,31 @@ impl DockerRuntime {
         self.processes().remove(container);
     }
 
-    async fn docker(&self) -> Result<&Docker, RuntimeError> {
-        let unreachable = |_: Error| RuntimeError::Unreachable {
-            host: self.host.to_string(),
-        };
-        let connect = || async {
+    /// Held for an instant only.
+    fn connection(&self) -> MutexGuard<'_, Option<Docker>> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The engine, in the version of its API that was agreed on last.
+    async fn docker(&self) -> Result<Docker, RuntimeError> {
+        let agreed = self.connection().clone();
+        match agreed {
+            Some(docker) => Ok(docker),
+            None => self.agree().await,
+        }
+    }
+
+    /// The engine as it is now: the newest version of its API that both of us speak.
+    async fn agree(&self) -> Result<Docker, RuntimeError> {
+        let connect = async {
             let docker = Docker::connect_with_unix(&self.host, PATIENCE.as_secs(), API_DEFAULT_VERSION)?;
             docker.negotiate_version().await
         };
-        self.connection.get_or_try_init(connect).await.map_err(unreachable)
+        let agreed = connect.await.map_err(|_| RuntimeError::Unreachable {
+            host: self.host.to_string(),
+        })?;
+        *self.connection() = Some(agreed.clone());
+        Ok(agreed)
     }
 
     /// The engine's words for an error; a broken connection becomes docker's own sentence.
@@ -125,7 +142,7 @@ impl DockerRuntime {
     async fn stop_within(&self, container: &str, grace: Duration) -> Result<i64, RuntimeError> {
         let seconds = i32::try_from(grace.as_secs_f64().ceil() as i64).unwrap_or(i32::MAX);
         let options = StopContainerOptionsBuilder::default().t(seconds).build();
-        let patient = self.docker().await?.clone().with_timeout(grace + PATIENCE);
+        let patient = self.docker().await?.with_timeout(grace + PATIENCE);
         match patient.stop_container(container, Some(options)).await {
             Ok(()) => {}
             // 304: it has ended already.

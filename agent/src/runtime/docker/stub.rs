@@ -1,6 +1,9 @@
 //! An engine of a few words, for tests: what it answers to a path.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
 
 use tempfile::TempDir;
 use tokio::{
@@ -12,6 +15,8 @@ use tokio::{
 pub(super) struct Stub {
     /// Its `unix://` address.
     pub host: String,
+    /// The version of its API: 1 and this. Another one: the engine was replaced.
+    pub minor: Arc<AtomicU32>,
     _folder: TempDir,
 }
 
@@ -26,21 +31,27 @@ impl Stub {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("docker.sock");
         let listener = UnixListener::bind(&path).unwrap();
-        let answer = Arc::new(answer);
+        let (answer, minor) = (Arc::new(answer), Arc::new(AtomicU32::new(41)));
+        let now = minor.clone();
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
-                let answer = answer.clone();
-                tokio::spawn(async move { serve(socket, cut, &*answer).await });
+                let (answer, minor) = (answer.clone(), now.load(Ordering::Relaxed));
+                tokio::spawn(async move { serve(socket, (minor, cut), &*answer).await });
             }
         });
         Self {
             host: format!("unix://{}", path.display()),
+            minor,
             _folder: folder,
         }
     }
 }
 
-async fn serve(mut socket: UnixStream, cut: &str, answer: &(dyn Fn(&str) -> (u16, String) + Send + Sync)) {
+async fn serve(
+    mut socket: UnixStream,
+    (minor, cut): (u32, &str),
+    answer: &(dyn Fn(&str) -> (u16, String) + Send + Sync),
+) {
     let (reader, mut writer) = socket.split();
     let mut head = BufReader::new(reader).lines();
     let first = head.next_line().await.ok().flatten().unwrap_or_default();
@@ -51,8 +62,9 @@ async fn serve(mut socket: UnixStream, cut: &str, answer: &(dyn Fn(&str) -> (u16
     {}
     let path = first.split_whitespace().nth(1).unwrap_or_default();
     let path = path.split('?').next().unwrap_or_default();
-    let (status, body) = match path.strip_prefix("/v1.41").unwrap_or(path) {
-        path if path.ends_with("/version") => (200, r#"{"Version":"20.10.0","ApiVersion":"1.41"}"#.to_owned()),
+    let version = format!("/v1.{minor}");
+    let (status, body) = match path.strip_prefix(&version).unwrap_or(path) {
+        path if path.ends_with("/version") => (200, format!(r#"{{"Version":"20.10.0","ApiVersion":"1.{minor}"}}"#)),
         path => answer(path),
     };
     let length = body.len() + usize::from(path.ends_with(cut));
