@@ -63,6 +63,12 @@ impl ManagerHandle {
         self.api.node
     }
 
+    /// What this node shows: what was given, or what the manager has signed for itself because that had ended. The daemon
+    /// keeps it then.
+    pub fn credentials(&self) -> NodeCredentials {
+        self.credentials.borrow().clone()
+    }
+
     /// Where the control port is bound.
     pub fn listen_addr(&self) -> SocketAddr {
         self.listen_addr

@@ -13,6 +13,7 @@ mod api;
 mod autolock;
 mod backup;
 mod ca;
+mod certify;
 mod config;
 mod dispatcher;
 mod founding;

@@ -20,6 +20,7 @@ use crate::{
     api::{Api, Queue},
     autolock::{self, Autolock},
     ca::CaError,
+    certify,
     config::{InitParams, ManagerConfig, NodeCredentials, key_file},
     dispatcher::Dispatcher,
     founding::{FIRST_MEMBER, found_cluster, manager_node},
@@ -142,7 +143,8 @@ impl Manager {
     }
 
     /// Starts the manager that was here before, from its disk. `unlock` opens it if autolock was on; without it the
-    /// answer is [`KeyFileError::Locked`] then.
+    /// answer is [`KeyFileError::Locked`] then. If the certificate has ended the manager signs itself another, with the key
+    /// of its own state: see [`ManagerHandle::credentials`].
     pub async fn start(
         config: ManagerConfig,
         credentials: NodeCredentials,
@@ -271,13 +273,14 @@ fn run(
     credentials: NodeCredentials,
 ) -> Result<ManagerHandle, StartError> {
     let (node, cluster) = (credentials.node, credentials.cluster);
-    let (tls, shown) = watch::channel(tls::server_config(&credentials)?);
-    let (credentials, current) = watch::channel(credentials);
-    let (told, known) = watch::channel(Vec::new());
     let mut replica = Replica::start(disk)?;
     // A lone manager leads now, and knows all that its log holds; what others are to hear they ask for again.
     replica.advance()?;
     own_cluster(config, &replica.view(), cluster)?;
+    let credentials = certify::in_force(credentials, &replica.view(), mint::now());
+    let (tls, shown) = watch::channel(tls::server_config(&credentials)?);
+    let (credentials, current) = watch::channel(credentials);
+    let (told, known) = watch::channel(Vec::new());
     let own = Introduction {
         member: replica.member(),
         addr: config.advertise_addr.to_string(),

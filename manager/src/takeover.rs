@@ -3,15 +3,14 @@
 use std::{fs, io, path::Path};
 
 use control::{plan_restored, plan_sole_manager, raft_ids_gap, takeover_gap};
-use model::{Node, NodeId, Role, Timestamp};
-use peer::Subject;
+use model::{Node, Timestamp};
 use seal::UnlockKey;
-use store::{Command, Entry, State, View};
+use store::{Command, Entry, State};
 
 use crate::{
     autolock::{self, Autolock},
     backup::Backup,
-    ca::{self, Authority},
+    certify,
     config::{InitParams, ManagerConfig, NodeCredentials},
     founding::manager_node,
     handle::ManagerHandle,
@@ -40,25 +39,6 @@ fn keep_aside(log: &Path, index: u64) -> Result<(), StartError> {
             file: aside.display().to_string(),
             why,
         }
-    })
-}
-
-/// Key and certificate of a new node, signed by the authority of `view`.
-fn certify(view: &View) -> Result<NodeCredentials, StartError> {
-    let authority = Authority::of(view).ok_or(StartError::NoState)?;
-    let subject = Subject {
-        node: NodeId::from_bits(mint::bits()),
-        role: Role::Manager,
-        cluster: authority.cluster,
-    };
-    let (key_pem, csr_pem) = ca::fresh_request()?;
-    Ok(NodeCredentials {
-        node: subject.node,
-        cluster: subject.cluster,
-        role: subject.role,
-        certificate_pem: authority.sign(&csr_pem, subject, mint::now())?,
-        key_pem,
-        root_pem: authority.bundle,
     })
 }
 
@@ -105,7 +85,7 @@ impl Manager {
         let listener = listener::bind(config.listen_addr).await.map_err(StartError::Listen)?;
         Self::fill_port(&mut config, &listener)?;
         let term = backup.header.term;
-        let credentials = certify(&backup.state)?;
+        let credentials = certify::new_node(&backup.state)?;
         let now = mint::now();
         let raft_id = backup.state.highest_raft_id() + raft_ids_gap(now);
         let node: Node = manager_node(&config, &init, now, (credentials.node, raft_id));

@@ -41,6 +41,9 @@ pub struct Summary {
 
 /// A running manager.
 pub trait ManagerPart: Send + Sync {
+    /// Who its node is by the certificate that it signed itself at its start, where the one before had ended; it is on the
+    /// disk. `None`: as it was given.
+    fn signed(&self) -> Option<Identity>;
     /// The cluster's API.
     fn routes(&self) -> Routes;
     /// What the cluster says of itself.

@@ -29,6 +29,13 @@ pub struct Validity {
     pub not_after: i64,
 }
 
+impl Validity {
+    /// Whether a moment, in seconds since the Unix epoch, is within it.
+    pub fn holds(&self, at: i64) -> bool {
+        (self.not_before..=self.not_after).contains(&at)
+    }
+}
+
 impl Subject {
     /// Of a certificate in DER form. Each part must be there once.
     pub fn of_der(der: &[u8]) -> Result<Self, PeerError> {

@@ -7,7 +7,7 @@ use model::{ClusterId, NodeTrust, Timestamp};
 use peer::Subject;
 use store::View;
 
-use super::{CaError, Root};
+use super::{CaError, Root, life, moment};
 
 /// See the module.
 pub(crate) struct Authority {
@@ -53,6 +53,12 @@ impl Authority {
     pub(crate) fn sign(&self, csr_pem: &str, subject: Subject, now: Timestamp) -> Result<String, CaError> {
         let certificate = self.signer.sign(csr_pem, subject, now, self.life)?;
         Ok(certificate + &self.chain)
+    }
+
+    /// Whether the root that signs is valid now: if not, it cannot sign any more, or the clock is wrong.
+    pub(crate) fn is_valid(&self, now: Timestamp) -> Result<bool, CaError> {
+        let (first, last) = life(&self.signer.certificate_pem)?;
+        Ok((first..=last).contains(&moment(now)))
     }
 
     /// What a node should have.

@@ -141,6 +141,7 @@ impl Seat {
         let config = config(&self.folder, addr, self.hints.clone());
         if Manager::exists(&config) {
             let handle = Manager::start(config, self.credentials.clone(), None).await.unwrap();
+            self.credentials = handle.credentials();
             *self.handle.lock().await = Some(handle);
         }
         self.keeps_session(managers);

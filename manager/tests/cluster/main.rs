@@ -6,6 +6,7 @@ mod admission;
 mod autolock;
 mod canary;
 mod clock;
+mod ended;
 mod group;
 mod kept;
 mod logs;

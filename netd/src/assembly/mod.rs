@@ -109,7 +109,8 @@ impl Assembly {
         unlock: Option<UnlockKey>,
     ) -> Result<Arc<dyn ManagerPart>> {
         let handle = Manager::start(self.manager_config(place), credentials(identity), unlock).await?;
-        Ok(Arc::new(RunningManager::new(handle)))
+        let manager = RunningManager::resumed(handle, identity, &self.config.data_root);
+        Ok(Arc::new(manager.await?))
     }
 }
 
@@ -219,7 +220,8 @@ impl Parts for Assembly {
     ) -> BoxFuture<'a, Result<Arc<dyn ManagerPart>>> {
         Box::pin(async move {
             let started = Manager::force_new_cluster(self.manager_config(place), credentials(identity), unlock);
-            let manager: Arc<dyn ManagerPart> = Arc::new(RunningManager::new(started.await?));
+            let manager = RunningManager::resumed(started.await?, identity, &self.config.data_root).await?;
+            let manager: Arc<dyn ManagerPart> = Arc::new(manager);
             Ok(manager)
         })
     }

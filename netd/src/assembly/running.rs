@@ -3,6 +3,7 @@
 
 use std::{
     future::pending,
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -25,6 +26,7 @@ use crate::parts::{AgentPart, AgentStatus, ManagerPart, Summary};
 /// A manager until it is stopped.
 pub struct RunningManager {
     handle: Mutex<Option<ManagerHandle>>,
+    signed: Option<Identity>,
 }
 
 impl RunningManager {
@@ -32,6 +34,22 @@ impl RunningManager {
     pub fn new(handle: ManagerHandle) -> Self {
         Self {
             handle: Mutex::new(Some(handle)),
+            signed: None,
+        }
+    }
+
+    /// One of a node that was known as `given`. Where it has signed itself another certificate that one is on the disk before
+    /// anybody has it, its key sealed if the log is.
+    pub async fn resumed(handle: ManagerHandle, given: &Identity, data_root: &Path) -> Result<Self> {
+        match signed(&handle, given, data_root) {
+            Ok(signed) => Ok(Self {
+                handle: Mutex::new(Some(handle)),
+                signed,
+            }),
+            Err(error) => {
+                handle.shutdown().await;
+                Err(error.into())
+            }
         }
     }
 
@@ -39,6 +57,16 @@ impl RunningManager {
         let handle = self.handle.lock().unwrap_or_else(PoisonError::into_inner);
         handle.as_ref().map(ask)
     }
+}
+
+fn signed(handle: &ManagerHandle, given: &Identity, data_root: &Path) -> Result<Option<Identity>, IdentityError> {
+    let shown = handle.credentials();
+    if shown.certificate_pem == given.certificate_pem {
+        return Ok(None);
+    }
+    let identity = Identity::from_pem(shown.certificate_pem, shown.key_pem, shown.root_pem)?;
+    identity.save(data_root, handle.cover().as_deref())?;
+    Ok(Some(identity))
 }
 
 /// The agent's identity in the manager's words.
@@ -72,6 +100,10 @@ fn summary(handle: &ManagerHandle) -> Summary {
 }
 
 impl ManagerPart for RunningManager {
+    fn signed(&self) -> Option<Identity> {
+        self.signed.clone()
+    }
+
     fn routes(&self) -> Routes {
         self.with(ManagerHandle::local_routes).unwrap_or_default()
     }
@@ -255,5 +287,54 @@ impl AgentPart for RunningAgent {
                 handle.shutdown().await;
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use manager::{InitParams, Manager, ManagerConfig};
+
+    use super::*;
+
+    async fn begun(folder: &Path, autolock: bool) -> (ManagerHandle, Identity) {
+        let mut init = InitParams::new();
+        init.settings.autolock = autolock;
+        let config = ManagerConfig {
+            data_root: folder.to_owned(),
+            listen_addr: ([127, 0, 0, 1], 0).into(),
+            advertise_addr: ([127, 0, 0, 1], 0).into(),
+            hints: manager::Hints::default(),
+        };
+        let (handle, shown) = Manager::bootstrap(config, init).await.unwrap();
+        let identity = Identity::from_pem(shown.certificate_pem, shown.key_pem, shown.root_pem);
+        (handle, identity.unwrap())
+    }
+
+    #[tokio::test]
+    async fn what_a_manager_has_signed_for_itself_is_on_the_disk_as_autolock_wants_it() {
+        for autolock in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let (handle, shown) = begun(folder.path(), autolock).await;
+            let before = Identity {
+                certificate_pem: "ended".to_owned(),
+                ..shown.clone()
+            };
+            let manager = RunningManager::resumed(handle, &before, folder.path()).await.unwrap();
+            let signed = manager.signed().unwrap();
+            assert_eq!(signed.certificate_pem, shown.certificate_pem);
+            let kept = Identity::load(folder.path()).unwrap().unwrap();
+            assert_eq!(kept.certificate_pem, shown.certificate_pem);
+            assert_eq!(kept.is_sealed(), autolock);
+            manager.stop().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_certificate_that_is_good_stays_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let (handle, shown) = begun(folder.path(), false).await;
+        let manager = RunningManager::resumed(handle, &shown, folder.path()).await.unwrap();
+        assert!(manager.signed().is_none() && Identity::load(folder.path()).unwrap().is_none());
+        manager.stop().await;
     }
 }

@@ -53,6 +53,8 @@ pub struct Fake {
     pub hints: Arc<Mutex<Vec<String>>>,
     /// Last number of the host's address; 0: as at first.
     pub addr: Arc<AtomicU8>,
+    /// The certificate, by its text, that the manager signs itself when it starts again; empty if it has no need to.
+    pub signs: String,
     /// Without it the manager does not start again.
     pub unlock_key: Option<UnlockKey>,
     /// A log is there that a manager left which was locked.
@@ -69,6 +71,7 @@ struct Running {
     calling: watch::Receiver<Option<Calling>>,
     member: u64,
     unlock_key: String,
+    signed: Option<Identity>,
 }
 
 impl Running {
@@ -78,6 +81,9 @@ impl Running {
 }
 
 impl ManagerPart for Running {
+    fn signed(&self) -> Option<Identity> {
+        self.signed.clone()
+    }
     fn routes(&self) -> Routes {
         Routes::default()
     }
@@ -185,6 +191,19 @@ fn identity(role: Role) -> Identity {
 
 impl Fake {
     fn running(&self, what: &'static str, member: u64) -> Arc<Running> {
+        self.begun(what, member, None)
+    }
+
+    /// A manager that was here before.
+    fn resumed(&self, what: &'static str) -> Arc<Running> {
+        let signed = || Identity {
+            certificate_pem: self.signs.clone(),
+            ..identity(Role::Manager)
+        };
+        self.begun(what, 1, (!self.signs.is_empty()).then(signed))
+    }
+
+    fn begun(&self, what: &'static str, member: u64, signed: Option<Identity>) -> Arc<Running> {
         self.diary.lock().unwrap().push(what);
         Arc::new(Running {
             diary: self.diary.clone(),
@@ -196,6 +215,7 @@ impl Fake {
             calling: self.calling.subscribe(),
             member,
             unlock_key: self.unlock_key.as_ref().map(ToString::to_string).unwrap_or_default(),
+            signed,
         })
     }
 }
@@ -281,7 +301,7 @@ impl Parts for Fake {
                 }
                 _ => {}
             }
-            let manager: Arc<dyn ManagerPart> = self.running("manager starts", 1);
+            let manager: Arc<dyn ManagerPart> = self.resumed("manager starts");
             Ok(manager)
         })
     }
@@ -312,7 +332,7 @@ impl Parts for Fake {
             if self.manager_fails.load(Ordering::Relaxed) {
                 bail!("the log is damaged");
             }
-            let manager: Arc<dyn ManagerPart> = self.running("manager goes on alone", 1);
+            let manager: Arc<dyn ManagerPart> = self.resumed("manager goes on alone");
             Ok(manager)
         })
     }
@@ -327,12 +347,14 @@ impl Parts for Fake {
             Ok((manager, identity(Role::Manager)))
         })
     }
-    fn agent<'a>(&'a self, _: &'a NodeState, _: &'a Identity) -> BoxFuture<'a, Result<Arc<dyn AgentPart>>> {
+    fn agent<'a>(&'a self, _: &'a NodeState, given: &'a Identity) -> BoxFuture<'a, Result<Arc<dyn AgentPart>>> {
         Box::pin(async {
             if self.agent_fails {
                 bail!("the kernel refuses");
             }
-            let agent: Arc<dyn AgentPart> = self.running("agent starts", 0);
+            let agent = self.running("agent starts", 0);
+            agent.identity.send_replace(given.clone());
+            let agent: Arc<dyn AgentPart> = agent;
             Ok(agent)
         })
     }

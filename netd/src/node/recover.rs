@@ -42,6 +42,9 @@ impl Node {
         member.unlock.clone_from(&unlock);
         let identity = member.identity.clone();
         let started = self.parts.sole_manager(&place, &identity, unlock).await;
+        if let Ok(manager) = &started {
+            self.introduce(manager, identity).await?;
+        }
         let outcome = self.seated(place, started);
         self.publish();
         let answer = outcome?;

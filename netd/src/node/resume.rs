@@ -86,6 +86,8 @@ impl Node {
                 error = format!("{error:#}"),
                 "this node cannot take its place in the cluster"
             );
+            // The node has failed, and has said so.
+            return;
         }
         self.publish();
     }
@@ -96,30 +98,41 @@ impl Node {
         found.filter(|identity| !identity.is_sealed())
     }
 
-    /// Gives the node its manager. An agent that could not show who it is begins anew; forwarding goes on meanwhile.
+    /// Gives the node its manager.
     pub(super) async fn seat(&mut self, manager: Arc<dyn ManagerPart>, identity: Identity) -> Result<()> {
+        self.introduce(&manager, identity).await?;
         let Some(member) = &mut self.member else { return Ok(()) };
-        if member.identity.is_sealed() {
-            member.agent.stop().await;
-            match self.parts.agent(&member.place, &identity).await {
-                Ok(agent) => member.agent = agent,
-                Err(error) => {
-                    manager.stop().await;
-                    let why = format!("{error:#}");
-                    self.member = None;
-                    self.door.send_replace(gate::failed(&why));
-                    self.standing.send_replace(Standing::Failed(why));
-                    return Err(error);
-                }
-            }
-            member.identity = identity;
-        }
         role::keep_told(member, &manager);
         member.manager = Some(manager);
         member.covered = None;
         member.locked = false;
         member.unlock = None;
         member.role_error.clear();
+        Ok(())
+    }
+
+    /// An agent that could not show who its node is, for its key was sealed or its certificate had ended, begins anew with
+    /// `identity`, or what the manager has signed; forwarding goes on meanwhile.
+    pub(super) async fn introduce(&mut self, manager: &Arc<dyn ManagerPart>, identity: Identity) -> Result<()> {
+        let Some(member) = &mut self.member else { return Ok(()) };
+        let signed = manager.signed();
+        if !member.identity.is_sealed() && signed.is_none() {
+            return Ok(());
+        }
+        let identity = signed.unwrap_or(identity);
+        member.agent.stop().await;
+        match self.parts.agent(&member.place, &identity).await {
+            Ok(agent) => member.agent = agent,
+            Err(error) => {
+                manager.stop().await;
+                let why = format!("{error:#}");
+                self.member = None;
+                self.door.send_replace(gate::failed(&why));
+                self.standing.send_replace(Standing::Failed(why));
+                return Err(error);
+            }
+        }
+        member.identity = identity;
         Ok(())
     }
 
@@ -142,6 +155,8 @@ impl Node {
             true => self.old_manager(&place, &identity, unlock.clone()).await,
             false => Seat::default(),
         };
+        let signed = seat.manager.as_ref().and_then(|manager| manager.signed());
+        let identity = signed.unwrap_or(identity);
         let agent = match self.parts.agent(&place, &identity).await {
             Ok(agent) => agent,
             Err(error) => {

@@ -97,3 +97,79 @@ async fn what_is_no_backup_is_refused_and_so_is_a_node_of_a_swarm() {
     let already = bench.node.restore(&request).await.unwrap_err();
     assert!(already.words.contains("already part of a swarm"), "{}", already.words);
 }
+
+/// A node that was a manager before, whose manager signs itself a certificate when it starts again.
+async fn ended(fake: Fake) -> (Bench, Node) {
+    let mut first = bench(Fake::default());
+    first.node.init(&pb::InitRequest::default()).await.unwrap();
+    first.node.stop().await;
+    let fake = Fake {
+        diary: first.diary.clone(),
+        signs: "signed by itself".to_owned(),
+        ..fake
+    };
+    first.done();
+    let (door, standing) = (watch::Sender::new(Door::Opening), watch::Sender::default());
+    let second = Node::new(Arc::new(fake), first.root.path().to_owned(), door, standing);
+    (first, second)
+}
+
+/// The certificates that the node and its agent have.
+fn shown(node: &Node) -> [String; 2] {
+    let member = node.member.as_ref().unwrap();
+    let agents = member.agent.identity().borrow().certificate_pem.clone();
+    [member.identity.certificate_pem.clone(), agents]
+}
+
+#[tokio::test]
+async fn an_agent_begins_with_the_certificate_that_its_manager_has_signed_for_itself() {
+    let (bench, mut node) = ended(Fake::default()).await;
+    node.resume(None).await;
+    assert_eq!(shown(&node), ["signed by itself"; 2]);
+    assert_eq!(bench.done(), ["manager starts", "agent starts"]);
+}
+
+#[tokio::test]
+async fn an_agent_that_runs_begins_anew_with_the_certificate_that_its_manager_has_signed() {
+    let key = seal::UnlockKey::fresh();
+    let unlock = pb::UnlockRequest {
+        unlock_key: key.to_string(),
+    };
+    let (bench, mut node) = ended(Fake {
+        unlock_key: Some(key),
+        ..Fake::default()
+    })
+    .await;
+    node.resume(None).await;
+    node.unlock(&unlock).await.unwrap();
+    assert_eq!(shown(&node), ["signed by itself"; 2]);
+    let anew = ["agent starts", "manager starts", "agent stops", "agent starts"];
+    assert_eq!(bench.done(), anew);
+
+    let fails = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let (bench, mut node) = ended(Fake {
+        manager_fails: fails.clone(),
+        ..Fake::default()
+    })
+    .await;
+    node.resume(None).await;
+    fails.store(false, std::sync::atomic::Ordering::Relaxed);
+    node.restart_manager().await;
+    assert_eq!(shown(&node), ["signed by itself"; 2]);
+    assert_eq!(bench.done(), anew);
+}
+
+#[tokio::test]
+async fn an_agent_begins_anew_when_its_manager_signs_as_it_goes_on_alone() {
+    let mut bench = bench(Fake {
+        majority_lost: true,
+        signs: "signed by itself".to_owned(),
+        ..Fake::default()
+    });
+    bench.node.init(&pb::InitRequest::default()).await.unwrap();
+    bench.done();
+    bench.node.init(&force_new()).await.unwrap();
+    assert_eq!(shown(&bench.node), ["signed by itself"; 2]);
+    let anew = ["manager stops", "manager goes on alone", "agent stops", "agent starts"];
+    assert_eq!(bench.done(), anew);
+}
