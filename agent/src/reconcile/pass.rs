@@ -71,8 +71,8 @@ impl<L: Links, D: Datapath> Owner<L, D> {
         self.report.clone()
     }
 
-    /// Makes the kernel what the view says; one that the managers have not confirmed takes nothing away. A device that vanishes meanwhile is no failure; anything else that fails
-    /// ends the pass, since later steps rest on earlier ones.
+    /// Makes the kernel what the view says; one that the managers have not confirmed takes nothing away. A device that
+    /// vanishes meanwhile is no failure; anything else that fails ends the pass, since later steps rest on earlier ones.
     pub(super) async fn pass(&mut self, current: &CurrentView, scope: Scope) -> Result<(), NetworkError> {
         let view = &current.view;
         self.gather(view, scope).await?;

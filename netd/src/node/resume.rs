@@ -82,12 +82,11 @@ impl Node {
         if let Some(manager) = seat.manager
             && let Err(error) = self.seat(manager, identity).await
         {
+            // The node has failed, and has said so.
             return tracing::error!(
                 error = format!("{error:#}"),
                 "this node cannot take its place in the cluster"
             );
-            // The node has failed, and has said so.
-            return;
         }
         self.publish();
     }

@@ -1,7 +1,8 @@
 //! The network half of a node: from its view and the facts of the machine to links, hooks and map rows.
 //!
 //! `desired` says what should be, `number` gives it the ids, indexes and ring places that the node already uses, `steps`
-//! lists what is to be done; `steps_by_saved` does so as long as the managers have not spoken. All pure; the agent's network actor owns the kernel side and applies the steps in order.
+//! lists what is to be done; `steps_by_saved` does so as long as the managers have not spoken. All pure; the agent's
+//! network actor owns the kernel side and applies the steps in order.
 
 mod desired;
 mod diff;
