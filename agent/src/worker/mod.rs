@@ -203,7 +203,8 @@ impl Worker {
         }
         self.tidy = true;
         self.engine.done(task);
-        self.tasks.known.take_outcome(task, outcome, now());
+        let now = self.now();
+        self.tasks.known.take_outcome(task, outcome, now);
         if !self.tasks.needs_files(task) {
             self.wipe(task);
         }
@@ -270,8 +271,8 @@ impl Worker {
     }
 }
 
-fn cut_off(session: &SessionState) -> Option<Timestamp> {
-    session.since.filter(|_| session.manager.is_none())
+fn cut_off(session: &SessionState) -> bool {
+    session.since.is_some() && session.manager.is_none()
 }
 
 fn has_files(files: &Files, task: &Task) -> bool {

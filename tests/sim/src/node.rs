@@ -108,8 +108,8 @@ pub struct Machine {
     shows: u64,
     /// When the agent began.
     begun: Timestamp,
-    /// Since when no manager answers, by its own clock.
-    cut_off: Option<Timestamp>,
+    /// No manager answers.
+    cut_off: bool,
     /// Tasks that they have forgotten.
     forgotten: BTreeSet<TaskId>,
     /// Tasks that they allow to be stopped.
@@ -138,7 +138,7 @@ impl Machine {
             programming: false,
             shows: 0,
             begun: at,
-            cut_off: None,
+            cut_off: false,
             forgotten: BTreeSet::new(),
             released: BTreeSet::new(),
         };
@@ -155,7 +155,7 @@ impl Machine {
         self.released.clear();
         self.making.clear();
         let now = self.clocks(at);
-        self.cut_off = Some(now.wall);
+        self.cut_off = true;
         self.show_view(false, now);
         let list = self.engine.iter().map(|(task, state)| Listed {
             task: *task,
@@ -204,7 +204,7 @@ impl Machine {
 
     /// A manager that leads has answered, and says which tasks it has forgotten and which may be stopped.
     pub fn reached(&mut self, forgotten: &[TaskId], released: &[TaskId], at: Timestamp) {
-        self.cut_off = None;
+        self.cut_off = false;
         self.forgotten.extend(forgotten);
         self.released.extend(released);
         let now = self.clocks(at);
@@ -213,9 +213,8 @@ impl Machine {
     }
 
     /// No manager answers.
-    pub fn cut_off(&mut self, at: Timestamp) {
-        let now = self.clocks(at).wall;
-        self.cut_off.get_or_insert(now);
+    pub fn cut_off(&mut self) {
+        self.cut_off = true;
     }
 
     /// Takes in what a manager says, unless it is older than what is there.

@@ -20,14 +20,6 @@ fn without_delay(mut view: NodeView) -> NodeView {
     view
 }
 
-/// No manager has been in reach for an hour.
-fn long_cut_off() -> SessionState {
-    SessionState {
-        since: Some(Timestamp(now().0 - 3_600_000_000_000)),
-        ..SessionState::default()
-    }
-}
-
 impl Bench {
     /// No manager is in reach any more, or one is again.
     fn cut_off(&self, cut: bool) {
@@ -63,12 +55,12 @@ async fn a_pull_that_hangs_holds_up_no_task_that_goes() {
     assert!(bench.runtime.containers().is_empty());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn without_managers_a_task_that_ends_is_run_again_by_its_node() {
     let mut bench = bench(engine(), None, false);
     bench.tell(without_delay(fixture::view(&[1])));
     let first = bench.until(1, TaskState::Running).await;
-    bench.session.send_replace(long_cut_off());
+    bench.cut_off(true);
     bench.runtime.exit(id(1), 1);
     bench
         .settled(|r| r.calls().iter().filter(|c| *c == "start c1").count() == 2)
@@ -83,13 +75,13 @@ async fn without_managers_a_task_that_ends_is_run_again_by_its_node() {
     bench.until(1, TaskState::Failed).await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn without_managers_a_container_that_is_gone_is_made_again() {
     let runtime = engine();
     let mut view = without_delay(fixture::view(&[1]));
     view.tasks[0].status.state = TaskState::Running;
     let bench = bench(runtime, Some(current(view, false)), false);
-    bench.session.send_replace(long_cut_off());
+    bench.cut_off(true);
     bench
         .settled(|r| {
             r.containers()

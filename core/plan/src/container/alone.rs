@@ -1,10 +1,12 @@
 //! What a node does for its own tasks while no manager is in reach: it runs what has ended again itself, as the restart
 //! policy says. The task stays the same one, and so does its container as long as there is one; managers that come back
 //! find it running.
+//!
+//! Times are by the agent's own clock, since it began: one that somebody sets back would have its tasks wait for hours.
 
 use std::time::Duration;
 
-use model::{RestartCondition, RestartPolicy, TaskState, Timestamp};
+use model::{RestartCondition, RestartPolicy, TaskState};
 
 use super::{Container, ContainerState, Local, Step};
 
@@ -17,17 +19,17 @@ pub struct Ended<'a> {
     /// The service's policy.
     pub policy: &'a RestartPolicy,
     /// No manager has been in reach since.
-    pub cut_off: Timestamp,
+    pub cut_off: Duration,
     /// When the end was noticed.
-    pub at: Timestamp,
+    pub at: Duration,
     /// When the node ran the task again before.
-    pub runs: &'a [Timestamp],
+    pub runs: &'a [Duration],
     /// It ended with the engine or the machine, which no policy is about.
     pub excused: bool,
 }
 
 /// When it is to be run again; `None`: not by this node, the managers will hear of its end.
-pub fn run_again(local: &Local, ended: Ended<'_>) -> Option<Timestamp> {
+pub fn run_again(local: &Local, ended: Ended<'_>) -> Option<Duration> {
     let decided_here = ended.cut_off + PATIENCE;
     if ended.excused {
         return Some(decided_here);
@@ -42,7 +44,7 @@ pub fn run_again(local: &Local, ended: Ended<'_>) -> Option<Timestamp> {
         RestartCondition::OnFailure => !well,
         RestartCondition::None => false,
     };
-    let counts = |run: &&Timestamp| policy.window.is_zero() || ended.at.since(**run) <= policy.window;
+    let counts = |run: &&Duration| policy.window.is_zero() || ended.at.saturating_sub(**run) <= policy.window;
     let attempts = ended.runs.iter().filter(counts).count();
     let left = policy.max_attempts == 0 || attempts < policy.max_attempts as usize;
     (by_condition && left).then(|| decided_here.max(ended.at + policy.delay))
@@ -77,10 +79,8 @@ mod tests {
     use super::*;
     use crate::container::fixture::task;
 
-    const SECOND: i64 = 1_000_000_000;
-
-    fn at(seconds: i64) -> Timestamp {
-        Timestamp(seconds * SECOND)
+    fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
     }
 
     fn local(container: Option<ContainerState>) -> Local {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{DesiredState, Task, TaskId, TaskState, Timestamp};
+use model::{DesiredState, Task, TaskId, TaskState};
 
 use super::{CurrentView, HOLD, Now, Order, Tasks};
 use crate::container::{
@@ -12,8 +12,8 @@ use crate::container::{
 /// What the node's edges know at this moment.
 #[derive(Clone, Copy)]
 pub struct Edges<'a> {
-    /// No manager has been in reach since; `None`: one is.
-    pub cut_off: Option<Timestamp>,
+    /// No manager is in reach.
+    pub cut_off: bool,
     /// Whether the files that a task's container gets are there.
     pub has_files: &'a dyn Fn(&Task) -> bool,
     /// The machine, as the engine names it.
@@ -24,6 +24,7 @@ impl Tasks {
     /// Does everything that the present knowledge asks for. What has to be done at the engine comes out; its outcome is to
     /// be told to [`super::Known::take_outcome`].
     pub fn decide(&mut self, edges: Edges<'_>, now: Now) -> Vec<Order> {
+        self.cut_off = edges.cut_off.then(|| self.cut_off.unwrap_or(now.run));
         let Some(current) = self.current.clone() else {
             return Vec::new();
         };
@@ -92,10 +93,10 @@ impl Pass<'_> {
     /// Whether the managers are to hear how the task is. While none is in reach, one that has ended is run again by the
     /// node itself when its time comes, and until then its end is not decided.
     fn may_be_told(&mut self, task: &Task) -> bool {
-        let Some(cut_off) = self.edges.cut_off else {
+        let (tasks, now) = (&mut *self.tasks, self.now.run);
+        let Some(cut_off) = tasks.cut_off else {
             return true;
         };
-        let (tasks, now) = (&mut *self.tasks, self.now.wall);
         let wanted = task.desired == DesiredState::Running && tasks.known.get(task.id).is_some_and(has_ended);
         if !wanted {
             return true;

@@ -6,7 +6,10 @@
 mod kept;
 mod news;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use model::{RestartPolicy, Task, TaskId, TaskState, TaskStatus, Timestamp};
 
@@ -20,9 +23,9 @@ struct Entry {
     /// Its container ended with the engine.
     by_engine: bool,
     /// When its end was noticed, while no manager was in reach.
-    ended: Option<Timestamp>,
+    ended: Option<Duration>,
     /// When this node ran it again by itself.
-    runs: Vec<Timestamp>,
+    runs: Vec<Duration>,
 }
 
 /// All tasks and containers that a node knows of.
@@ -107,14 +110,15 @@ impl Known {
         entry.local.status = status;
     }
 
-    /// When this node runs a task again by itself whose container has ended; see [`crate::container::run_again`].
+    /// When this node runs a task again by itself whose container has ended, by the agent's own clock as all three; see
+    /// [`crate::container::run_again`].
     pub fn run_again(
         &mut self,
         task: TaskId,
         policy: &RestartPolicy,
-        cut_off: Timestamp,
-        now: Timestamp,
-    ) -> Option<Timestamp> {
+        cut_off: Duration,
+        now: Duration,
+    ) -> Option<Duration> {
         let entry = self.entry(task);
         let at = *entry.ended.get_or_insert(now);
         let ended = Ended {
@@ -128,7 +132,7 @@ impl Known {
     }
 
     /// It is run again now.
-    pub fn runs_again(&mut self, task: TaskId, now: Timestamp) {
+    pub fn runs_again(&mut self, task: TaskId, now: Duration) {
         let entry = self.entry(task);
         entry.runs.push(now);
         entry.local.revive = true;

@@ -144,8 +144,10 @@ pub struct Tasks {
     forgotten: BTreeSet<TaskId>,
     /// More ended containers than are kept.
     surplus: BTreeSet<TaskId>,
+    /// No manager has been in reach since; as the next one by the agent's own clock, which no one sets.
+    cut_off: Option<Duration>,
     /// When the next ended task is to be run again without the managers' word.
-    again: Option<Timestamp>,
+    again: Option<Duration>,
 }
 
 impl Tasks {
@@ -157,6 +159,7 @@ impl Tasks {
             current: None,
             forgotten: BTreeSet::new(),
             surplus: BTreeSet::new(),
+            cut_off: None,
             again: None,
         }
     }
@@ -218,7 +221,10 @@ impl Tasks {
     /// When the clock alone may ask for something: a task that waits to be run again or to be stopped, or the end of the
     /// hold.
     pub fn sleep(&self, now: Now) -> Duration {
-        let again = self.again.filter(|at| *at > now.wall).map(|at| at.since(now.wall));
+        let again = self
+            .again
+            .map(|at| at.saturating_sub(now.run))
+            .filter(|left| !left.is_zero());
         let hold = Some(HOLD.saturating_sub(now.run)).filter(|left| !left.is_zero());
         let views = self.current.iter().map(|current| &current.view);
         let leaving = views.flat_map(|view| view.tasks.iter().filter_map(|task| self.leaving.left(view, task, now)));

@@ -14,8 +14,12 @@ fn at(wall: i64, run: u64) -> Now {
 }
 
 fn decide(tasks: &mut Tasks, now: Now) -> Vec<Order> {
+    decide_when(false, tasks, now)
+}
+
+fn decide_when(cut_off: bool, tasks: &mut Tasks, now: Now) -> Vec<Order> {
     let edges = Edges {
-        cut_off: None,
+        cut_off,
         has_files: &|_| true,
         facts: NodeFacts {
             os: "linux",
@@ -76,4 +80,32 @@ fn words_about_a_task_are_later_than_the_last_ones_although_the_clock_was_set_ba
     let status = &tasks.statuses()[&id];
     assert_eq!(status.message, "pulling: 10 %");
     assert!(status.at > at(5000, 0).wall, "{:?}", status.at);
+}
+
+#[test]
+fn a_clock_that_is_set_back_holds_up_no_task_that_its_node_runs_again() {
+    let mut task = running();
+    task.service = model::ServiceId::from_bits(1);
+    let id = task.id;
+    let (code, error) = (1, String::new());
+    let container = Container {
+        id: "c1".to_owned(),
+        state: ContainerState::Exited { code, error },
+    };
+    let mut tasks = knowing(task, Past::default(), vec![Listed { task: id, container }]);
+    assert_eq!(
+        decide_when(true, &mut tasks, at(10_000, 1)),
+        [],
+        "managers may be back soon"
+    );
+    let back = at(2_800, 2);
+    assert_eq!(decide_when(true, &mut tasks, back), []);
+    let left = tasks.sleep(back);
+    assert!(left < Duration::from_secs(10), "{left:?}");
+    let later = Now {
+        run: back.run + left,
+        ..back
+    };
+    let orders = decide_when(true, &mut tasks, later);
+    assert!(orders.contains(&Order::NoteAgain(id)), "{orders:?}");
 }

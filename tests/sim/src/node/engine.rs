@@ -54,8 +54,8 @@ impl Machine {
                 Outcome::Removed
             }
         };
-        let wall = self.clocks(at).wall;
-        self.tasks.known.take_outcome(id, outcome, wall);
+        let now = self.clocks(at);
+        self.tasks.known.take_outcome(id, outcome, now);
     }
 
     fn prepared(&mut self, id: TaskId, well: bool) -> Outcome {

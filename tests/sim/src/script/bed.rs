@@ -223,7 +223,7 @@ impl Bed {
             let heard = !self.unheard.contains(&id);
             match heard {
                 true => self.tell(index),
-                false => self.machines[index].cut_off(self.now),
+                false => self.machines[index].cut_off(),
             }
             moved |= self.work(index);
             for report in self.machines[index].reports().into_iter().filter(|_| heard) {

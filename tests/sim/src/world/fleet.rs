@@ -68,12 +68,12 @@ impl World {
 
     /// Heartbeats go to the manager that the agent takes for the leader; one that did not answer is left for another.
     pub(super) fn beat(&mut self, id: NodeId, run: u32) {
-        let (other, now) = (self.dice.pick(&self.seats()), self.agenda.now);
+        let other = self.dice.pick(&self.seats());
         let Some(machine) = self.running(id).filter(|machine| machine.run == run) else {
             return;
         };
         if !std::mem::take(&mut machine.answered) {
-            machine.cut_off(now);
+            machine.cut_off();
             machine.home = other.unwrap_or(machine.home);
         }
         self.agenda.after(HEARTBEAT, Happening::Beat { node: id, run });

@@ -7,7 +7,7 @@ use model::{TaskId, TaskState, Timestamp};
 use super::{Known, status};
 use crate::{
     container::{Answers, Asked, Container, ContainerState, has_ended, later},
-    tasks::{Listed, Outcome},
+    tasks::{Listed, Now, Outcome},
 };
 
 impl Known {
@@ -59,7 +59,7 @@ impl Known {
     }
 
     /// An operation has ended.
-    pub fn take_outcome(&mut self, task: TaskId, outcome: Outcome, now: Timestamp) {
+    pub fn take_outcome(&mut self, task: TaskId, outcome: Outcome, now: Now) {
         self.epoch += 1;
         let epoch = self.epoch;
         let entry = self.entry(task);
@@ -78,14 +78,14 @@ impl Known {
                     id: id.clone(),
                     state: ContainerState::Created,
                 });
-                local.status = status(TaskState::Ready, "prepared", Some(id), now);
+                local.status = status(TaskState::Ready, "prepared", Some(id), now.wall);
             }
             Outcome::Started(state) => {
                 local.answers = Answers::default();
                 let revived = std::mem::take(&mut local.revive);
                 if revived {
                     let id = local.container.as_ref().map(|c| c.id.clone());
-                    let at = later(&local.status, now);
+                    let at = later(&local.status, now.wall);
                     local.status = status(local.status.state, "started again", id, at);
                     (entry.by_engine, entry.ended) = (false, None);
                 }
@@ -106,9 +106,9 @@ impl Known {
             // It had run before: its end is told as that of any other, or it is run again once more.
             Outcome::Failed(..) if local.revive => {
                 local.revive = false;
-                entry.ended = Some(now);
+                entry.ended = Some(now.run);
             }
-            Outcome::Failed(state, err) => self.end(task, state, err, now),
+            Outcome::Failed(state, err) => self.end(task, state, err, now.wall),
         }
     }
 
