@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use rustls::{ClientConfig, crypto::CryptoProvider, version::TLS13};
 
+pub use clock::{refused, words as span_in_words};
 pub use dial::{ConnectError, connect};
 pub use error::PeerError;
 pub use hints::Hints;

@@ -24,6 +24,8 @@ use super::Identity;
 /// A cluster's authority.
 pub struct Authority {
     pub pem: String,
+    /// The years of what it signs on request.
+    pub signs: [i32; 2],
     issuer: Issuer<'static, KeyPair>,
 }
 
@@ -42,7 +44,11 @@ impl Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let pem = params.self_signed(&key).unwrap().pem();
         let issuer = Issuer::new(params, key);
-        Self { pem, issuer }
+        Self {
+            pem,
+            signs: [1975, 4096],
+            issuer,
+        }
     }
 
     fn params(node: u128, role: Role) -> CertificateParams {
@@ -61,10 +67,14 @@ impl Authority {
 
     /// A node's identity near the end of its life.
     pub fn aged(&self, node: u128, role: Role) -> Identity {
+        self.living(node, role, [1975, 2035])
+    }
+
+    /// A node's identity from the beginning of a year to that of another one.
+    pub fn living(&self, node: u128, role: Role, years: [i32; 2]) -> Identity {
         let key = KeyPair::generate().unwrap();
         let mut params = Self::params(node, role);
-        params.not_before = rcgen::date_time_ymd(1975, 1, 1);
-        params.not_after = rcgen::date_time_ymd(2035, 1, 1);
+        [params.not_before, params.not_after] = years.map(|year| rcgen::date_time_ymd(year, 1, 1));
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         Identity::from_pem(certificate.pem(), key.serialize_pem(), self.pem.clone()).unwrap()
     }
@@ -73,6 +83,7 @@ impl Authority {
     pub fn sign(&self, csr_pem: &str) -> String {
         let mut request = CertificateSigningRequestParams::from_pem(csr_pem).unwrap();
         request.params = Self::params(7, Role::Worker);
+        [request.params.not_before, request.params.not_after] = self.signs.map(|year| rcgen::date_time_ymd(year, 1, 1));
         request.signed_by(&self.issuer).unwrap().pem()
     }
 

@@ -5,6 +5,7 @@
 
 mod disk;
 mod join;
+mod life;
 mod renewal;
 
 use std::{fmt, io, path::PathBuf, sync::Arc};
@@ -16,6 +17,7 @@ use seal::Keys;
 use thiserror::Error;
 
 pub use join::{JoinError, JoinRequest, SigningRequest, confirm, data_port, join, renew};
+pub(crate) use life::now;
 pub use renewal::CoverOrder;
 pub(crate) use renewal::{Covers, keep_fresh};
 

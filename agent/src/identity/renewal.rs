@@ -3,11 +3,7 @@
 //! At once when the managers want another role of the node than the certificate has, and, give or take, when they sign with another root. Otherwise spread, as in Swarm, so that nodes that joined together do not renew together. The new identity is on disk before
 //! anybody uses it; running sessions keep the old one until they end.
 
-use std::{
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use seal::Keys;
 use tokio::{
@@ -19,7 +15,7 @@ use tonic::transport::Channel;
 
 use peer::{PeerError, Subject, Validity};
 
-use super::{Identity, IdentityError, confirm, renew};
+use super::{Identity, IdentityError, confirm, life::now, renew};
 use crate::session::{Calling, SessionState, Trust};
 
 /// Longest sleep: the wall clock may be set meanwhile.
@@ -239,11 +235,6 @@ fn dice() -> u8 {
     let mut byte = [0];
     // Without dice, the middle will do.
     getrandom::fill(&mut byte).map_or(127, |()| byte[0])
-}
-
-fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ use self::{
     line::Line,
 };
 use crate::{
-    identity::Identity,
+    identity::{self, Identity},
     runtime::Runtime,
     worker::{CurrentView, Statuses, now},
 };
@@ -148,7 +148,8 @@ pub fn spawn(ports: Ports) -> JoinHandle<()> {
                 tokio::time::sleep(NOBODY).await;
                 continue;
             }
-            let Err(Ended { addr, outcome, reason }) = once(&ports, calls, &mut course).await;
+            let Err(ended) = once(&ports, calls, &mut course).await;
+            let Ended { addr, outcome, reason } = ended.explained(&ports.identity.borrow());
             // Hours without managers are told once.
             match ports.state.borrow().error == reason {
                 true => tracing::debug!(manager = %addr, %reason, "no session"),
@@ -192,6 +193,17 @@ impl Ended {
             reason: reason.to_string(),
         }
     }
+
+    /// A manager that refuses the node's certificate does not say so in words.
+    fn explained(self, identity: &Identity) -> Self {
+        match identity.not_in_force(identity::now()) {
+            Some(why) if !self.outcome.welcomed => Self {
+                reason: format!("{why} ({})", self.reason),
+                ..self
+            },
+            _ => self,
+        }
+    }
 }
 
 async fn once(ports: &Ports, calls: Vec<Call>, course: &mut Course) -> Result<std::convert::Infallible, Ended> {
@@ -214,7 +226,7 @@ async fn once(ports: &Ports, calls: Vec<Call>, course: &mut Course) -> Result<st
     let follower = Follower::starting(view);
     let (up, down) = open(channel, described, ports.addr, &follower)
         .await
-        .map_err(|status| Ended::early(&addr, status.message()))?;
+        .map_err(|status| Ended::early(&addr, peer::refused(&status).unwrap_or(status.message())))?;
     Line::new(ports, &addr, (up, down), follower).run().await
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    path::Path,
     sync::{Arc, Mutex},
 };
 
@@ -206,9 +207,9 @@ async fn heartbeats_say_what_the_kernel_has() {
     }
 }
 
-#[tokio::test]
-async fn a_certificate_that_is_due_is_replaced_on_disk_and_in_use() {
-    let authority = Arc::new(Authority::new());
+/// What keeps the identity `old`, node 7's, fresh below `folder`, with a manager that signs by this authority.
+async fn renewal(authority: Authority, old: &Identity, folder: &Path) -> (JoinHandle<()>, watch::Receiver<Identity>) {
+    let authority = Arc::new(authority);
     let fake = Fake {
         authority: authority.clone(),
         heard: mpsc::channel(1).0,
@@ -216,22 +217,29 @@ async fn a_certificate_that_is_due_is_replaced_on_disk_and_in_use() {
         behind: Duration::ZERO,
     };
     let addr = serve_tls(&authority.identity(2, Role::Manager), DispatcherServer::new(fake)).await;
-    let old = authority.aged(7, Role::Worker);
-    let folder = tempfile::tempdir().unwrap();
     let identity = watch::Sender::new(old.clone());
     let state = SessionState {
         manager: Some(addr),
         ..SessionState::default()
     };
-    let mut renewed = identity.subscribe();
+    let renewed = identity.subscribe();
     let renewal = crate::identity::keep_fresh(
         identity,
         watch::channel(state).1,
         watch::channel(None).1,
         watch::channel(None).1,
         mpsc::channel(1).1,
-        folder.path().to_owned(),
+        folder.to_owned(),
     );
+    (renewal, renewed)
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_due_is_replaced_on_disk_and_in_use() {
+    let authority = Authority::new();
+    let old = authority.aged(7, Role::Worker);
+    let folder = tempfile::tempdir().unwrap();
+    let (renewal, mut renewed) = renewal(authority, &old, folder.path()).await;
     let patience = Duration::from_secs(10);
     tokio::time::timeout(patience, renewed.changed())
         .await
@@ -241,6 +249,31 @@ async fn a_certificate_that_is_due_is_replaced_on_disk_and_in_use() {
     let on_disk = Identity::load(folder.path()).unwrap().unwrap();
     assert_eq!(on_disk.certificate_pem, renewed.borrow().certificate_pem);
     assert_ne!(on_disk.key_pem, old.key_pem, "a new key each time");
+}
+
+#[tokio::test]
+async fn a_node_whose_certificate_has_ended_says_so_and_what_helps() {
+    let dead = "127.0.0.1:1";
+    let said = async |own: Option<&str>, years| {
+        let knows = |_: &str| Knows {
+            own: own.and_then(|addr| addr.parse().ok()),
+            years,
+            ..Knows::only(manager(dead, false))
+        };
+        let mut bench = bench_with(knows).await;
+        let failed = bench.state.wait_for(|state| !state.error.is_empty());
+        let failed = tokio::time::timeout(Duration::from_secs(10), failed).await;
+        failed.unwrap().unwrap().error.clone()
+    };
+    for (own, way_out) in [(None, "netctl swarm leave --force"), (Some(dead), "start netd again")] {
+        let ended = said(own, [1975, 2020]).await;
+        let begins = "this node's certificate ended ";
+        assert!(ended.starts_with(begins) && ended.contains(way_out), "{ended}");
+    }
+    let early = said(None, [4000, 4001]).await;
+    assert!(early.contains("begins in") && early.contains("NTP"), "{early}");
+    let valid = said(None, [1975, 4000]).await;
+    assert!(!valid.contains("certificate"), "{valid}");
 }
 
 #[tokio::test]

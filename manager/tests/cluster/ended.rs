@@ -10,7 +10,7 @@ use wire::pb::{self, dispatcher_client::DispatcherClient};
 
 use crate::{
     group::{Group, Seat, until},
-    node::{Member, bootstrap, config, network, operator},
+    node::{Member, bootstrap, config, join, network, operator},
 };
 
 /// The node's credentials when its certificate, signed by the root of `view`, has ended, or begins in the year 4000.
@@ -85,6 +85,22 @@ async fn a_manager_whose_certificate_is_not_valid_any_more_starts_with_another()
         assert_eq!(again.credentials().certificate_pem, shown.certificate_pem, "it is good");
         again.shutdown().await;
     }
+}
+
+#[tokio::test]
+async fn who_shows_a_certificate_that_has_ended_can_tell_why_it_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (manager, credentials) = bootstrap(folder.path()).await;
+    let addr = manager.listen_addr();
+    for years in [[2020, 2021], [4000, 4001]] {
+        let given = not_valid(&credentials, &manager.view(), years);
+        let refused = Member::first(&given, addr).try_agent("n1").await.err().unwrap();
+        let words = peer::refused(&refused).unwrap_or_else(|| panic!("{refused:?}"));
+        assert!(words.contains("NTP"), "{words}");
+    }
+    let unknown = join(addr, "no token").await.unwrap_err();
+    assert_eq!(peer::refused(&unknown), None, "{unknown:?}");
+    manager.shutdown().await;
 }
 
 #[tokio::test]

@@ -124,6 +124,8 @@ pub(super) struct Knows {
     pub(super) hints: Hints,
     /// Its own manager, if it has one.
     pub(super) own: Option<SocketAddr>,
+    /// The years of its certificate.
+    pub(super) years: [i32; 2],
 }
 
 impl Knows {
@@ -132,6 +134,7 @@ impl Knows {
             managers: vec![manager],
             hints: Hints::default(),
             own: None,
+            years: [1975, 4096],
         }
     }
 }
@@ -156,7 +159,13 @@ async fn begin(behind: Duration, knows: impl FnOnce(&str) -> Knows) -> Bench {
     let (statuses, reported) = watch::channel(Statuses::new());
     let (applied, have) = watch::channel(0);
     let (views, seen) = watch::channel(None);
-    let Knows { managers, hints, own } = knows(&addr);
+    let Knows {
+        managers,
+        hints,
+        own,
+        years,
+    } = knows(&addr);
+    let role = own.map_or(Role::Worker, |_| Role::Manager);
     let (managers, known) = watch::channel(managers);
     let (state, going) = watch::channel(SessionState::default());
     let (released, free) = watch::channel(BTreeSet::new());
@@ -166,7 +175,7 @@ async fn begin(behind: Duration, knows: impl FnOnce(&str) -> Knows) -> Bench {
         addr: own.unwrap_or("192.0.2.1:2377".parse().unwrap()),
         hints,
         calling: watch::Sender::default(),
-        identity: watch::channel(authority.identity(1, own.map_or(Role::Worker, |_| Role::Manager))).1,
+        identity: watch::channel(authority.living(1, role, years)).1,
         engine: Arc::new(FakeRuntime::default()),
         trust: watch::Sender::default(),
         description: described,
