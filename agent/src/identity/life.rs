@@ -80,6 +80,22 @@ impl Identity {
             ),
         })
     }
+
+    /// Whether `renewed` may take the place of this identity; if not, why. One that is not valid yet is taken only if the
+    /// one before does not last until then: better late than none at all.
+    pub(super) fn gives_way_to(&self, renewed: &Self, now: i64) -> Result<(), String> {
+        let Some((new, how)) = renewed.life().and_then(|new| Some((new, invalid(new, now)?))) else {
+            return Ok(());
+        };
+        let lasts = self.life().is_some_and(|old| old.holds(now.max(new.not_before)));
+        match lasts {
+            false => Ok(()),
+            true => Err(format!(
+                "the certificate that was signed {how} by the clock of this host, and is not taken: set the clocks of both \
+                 hosts (NTP)"
+            )),
+        }
+    }
 }
 
 /// This host's clock, in seconds since the Unix epoch.

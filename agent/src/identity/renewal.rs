@@ -204,9 +204,13 @@ impl Keeper {
             }
             Step::Renew | Step::ChangeRole | Step::Recertify(_) => {
                 let (manager, channel) = call(current, session).await?;
-                renew(current, &manager, channel)
+                let renewed = renew(current, &manager, channel)
                     .await
-                    .map_err(|error| error.to_string())?
+                    .map_err(|error| error.to_string())?;
+                current
+                    .gives_way_to(&renewed, now())
+                    .map_err(|why| format!("manager {manager}: {why}"))?;
+                renewed
             }
         };
         let saved = renewed.save(&self.data_root, self.keys.as_deref());

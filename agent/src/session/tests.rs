@@ -252,6 +252,21 @@ async fn a_certificate_that_is_due_is_replaced_on_disk_and_in_use() {
 }
 
 #[tokio::test]
+async fn a_certificate_of_a_manager_whose_clock_is_ahead_is_not_taken_while_there_is_a_good_one() {
+    let mut authority = Authority::new();
+    authority.signs = [2034, 2090];
+    let old = authority.aged(7, Role::Worker);
+    let folder = tempfile::tempdir().unwrap();
+    old.save(folder.path(), None).unwrap();
+    let (renewal, mut renewed) = renewal(authority, &old, folder.path()).await;
+    let taken = tokio::time::timeout(Duration::from_secs(1), renewed.changed()).await;
+    renewal.abort();
+    assert!(taken.is_err());
+    let on_disk = Identity::load(folder.path()).unwrap().unwrap();
+    assert_eq!(on_disk.certificate_pem, old.certificate_pem);
+}
+
+#[tokio::test]
 async fn a_node_whose_certificate_has_ended_says_so_and_what_helps() {
     let dead = "127.0.0.1:1";
     let said = async |own: Option<&str>, years| {

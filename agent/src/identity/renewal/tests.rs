@@ -17,6 +17,22 @@ fn a_certificate_is_renewed_between_half_and_four_fifths_of_its_life() {
 }
 
 #[test]
+fn a_certificate_that_begins_later_is_taken_only_if_the_one_before_does_not_last_until_then() {
+    let authority = Authority::new();
+    let living = |years| authority.living(1, Role::Worker, years);
+    // 2001-09-09.
+    let now = 1_000_000_000;
+    let old = living([1975, 2010]);
+    assert_eq!(old.gives_way_to(&living([2000, 2020]), now), Ok(()));
+    let refused = old.gives_way_to(&living([2005, 2020]), now).unwrap_err();
+    assert!(refused.contains("begins in") && refused.contains("clocks"), "{refused}");
+    let refused = old.gives_way_to(&living([1980, 1990]), now).unwrap_err();
+    assert!(refused.contains("ended"), "{refused}");
+    assert_eq!(old.gives_way_to(&living([2015, 2020]), now), Ok(()));
+    assert_eq!(living([1975, 1990]).gives_way_to(&living([2005, 2020]), now), Ok(()));
+}
+
+#[test]
 fn another_root_is_followed_step_by_step() {
     let (old, new) = (Authority::new(), Authority::new());
     let digest = |authority: &Authority| peer::digests(&authority.pem).unwrap().concat();
