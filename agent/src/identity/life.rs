@@ -65,15 +65,15 @@ impl Identity {
             return None;
         }
         let how = invalid(self.life()?, now)?;
-        let way_out = match (how, self.role) {
-            (Invalid::Begins(_), _) => {
-                "this clock is behind, or that of the manager that signed was ahead: set them (NTP)"
-            }
-            (Invalid::Ended(_), Role::Worker) => REJOIN,
-            (Invalid::Ended(_), Role::Manager) => RESTART,
+        let way_out = match self.role {
+            Role::Worker => REJOIN,
+            Role::Manager => RESTART,
         };
         Some(match how {
-            Invalid::Begins(_) => format!("this node's certificate {how} by the clock of this host: {way_out}"),
+            Invalid::Begins(_) => format!(
+                "this node's certificate {how} by the clock of this host: it is behind, or that of the manager that signed \
+                 was ahead. Set them (NTP)"
+            ),
             Invalid::Ended(_) => format!(
                 "this node's certificate {how} by the clock of this host, and managers refuse it. If the clock is wrong, \
                  set it (NTP); if it is right, {way_out}"
