@@ -19,7 +19,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use model::{HeldPort, NodeView, Task, TaskId, Timestamp};
+use model::{HeldPort, Task, TaskId, Timestamp};
 pub use plan::tasks::{CurrentView, Past, Statuses};
 use plan::{
     container::NodeFacts,

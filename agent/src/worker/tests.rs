@@ -1,6 +1,6 @@
 //! The worker over a fake engine: whole lives of tasks.
 
-use model::{DesiredState, TaskState, TaskStatus};
+use model::{DesiredState, NodeView, TaskState, TaskStatus};
 use plan::container::ContainerState;
 
 use super::*;
