@@ -112,8 +112,11 @@ impl DockerRuntime {
             let docker = Docker::connect_with_unix(&self.host, PATIENCE.as_secs(), API_DEFAULT_VERSION)?;
             docker.negotiate_version().await
         };
-        let agreed = connect.await.map_err(|_| RuntimeError::Unreachable {
-            host: self.host.to_string(),
+        let agreed = connect.await.map_err(|error| match self.fault(error) {
+            known if known.is_about_the_engine() => known,
+            _ => RuntimeError::Unreachable {
+                host: self.host.to_string(),
+            },
         })?;
         *self.connection() = Some(agreed.clone());
         Ok(agreed)
