@@ -30,7 +30,7 @@ use crate::access::Caller;
 
 pub(crate) use strangers::IsNode;
 
-/// Time for a handshake.
+/// Time for a handshake, from its turn on.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Binds the control port, or says what is in the way and what helps.
@@ -82,7 +82,10 @@ pub(crate) async fn accept(
         let acceptor = TlsAcceptor::from(config.borrow().clone());
         let connections = connections.clone();
         tokio::spawn(async move {
-            match timeout(HANDSHAKE_TIMEOUT, shake_hands(acceptor, stream, from, place)).await {
+            let turn = place.turn().await;
+            let shaken = timeout(HANDSHAKE_TIMEOUT, shake_hands(acceptor, stream, from, place)).await;
+            drop(turn);
+            match shaken {
                 Ok(Ok(connection)) => {
                     let _ = connections.send(Ok(connection)).await;
                 }
@@ -100,9 +103,7 @@ async fn shake_hands(
     place: Place,
 ) -> io::Result<TlsConnection> {
     stream.set_nodelay(true)?;
-    let turn = place.turn().await;
     let stream = acceptor.accept(stream).await?;
-    drop(turn);
     let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
     let caller = Caller {
         from,

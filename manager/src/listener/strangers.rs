@@ -17,7 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// At a time, from one source.
 const PER_SOURCE: usize = 32;
 /// At a time, from an address where a node is.
-const PER_NODE_ADDR: usize = 1024;
+const PER_NODE_ADDR: usize = 4096;
 /// Handshakes under way at a time from one source.
 const HANDSHAKES_PER_SOURCE: usize = 64;
 /// Handshakes under way at a time from all sources where no node is.
