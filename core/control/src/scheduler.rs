@@ -22,7 +22,7 @@ use needs::Needs;
 
 pub(crate) use constraint::meets_constraints;
 pub(crate) use crowd::is_crowded_out;
-pub(crate) use filter::is_available;
+pub(crate) use filter::{has_engine, is_admitted};
 pub(crate) use place::{NodePlace, places};
 pub(crate) use platform::fits_platform;
 pub(crate) use tree::path;

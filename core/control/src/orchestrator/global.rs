@@ -16,7 +16,7 @@ use super::{
 use crate::{
     dirty::Scope,
     draft::Draft,
-    scheduler::{fits_platform, is_available, meets_constraints},
+    scheduler::{fits_platform, is_admitted, meets_constraints},
 };
 
 pub(super) fn reconcile(draft: &mut Draft<'_>, service: &Service, scope: &Scope) {
@@ -62,7 +62,7 @@ pub(super) fn leave(draft: &mut Draft<'_>, service: &Service, slots: &mut Vec<Sl
 
 /// Whether a node that has no task of a service is to get one.
 pub(crate) fn takes(view: &View, service: &Service, node: NodeId) -> bool {
-    let fits = |node: &Node| is_available(node) && fits_platform(&service.spec.placement.platforms, node);
+    let fits = |node: &Node| is_admitted(node) && fits_platform(&service.spec.placement.platforms, node);
     view.node(node).is_some_and(fits) && keeps(view, service, node)
 }
 

@@ -16,8 +16,14 @@ use super::{
     restart::{self, Next},
     slot::slots_of,
 };
-use crate::{dirty::Scope, draft::Draft, moment::Moment, request::plan_rollback_service, scheduler::is_available};
-use way::Way;
+use crate::{
+    dirty::Scope,
+    draft::Draft,
+    moment::Moment,
+    request::plan_rollback_service,
+    scheduler::{has_engine, is_admitted},
+};
+use way::{Site, Way};
 
 /// A slot that gets a task of the present spec.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,10 +67,8 @@ impl<'a> Round<'a> {
             service.spec.update
         };
         let began = moment.noted(status.map_or(service.updated_at, |status| status.started_at));
-        let ways = slots
-            .iter()
-            .filter(|slot| has_its_turn(view, slot))
-            .map(|slot| Way::of(slot, service.spec_version, began, back));
+        let way = |slot| Way::of(slot, site(view, slot), service.spec_version, (began, back));
+        let ways = slots.iter().map(way).filter(|way| !way.is_passed_over());
         Self {
             service,
             policy: policy.unwrap_or_default(),
@@ -143,9 +147,10 @@ impl<'a> Round<'a> {
     }
 
     fn replacements(&self) -> Vec<Replacement> {
-        let outdated = self.ways.iter().filter(|way| self.waits(way));
+        let outdated = self.ways.iter().filter(|way| way.is_open() && self.waits(way));
         let (running, idle): (Vec<&Way<'_>>, Vec<&Way<'_>>) = outdated.partition(|way| way.old_runs());
-        let at_work = self.ways.iter().filter(|way| way.is_under_way() && !self.waits(way));
+        let open = self.ways.iter().filter(|way| way.is_open());
+        let at_work = open.filter(|way| way.is_under_way() && !self.waits(way));
         let busy = at_work.count() + idle.len();
         let limit = match self.policy.parallelism {
             0 => usize::MAX,
@@ -177,11 +182,12 @@ impl<'a> Round<'a> {
     }
 }
 
-/// Whether the update waits for a slot. One that is for a node which is given no tasks now keeps what it has, and has its
-/// turn when the node is given some again, during the update or after it.
-fn has_its_turn(view: &View, slot: &SlotTasks<'_>) -> bool {
-    let node = slot.pinned().and_then(|node| view.node(node));
-    node.is_none_or(is_available)
+fn site(view: &View, slot: &SlotTasks<'_>) -> Site {
+    match slot.pinned().and_then(|node| view.node(node)) {
+        Some(node) if !is_admitted(node) => Site::Closed,
+        Some(node) if !has_engine(node) => Site::Waits,
+        _ => Site::Open,
+    }
 }
 
 /// The slots of a service that get a task of its present spec now.

@@ -5,10 +5,14 @@ use store::View;
 
 use super::{fits_platform, generic, meets_constraints, needs::Needs};
 
-/// Whether a node is given new tasks at all: it is ready and active, and its engine answers.
-pub(crate) fn is_available(node: &Node) -> bool {
-    let answers = node.description.as_ref().is_some_and(|d| d.engine_error.is_empty());
-    node.status.state == NodeState::Ready && answers && node.spec.availability == Availability::Active
+/// Whether a node is there, and no operator keeps new tasks from it.
+pub(crate) fn is_admitted(node: &Node) -> bool {
+    node.status.state == NodeState::Ready && node.spec.availability == Availability::Active
+}
+
+/// Whether its engine answers.
+pub(crate) fn has_engine(node: &Node) -> bool {
+    node.description.as_ref().is_some_and(|d| d.engine_error.is_empty())
 }
 
 /// One reason to turn a node away.
@@ -37,7 +41,7 @@ impl Filter {
     fn admits(self, view: &View, needs: &Needs<'_>, node: &Node) -> bool {
         let placement = &needs.service.spec.placement;
         match self {
-            Self::Ready => is_available(node),
+            Self::Ready => is_admitted(node) && has_engine(node),
             Self::Resources => has_resources(view, needs, node),
             Self::Plugins => has_plugins(needs, node),
             Self::Constraints => meets_constraints(needs.service, node),

@@ -173,6 +173,50 @@ fn an_update_passes_over_a_paused_node_and_comes_to_it_when_it_is_active_again()
     assert_eq!(go_on(&mut bed), ["image:2", "image:2", "image:2"]);
 }
 
+/// The engine of a node answers, or not.
+fn engine(bed: &mut Bed, id: u128, answers: bool) {
+    let words = if answers { "" } else { "no answer" };
+    bed.describe(id, |description| description.engine_error = words.to_owned());
+}
+
+#[test]
+fn an_update_waits_for_an_engine_that_does_not_answer_and_goes_on_elsewhere_meanwhile() {
+    let (mut bed, web) = global(3);
+    engine(&mut bed, 1, false);
+    bed.update(web, |spec| spec.container.image = "image:2".to_owned());
+    let go_on = |bed: &mut Bed| {
+        for _ in 0..20 {
+            bed.now.0 += 10 * SECOND;
+            bed.settle_dirty();
+            bed.converge();
+        }
+        let live = tasks(bed, web, Task::is_live);
+        let state = bed.view().service(web).unwrap().update_status.clone().unwrap().state;
+        let new = live.iter().filter(|task| task.container.image == "image:2");
+        (live.len(), new.count(), state)
+    };
+    assert_eq!(go_on(&mut bed), (3, 2, model::UpdateState::Updating));
+    engine(&mut bed, 1, true);
+    assert_eq!(go_on(&mut bed), (3, 3, model::UpdateState::Completed));
+}
+
+#[test]
+fn an_update_goes_no_further_where_the_engine_ends_that_was_given_the_new_task() {
+    let (mut bed, web) = global(3);
+    bed.update(web, |spec| spec.container.image = "image:2".to_owned());
+    bed.settle_dirty();
+    let begun = |task: &Task| task.is_live() && task.container.image == "image:2";
+    let first = tasks(&bed, web, begun)[0].pinned.unwrap();
+    engine(&mut bed, first.bits(), false);
+    for _ in 0..20 {
+        bed.now.0 += 10 * SECOND;
+        bed.settle_dirty();
+    }
+    assert_eq!(tasks(&bed, web, begun).len(), 1);
+    let status = bed.view().service(web).unwrap().update_status.clone().unwrap();
+    assert_eq!(status.state, model::UpdateState::Updating);
+}
+
 #[test]
 fn a_service_keeps_its_mode() {
     let (mut bed, web) = global(1);

@@ -21,6 +21,20 @@ pub(super) struct Way<'a> {
     made: Vec<&'a Task>,
     /// When the update began.
     began: Timestamp,
+    /// Whether its node, if it is for one, is given new tasks now.
+    site: Site,
+}
+
+/// How the node stands that a slot is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Site {
+    /// It is given new tasks, or any node is.
+    Open,
+    /// Its engine does not answer: the slot has its turn when it does.
+    Waits,
+    /// It is given none, by an operator's wish or since it is away: the slot keeps what it has, and has its turn when the
+    /// node is given tasks again, during the update or after it.
+    Closed,
 }
 
 /// Those of a slot's tasks, oldest first, that are of `version`. On the way `back` only since the last one of another: it
@@ -39,7 +53,7 @@ fn settled(task: &Task) -> Option<Timestamp> {
 
 impl<'a> Way<'a> {
     /// `back`: to a spec that tasks were made from before, which are not the update's.
-    pub fn of(slot: &'a SlotTasks<'a>, version: u64, began: Timestamp, back: bool) -> Self {
+    pub fn of(slot: &'a SlotTasks<'a>, site: Site, version: u64, (began, back): (Timestamp, bool)) -> Self {
         let tail = tail(&slot.tasks, version, back);
         let made = tail.iter().copied().filter(|task| !back || task.created_at >= began);
         Self {
@@ -48,7 +62,23 @@ impl<'a> Way<'a> {
             made: made.collect(),
             tail,
             began,
+            site,
         }
+    }
+
+    /// Whether the update has nothing to do with it for now. Not so where it has placed a task: what becomes of that one
+    /// is the update's, and an engine that a new image brought down stops it.
+    pub fn is_passed_over(&self) -> bool {
+        self.site == Site::Closed && !self.has_placed()
+    }
+
+    /// Whether it can have its turn now.
+    pub fn is_open(&self) -> bool {
+        self.site == Site::Open || self.has_placed()
+    }
+
+    fn has_placed(&self) -> bool {
+        self.made.iter().any(|task| task.node.is_some())
     }
 
     /// Whether the update has something to do with it; a `canary` has only with the slots that have one.
