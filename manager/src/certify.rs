@@ -56,7 +56,7 @@ pub(crate) fn in_force(given: NodeCredentials, view: &View, now: Timestamp) -> N
         Ok(Some(signed)) => {
             tracing::warn!(
                 "by the clock of this host this node's certificate is not valid any more: its manager has signed another. \
-                 If the clock is wrong the others refuse it until the clock is set (NTP) and netd started again"
+                 If the clock is wrong the others refuse it; once it is set (NTP) another one is signed"
             );
             signed
         }

@@ -120,6 +120,8 @@ pub trait Parts: Send + Sync + 'static {
     fn engine(&self) -> BoxFuture<'_, Result<EngineFacts>>;
     /// Addresses of this host.
     fn addresses(&self) -> Result<Vec<HostAddr>>;
+    /// Whether a certificate is valid by this host's clock.
+    fn is_in_force(&self, identity: &Identity) -> bool;
     /// Where managers may be as an operator said: for all parts, from now on.
     fn hint(&self, peers: &[String]);
     /// The address of this host from which packets to `remote` go; `None` without a route.

@@ -15,8 +15,8 @@ use super::Identity;
 
 /// What is to be done about a certificate that has ended.
 const REJOIN: &str = "let it leave (\"netctl swarm leave --force\" on it) and join again";
-const RESTART: &str = "start netd again, for a manager signs itself another one then; if it does not, let the node leave \
-    (\"netctl swarm leave --force\" on it) and join again";
+const RESTART: &str = "its manager signs itself another within ten minutes, or when netd is started again; if it does not, let \
+    the node leave (\"netctl swarm leave --force\" on it) and join again";
 
 /// How a certificate is not valid at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +44,12 @@ fn whole_hours(span: Duration) -> Duration {
     }
 }
 
+/// Seconds that are left of a certificate when its node insists on a right clock no more. It was due long before.
+fn margin(life: Validity) -> i64 {
+    let span = life.not_after.saturating_sub(life.not_before);
+    (span / 10).max(2 * 3600)
+}
+
 fn invalid(life: Validity, now: i64) -> Option<Invalid> {
     let span = |seconds: i64| Duration::from_secs(seconds.unsigned_abs());
     match life {
@@ -54,6 +60,11 @@ fn invalid(life: Validity, now: i64) -> Option<Invalid> {
 }
 
 impl Identity {
+    /// Whether the certificate is valid by this host's clock. What cannot be read is not for this to say.
+    pub fn is_in_force(&self) -> bool {
+        self.life().is_none_or(|life| life.holds(now()))
+    }
+
     fn life(&self) -> Option<Validity> {
         Subject::validity(&self.certificate_pem).ok()
     }
@@ -82,12 +93,13 @@ impl Identity {
     }
 
     /// Whether `renewed` may take the place of this identity; if not, why. One that is not valid yet is taken only if the
-    /// one before does not last until then: better late than none at all.
+    /// one before does not last well beyond that: by the clocks of managers, which may be the right ones, it ends sooner.
     pub(super) fn gives_way_to(&self, renewed: &Self, now: i64) -> Result<(), String> {
         let Some((new, how)) = renewed.life().and_then(|new| Some((new, invalid(new, now)?))) else {
             return Ok(());
         };
-        let lasts = self.life().is_some_and(|old| old.holds(now.max(new.not_before)));
+        let well_beyond = |old: &Validity| now.max(new.not_before) + margin(*old);
+        let lasts = self.life().is_some_and(|old| old.holds(well_beyond(&old)));
         match lasts {
             false => Ok(()),
             true => Err(format!(

@@ -280,7 +280,10 @@ async fn a_node_whose_certificate_has_ended_says_so_and_what_helps() {
         let failed = tokio::time::timeout(Duration::from_secs(10), failed).await;
         failed.unwrap().unwrap().error.clone()
     };
-    for (own, way_out) in [(None, "netctl swarm leave --force"), (Some(dead), "start netd again")] {
+    for (own, way_out) in [
+        (None, "netctl swarm leave --force"),
+        (Some(dead), "netd is started again"),
+    ] {
         let ended = said(own, [1975, 2020]).await;
         let begins = "this node's certificate ended ";
         assert!(ended.starts_with(begins) && ended.contains(way_out), "{ended}");

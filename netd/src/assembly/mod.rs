@@ -138,6 +138,10 @@ impl Parts for Assembly {
         advertise::of_this_host().context("cannot list the addresses of this host")
     }
 
+    fn is_in_force(&self, identity: &Identity) -> bool {
+        identity.is_in_force()
+    }
+
     fn hint(&self, peers: &[String]) {
         let all = peers.iter().chain(&self.config.peers).cloned();
         self.hints.send_replace(all.collect());

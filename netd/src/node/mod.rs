@@ -132,6 +132,8 @@ pub struct Node {
     next_role: Instant,
     /// Not before then another attempt to have the node's key on the disk as it should be.
     next_cover: Instant,
+    /// Not before then another beginning for the sake of the node's certificate.
+    next_anew: Instant,
     /// Since when the node's place is not on this host; `None` while it is.
     lost: Option<Instant>,
 }
@@ -153,6 +155,7 @@ impl Node {
             next_start: Instant::now(),
             next_role: Instant::now(),
             next_cover: Instant::now(),
+            next_anew: Instant::now(),
             lost: None,
         }
     }

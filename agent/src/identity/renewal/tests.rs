@@ -29,6 +29,8 @@ fn a_certificate_that_begins_later_is_taken_only_if_the_one_before_does_not_last
     let refused = old.gives_way_to(&living([1980, 1990]), now).unwrap_err();
     assert!(refused.contains("ended"), "{refused}");
     assert_eq!(old.gives_way_to(&living([2015, 2020]), now), Ok(()));
+    let late = "by the clocks of managers the old one ends sooner";
+    assert_eq!(old.gives_way_to(&living([2008, 2020]), now), Ok(()), "{late}");
     assert_eq!(living([1975, 1990]).gives_way_to(&living([2005, 2020]), now), Ok(()));
 }
 

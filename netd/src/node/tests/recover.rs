@@ -173,3 +173,21 @@ async fn an_agent_begins_anew_when_its_manager_signs_as_it_goes_on_alone() {
     let anew = ["manager stops", "manager goes on alone", "agent stops", "agent starts"];
     assert_eq!(bench.done(), anew);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_manager_that_runs_and_whose_certificate_is_not_valid_begins_anew_but_not_again_and_again() {
+    let mut bench = bench(Fake {
+        signs: fake::ENDED.to_owned(),
+        ..Fake::default()
+    });
+    bench.node.init(&pb::InitRequest::default()).await.unwrap();
+    bench.node.look().await;
+    assert_eq!(bench.done(), ["manager starts", "agent starts"], "all is well");
+    bench.node.member.as_mut().unwrap().identity.certificate_pem = fake::ENDED.to_owned();
+    let anew = ["agent stops", "manager stops", "manager starts", "agent starts"];
+    for (wait, done) in [(0, &anew[..]), (60, &[]), (600, &anew)] {
+        tokio::time::advance(Duration::from_secs(wait)).await;
+        bench.node.look().await;
+        assert_eq!(bench.done(), done, "after {wait} s");
+    }
+}
