@@ -41,9 +41,9 @@ const PORT: u16 = 53;
 /// How long a question waits for an agent that has just begun; most clients ask again after 5 s.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Questions that may be with upstreams at a time, each for seconds if those do not answer. Far fewer than may be open:
-/// names of the cluster are answered whatever becomes of the others.
-const FORWARDED: usize = 512;
+/// Questions that may be with upstreams at a time, each for seconds if those do not answer. Fewer than may be open: names
+/// of the cluster are answered whatever becomes of the others.
+const FORWARDED: usize = 896;
 
 /// How a question came, and so how its answer may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

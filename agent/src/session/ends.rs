@@ -63,17 +63,20 @@ pub fn pass_on(
 ) -> JoinHandle<()> {
     tokio::spawn(async move {
         let mut kept = load(&path);
+        let mut failed = false;
         loop {
             let now = statuses.borrow_and_update().clone();
             let ends = ends(&now);
-            let mut failed = false;
+            let again = std::mem::take(&mut failed);
             if ends.iter().any(|(task, status)| kept.get(task) != Some(status)) {
                 let (target, content) = (path.clone(), ends.clone());
                 match tokio::task::spawn_blocking(move || save(&target, content)).await {
                     Ok(Ok(())) => kept = ends,
                     Ok(Err(error)) => {
-                        tracing::error!(path = %path.display(), %error, "cannot save the ends of tasks");
                         failed = true;
+                        if !again {
+                            tracing::error!(path = %path.display(), %error, "cannot save the ends of tasks");
+                        }
                     }
                     Err(_) => return,
                 }

@@ -83,9 +83,11 @@ pub fn keep(
             };
             let target = path.clone();
             let written = tokio::task::spawn_blocking(move || save(&target, &saved)).await;
-            failed = !matches!(written, Ok(Ok(())));
-            if let Ok(Err(error)) = written {
-                tracing::error!(path = %path.display(), %error, "cannot save the view");
+            let again = std::mem::replace(&mut failed, !matches!(written, Ok(Ok(()))));
+            match written {
+                // Said once.
+                Ok(Err(error)) if !again => tracing::error!(path = %path.display(), %error, "cannot save the view"),
+                _ => {}
             }
             tokio::time::sleep(REST).await;
         }
