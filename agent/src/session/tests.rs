@@ -254,8 +254,8 @@ async fn a_certificate_that_is_due_is_replaced_on_disk_and_in_use() {
 #[tokio::test]
 async fn a_certificate_of_a_manager_whose_clock_is_ahead_is_not_taken_while_there_is_a_good_one() {
     let mut authority = Authority::new();
-    authority.signs = [2034, 2090];
-    let old = authority.aged(7, Role::Worker);
+    authority.signs = [2030, 2090];
+    let old = authority.living(7, Role::Worker, [1950, 2040]);
     let folder = tempfile::tempdir().unwrap();
     old.save(folder.path(), None).unwrap();
     let (renewal, mut renewed) = renewal(authority, &old, folder.path()).await;
