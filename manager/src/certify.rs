@@ -22,21 +22,32 @@ pub(crate) fn new_node(view: &View) -> Result<NodeCredentials, StartError> {
     Ok(manager(&authority, NodeId::from_bits(mint::bits()), mint::now())?)
 }
 
-/// A fresh key and a certificate for it: of a manager.
+/// Of a manager, signed by this authority.
 fn manager(authority: &Authority, node: NodeId, now: Timestamp) -> Result<NodeCredentials, CaError> {
     let subject = Subject {
         node,
         role: Role::Manager,
         cluster: authority.cluster,
     };
+    fresh(subject, authority.bundle.clone(), |csr| {
+        authority.sign(csr, subject, now)
+    })
+}
+
+/// A fresh key, and the certificate that `sign` makes of its request.
+pub(crate) fn fresh(
+    subject: Subject,
+    root_pem: String,
+    sign: impl FnOnce(&str) -> Result<String, CaError>,
+) -> Result<NodeCredentials, CaError> {
     let (key_pem, csr_pem) = ca::fresh_request()?;
     Ok(NodeCredentials {
         node: subject.node,
         cluster: subject.cluster,
         role: subject.role,
-        certificate_pem: authority.sign(&csr_pem, subject, now)?,
+        certificate_pem: sign(&csr_pem)?,
         key_pem,
-        root_pem: authority.bundle.clone(),
+        root_pem,
     })
 }
 

@@ -7,6 +7,7 @@ use seal::UnlockKey;
 
 use crate::{
     ca::{self, CaError, Root},
+    certify,
     config::{InitParams, ManagerConfig, NodeCredentials},
     mint, token,
 };
@@ -31,15 +32,8 @@ pub(crate) fn found_cluster(init: &InitParams) -> Result<(Cluster, NodeCredentia
         role: Role::Manager,
         cluster: ClusterId::from_bits(mint::bits()),
     };
-    let (key_pem, csr_pem) = ca::fresh_request()?;
-    let credentials = NodeCredentials {
-        node: subject.node,
-        cluster: subject.cluster,
-        role: subject.role,
-        certificate_pem: root.sign(&csr_pem, subject, now, init.settings.cert_expiry)?,
-        key_pem,
-        root_pem: root.certificate_pem.clone(),
-    };
+    let sign = |csr: &str| root.sign(csr, subject, now, init.settings.cert_expiry);
+    let credentials = certify::fresh(subject, root.certificate_pem.clone(), sign)?;
     let cluster = Cluster {
         id: subject.cluster,
         version: 0,

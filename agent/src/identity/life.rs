@@ -76,10 +76,6 @@ impl Identity {
             return None;
         }
         let how = invalid(self.life()?, now)?;
-        let way_out = match self.role {
-            Role::Worker => REJOIN,
-            Role::Manager => RESTART,
-        };
         Some(match how {
             Invalid::Begins(_) => format!(
                 "this node's certificate {how} by the clock of this host: it is behind, or that of the manager that signed \
@@ -87,9 +83,18 @@ impl Identity {
             ),
             Invalid::Ended(_) => format!(
                 "this node's certificate {how} by the clock of this host, and managers refuse it. If the clock is wrong, \
-                 set it (NTP); if it is right, {way_out}"
+                 set it (NTP); if it is right, {}",
+                self.way_out()
             ),
         })
+    }
+
+    /// What is to be done where the certificate has ended.
+    fn way_out(&self) -> &'static str {
+        match self.role {
+            Role::Worker => REJOIN,
+            Role::Manager => RESTART,
+        }
     }
 
     /// Whether `renewed` may take the place of this identity; if not, why. One that is not valid yet is taken only if the

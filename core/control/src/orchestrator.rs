@@ -67,3 +67,10 @@ fn want(draft: &mut Draft<'_>, task: TaskId, desired: DesiredState) {
     let at = draft.now;
     draft.decide(TaskOp::SetDesired { task, at, desired });
 }
+
+/// As [`want`], for those of the tasks that are not to go as far already.
+fn want_all<'a>(draft: &mut Draft<'_>, tasks: impl Iterator<Item = &'a Task>, desired: DesiredState) {
+    for task in tasks.filter(|task| task.desired < desired) {
+        want(draft, task.id, desired);
+    }
+}

@@ -1,6 +1,7 @@
 //! The node's place in a cluster, with one owner: a task that takes orders one after the other. Who gave an order may
 //! go away; the order is carried out to its end all the same.
 
+mod anew;
 mod cover;
 mod enter;
 #[cfg(test)]

@@ -6,9 +6,8 @@ use std::{net::SocketAddr, time::Duration};
 use tokio::time::Instant;
 use wire::pb;
 
-use super::{Member, Node, Standing, words::remote};
+use super::{Member, Node, words::remote};
 use crate::{
-    gate::Door,
     refusal::{Outcome, Refusal},
     relocate::relocate,
     state::NodeState,
@@ -18,8 +17,6 @@ use crate::{
 pub(super) const LOOK: Duration = Duration::from_secs(2);
 /// An address that comes back within this was never gone: a device that is set up anew loses its own for a moment.
 const GONE: Duration = Duration::from_secs(5);
-/// Between two beginnings for the sake of the certificate: where it does not help, for the root has ended, nothing is lost.
-const ANEW: Duration = Duration::from_secs(600);
 /// So many of an operator's hints are kept.
 const MAX_PEERS: usize = 8;
 
@@ -73,29 +70,6 @@ impl Node {
         tracing::warn!(%old, %new, tunnels = %place.data_path_addr, "this node's address has gone: it is elsewhere from now on");
         self.lost = None;
         self.begin_anew().await;
-    }
-
-    /// A manager whose own certificate is not valid signs itself another when it starts: the clock was wrong when this one
-    /// was signed, or it ended while there was no majority. Nobody else can renew it.
-    async fn look_at_certificate(&mut self) {
-        let Some(member) = self.member.as_ref().filter(|member| member.manager.is_some()) else {
-            return;
-        };
-        if Instant::now() < self.next_anew || self.parts.is_in_force(&member.identity) {
-            return;
-        }
-        tracing::warn!("this node's certificate is not valid by the clock of this host: its manager begins anew");
-        self.next_anew = Instant::now() + ANEW;
-        self.begin_anew().await;
-    }
-
-    /// Manager and agent end and start again from the disk; containers and datapath go on.
-    async fn begin_anew(&mut self) {
-        let manager = self.member.as_ref().and_then(|member| member.manager.as_ref());
-        let unlock = manager.and_then(|manager| manager.unlock_key().parse().ok());
-        self.standing.send_replace(Standing::Pending);
-        self.end_parts(Door::Opening).await;
-        self.resume(unlock).await;
     }
 }
 

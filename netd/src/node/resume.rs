@@ -32,14 +32,17 @@ impl Node {
                 self.member = member;
                 self.publish();
             }
-            Err(error) => {
-                let why = format!("{error:#}");
-                tracing::error!(error = why, "this node cannot take its place in the cluster");
-                self.member = None;
-                self.door.send_replace(gate::failed(&why));
-                self.standing.send_replace(Standing::Failed(why));
-            }
+            Err(error) => self.fail(&error),
         }
+    }
+
+    /// The node is in no cluster as far as anybody can see, but will try again.
+    fn fail(&mut self, error: &anyhow::Error) {
+        let why = format!("{error:#}");
+        tracing::error!(error = why, "this node cannot take its place in the cluster");
+        self.member = None;
+        self.door.send_replace(gate::failed(&why));
+        self.standing.send_replace(Standing::Failed(why));
     }
 
     /// The manager that was here before, or why it cannot start. Agent, containers and datapath go on without it.
@@ -80,13 +83,10 @@ impl Node {
             ..member
         });
         if let Some(manager) = seat.manager
-            && let Err(error) = self.seat(manager, identity).await
+            && self.seat(manager, identity).await.is_err()
         {
             // The node has failed, and has said so.
-            return tracing::error!(
-                error = format!("{error:#}"),
-                "this node cannot take its place in the cluster"
-            );
+            return;
         }
         self.publish();
     }
@@ -124,10 +124,7 @@ impl Node {
             Ok(agent) => member.agent = agent,
             Err(error) => {
                 manager.stop().await;
-                let why = format!("{error:#}");
-                self.member = None;
-                self.door.send_replace(gate::failed(&why));
-                self.standing.send_replace(Standing::Failed(why));
+                self.fail(&error);
                 return Err(error);
             }
         }

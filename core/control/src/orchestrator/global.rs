@@ -11,7 +11,7 @@ use super::{
     fill::{self, Maker},
     restart::Next,
     slot::slots_without_canaries,
-    want,
+    want_all,
 };
 use crate::{
     dirty::Scope,
@@ -50,13 +50,12 @@ pub(super) fn leave(draft: &mut Draft<'_>, service: &Service, slots: &mut Vec<Sl
     let left = |slot: &mut SlotTasks<'_>| !slot.pinned().is_some_and(|node| keeps(view, service, node));
     for slot in slots.extract_if(.., left) {
         let gone = slot.pinned().is_none_or(|node| view.node(node).is_none());
-        for task in slot.tasks {
-            if gone {
-                want(draft, task.id, DesiredState::Remove);
-            } else if task.desired < DesiredState::Shutdown {
-                want(draft, task.id, DesiredState::Shutdown);
-            }
-        }
+        let desired = if gone {
+            DesiredState::Remove
+        } else {
+            DesiredState::Shutdown
+        };
+        want_all(draft, slot.tasks.into_iter(), desired);
     }
 }
 

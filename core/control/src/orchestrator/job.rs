@@ -11,7 +11,7 @@ use super::{
     restart::Next,
     scale,
     slot::slots_of,
-    want,
+    want, want_all,
 };
 use crate::{dirty::Scope, draft::Draft};
 
@@ -61,11 +61,7 @@ fn has_begun(service: &Service) -> bool {
 
 /// What there is of a run that had begun before the job was given its schedule is to end and be forgotten.
 fn forget(draft: &mut Draft<'_>, service: &Service) {
-    for task in draft.base().tasks_of_service(service.id) {
-        if task.desired < DesiredState::Remove {
-            want(draft, task.id, DesiredState::Remove);
-        }
-    }
+    want_all(draft, draft.base().tasks_of_service(service.id), DesiredState::Remove);
 }
 
 /// How the slots are that are not done.
@@ -121,13 +117,9 @@ fn slots_of_run<'a>(draft: &mut Draft<'a>, service: &Service) -> Vec<SlotTasks<'
 /// had ended well, has nothing to do any more.
 fn leave_done(draft: &mut Draft<'_>, slots: &mut Vec<SlotTasks<'_>>) {
     for slot in slots.extract_if(.., |slot| is_done(slot)) {
-        let others = slot
-            .tasks
-            .iter()
-            .filter(|task| task.status.state != TaskState::Complete);
-        for task in others.filter(|task| task.desired < DesiredState::Shutdown) {
-            want(draft, task.id, DesiredState::Shutdown);
-        }
+        let others = slot.tasks.into_iter();
+        let others = others.filter(|task| task.status.state != TaskState::Complete);
+        want_all(draft, others, DesiredState::Shutdown);
     }
 }
 

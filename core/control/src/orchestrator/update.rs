@@ -182,6 +182,7 @@ impl<'a> Round<'a> {
     }
 }
 
+/// How the node of a slot stands, if it is for one.
 fn site(view: &View, slot: &SlotTasks<'_>) -> Site {
     match slot.pinned().and_then(|node| view.node(node)) {
         Some(node) if !is_admitted(node) => Site::Closed,

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use abi::{Addr, Be16, FRONTEND_HELD, FrontendKey, SCOPE_PUBLISHED};
 use model::{
-    EndpointView, NetworkId, NetworkView, NodeId, NodeView, Protocol, PublishMode, PublishedPort, Ratio, ServiceId,
-    ServiceView,
+    EndpointView, NetworkId, NetworkView, NodeId, NodeView, PublishMode, PublishedPort, Ratio, ServiceId, ServiceView,
 };
 
 use super::LocalFacts;
@@ -113,7 +112,7 @@ impl Services {
             let members = members(context, service, port.protocol.number(), target, |e| {
                 e.gateway && (port.mode == PublishMode::Ingress || has_port(context.view, e, port))
             });
-            let held = is_held(context.facts, port.published, port.protocol);
+            let held = is_held(context.facts, &key);
             if held && !members.is_empty() {
                 self.held.push(port.clone());
             }
@@ -172,8 +171,11 @@ fn has_port(view: &NodeView, endpoint: &EndpointView, port: &PublishedPort) -> b
     given.any(|given| (given.published, given.protocol) == (port.published, port.protocol))
 }
 
-fn is_held(facts: &LocalFacts, port: u16, protocol: Protocol) -> bool {
-    facts.held.contains(&(port, protocol))
+/// Whether somebody else of this host has the port that a frontend publishes.
+pub(super) fn is_held(facts: &LocalFacts, key: &FrontendKey) -> bool {
+    let mut held = facts.held.iter();
+    key.scope == SCOPE_PUBLISHED
+        && held.any(|(port, protocol)| (*port, protocol.number()) == (key.port.get(), key.proto))
 }
 
 struct Member {

@@ -11,10 +11,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use abi::{BACKEND_DRAINING, Backend, EndpointKey, FRONTEND_HELD, Frontend, FrontendKey, SCOPE_PUBLISHED};
+use abi::{BACKEND_DRAINING, Backend, EndpointKey, FRONTEND_HELD, Frontend, FrontendKey};
 
 use super::{
-    Desired, DesiredBackend, DesiredFrontend, LocalFacts, Op, Steps, Tables, is_container_link, number::identity, steps,
+    Desired, DesiredBackend, DesiredFrontend, LocalFacts, Op, Steps, Tables, frontend::is_held, is_container_link,
+    number::identity, steps,
 };
 
 /// As [`steps`], without what would be taken away only because the view does not name it.
@@ -133,14 +134,8 @@ impl<'a> Host<'a> {
         DesiredFrontend {
             slots: self.owners(row).enumerate().map(owner).collect(),
             service: row.service,
-            flags: if self.is_held(key) { FRONTEND_HELD } else { 0 },
+            flags: if is_held(self.facts, key) { FRONTEND_HELD } else { 0 },
             backends,
         }
-    }
-
-    fn is_held(&self, key: &FrontendKey) -> bool {
-        let mut held = self.facts.held.iter();
-        key.scope == SCOPE_PUBLISHED
-            && held.any(|(port, protocol)| (*port, protocol.number()) == (key.port.get(), key.proto))
     }
 }

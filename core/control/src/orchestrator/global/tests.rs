@@ -149,18 +149,23 @@ fn a_new_spec_reaches_every_node() {
     );
 }
 
+/// The live tasks when an update has had its time.
+fn after_a_while(bed: &mut Bed, service: ServiceId) -> Vec<Task> {
+    for _ in 0..20 {
+        bed.now.0 += 10 * SECOND;
+        bed.settle_dirty();
+        bed.converge();
+    }
+    tasks(bed, service, Task::is_live)
+}
+
 #[test]
 fn an_update_passes_over_a_paused_node_and_comes_to_it_when_it_is_active_again() {
     let (mut bed, web) = global(3);
     bed.node_spec(2, |spec| spec.availability = Availability::Pause);
     bed.update(web, |spec| spec.container.image = "image:2".to_owned());
     let go_on = |bed: &mut Bed| {
-        for _ in 0..20 {
-            bed.now.0 += 10 * SECOND;
-            bed.settle_dirty();
-            bed.converge();
-        }
-        let live = tasks(bed, web, Task::is_live);
+        let live = after_a_while(bed, web);
         assert_eq!(bed.live(web).len(), 3, "each node has its task all the while");
         live.into_iter()
             .map(|task| task.container.image.clone())
@@ -185,12 +190,7 @@ fn an_update_waits_for_an_engine_that_does_not_answer_and_goes_on_elsewhere_mean
     engine(&mut bed, 1, false);
     bed.update(web, |spec| spec.container.image = "image:2".to_owned());
     let go_on = |bed: &mut Bed| {
-        for _ in 0..20 {
-            bed.now.0 += 10 * SECOND;
-            bed.settle_dirty();
-            bed.converge();
-        }
-        let live = tasks(bed, web, Task::is_live);
+        let live = after_a_while(bed, web);
         let state = bed.view().service(web).unwrap().update_status.clone().unwrap().state;
         let new = live.iter().filter(|task| task.container.image == "image:2");
         (live.len(), new.count(), state)
