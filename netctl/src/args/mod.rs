@@ -45,7 +45,8 @@ use crate::terminal;
 )]
 pub struct Cli {
     /// Daemon socket to connect to [env: NETCTL_HOST] [default: unix:///run/netctl/netctl.sock]
-    #[arg(short = 'H', long, global = true, value_name = "HOST")]
+    // Before the command only, as docker's: some commands have a flag --host of their own.
+    #[arg(short = 'H', long, value_name = "HOST")]
     pub host: Option<String>,
     #[command(subcommand)]
     pub command: Command,
@@ -284,6 +285,30 @@ mod tests {
             (Some(3), Some(true))
         );
         assert_eq!((args.flags.container.init, args.rollback), (None, false));
+    }
+
+    #[test]
+    fn the_daemons_host_is_not_that_of_a_container() {
+        let read = |line: &str| {
+            let cli = Cli::read(line.split(' ')).unwrap();
+            let Command::Service(ServiceCommand::Create(args)) = cli.command else {
+                panic!("service create")
+            };
+            (cli.host, args.lists.host)
+        };
+        let mapped = vec!["db:192.0.2.1".to_owned()];
+        assert_eq!(
+            read("netctl service create --host db:192.0.2.1 web:1"),
+            (None, mapped.clone())
+        );
+        assert_eq!(
+            read("netctl -H unix:///x service create --host db:192.0.2.1 web:1"),
+            (Some("unix:///x".to_owned()), mapped)
+        );
+        assert_eq!(
+            read("netctl --host unix:///x service create web:1"),
+            (Some("unix:///x".to_owned()), Vec::new())
+        );
     }
 
     #[test]
