@@ -1,22 +1,15 @@
 //! How far a service is, line by line, as docker shows it.
 
+mod seat;
+
 use std::collections::BTreeMap;
 
-use model::{DesiredState, Mode, NodeId, Service, Task, TaskId, TaskState, Timestamp};
+use model::{DesiredState, Mode, Service, Task, TaskState, UpdateState};
+
+use seat::{Filled, Seat, fault, in_rows, line, newest_by_seat};
 
 /// Lines that are shown one by one; of more only the sum is.
 const SHOWN: usize = 20;
-/// Characters of the longest state of a task that is on its way, `preparing`.
-const LONGEST_STATE: usize = 9;
-/// Characters of a full bar.
-const BAR: usize = 50;
-
-/// Where a task is one of: a slot, or a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Seat {
-    Slot(u32),
-    Node(NodeId),
-}
 
 /// How far a service is.
 pub struct Progress {
@@ -27,9 +20,10 @@ pub struct Progress {
     wanted: usize,
     done: usize,
     live: usize,
-    /// The newest task of each seat and why the last one of it failed.
-    seats: BTreeMap<Seat, (Task, Option<String>)>,
+    seats: BTreeMap<Seat, Filled>,
     surplus: usize,
+    /// Its update, or its run, is over: there is nothing more to come.
+    is_over: bool,
     canary: Option<Box<Self>>,
 }
 
@@ -63,19 +57,19 @@ impl Progress {
         let mode = service.spec.mode;
         let iteration = service.job_status.as_ref().map(|status| status.iteration);
         let mine = || tasks.iter().filter(|task| task.job_iteration == iteration);
-        let newest = newest_by_seat(mine(), service.spec_version);
+        let mut newest = newest_by_seat(mine(), service.spec_version);
+        newest.retain(|_, task| !mode.is_global() || is_to_have(service, task));
         let faults = newest_by_seat(mine().filter(|task| !task.status.err.is_empty()), service.spec_version);
-        let current = |task: &Task| task.spec_version == service.spec_version;
-        let up = |task: &Task| task.is_live() && task.status.state == TaskState::Running && current(task);
-        let done = |task: &Task| match mode.is_job() {
-            true => task.status.state == TaskState::Complete,
-            false => up(task),
-        };
         let live = tasks.iter().filter(|task| task.is_live()).count();
         let wanted = match mode {
             Mode::Replicated { replicas } => replicas as usize,
             Mode::ReplicatedJob { total_completions, .. } => total_completions as usize,
             Mode::Global | Mode::GlobalJob => newest.len(),
+        };
+        let surplus = match mode {
+            Mode::Replicated { .. } => live.saturating_sub(wanted),
+            // Of a global service an older task may stay where an update does not come to, as on nodes that are paused.
+            Mode::Global | Mode::ReplicatedJob { .. } | Mode::GlobalJob => 0,
         };
         Self {
             what: if mode.is_job() { "job" } else { "overall" },
@@ -83,9 +77,14 @@ impl Progress {
             slots: wanted,
             wanted,
             live,
+            is_over: is_over(service),
             canary: None,
-            done: newest.values().filter(|task| done(task)).count().min(wanted),
-            surplus: if mode.is_job() { 0 } else { live.saturating_sub(wanted) },
+            done: newest
+                .values()
+                .filter(|task| is_as_wanted(service, task))
+                .count()
+                .min(wanted),
+            surplus,
             seats: newest
                 .into_iter()
                 .map(|(seat, task)| (seat, (task.clone(), fault(task, faults.get(&seat).copied()))))
@@ -95,8 +94,16 @@ impl Progress {
 
     /// Whether all is as wanted.
     pub fn is_done(&self) -> bool {
+        if self.mode.is_job() && self.is_over {
+            return true;
+        }
         let canary = self.canary.as_ref().is_none_or(|canary| canary.is_done());
-        self.done == self.wanted && self.surplus == 0 && canary
+        self.done == self.wanted && self.surplus == 0 && !self.has_not_begun() && canary
+    }
+
+    /// Which nodes are to have a task is known from the tasks alone.
+    fn has_not_begun(&self) -> bool {
+        self.mode.is_global() && self.wanted == 0 && !self.is_over
     }
 
     /// What is shown; with bars where they are drawn over.
@@ -106,235 +113,68 @@ impl Progress {
             Some(canary) => canary.lines(bars),
             None => Vec::new(),
         };
-        let unit = if self.mode.is_job() { "complete" } else { "tasks" };
-        lines.push(format!("{what} progress: {done} out of {wanted} {unit}"));
-        if wanted > SHOWN || (self.canary.is_some() && done == wanted) {
+        if self.has_not_begun() {
+            let unit = if self.mode.is_job() { "tasks" } else { "new tasks" };
+            lines.push(format!("{what} progress: waiting for {unit}"));
             return lines;
         }
-        if self.mode.is_global() || what == "canary" {
-            lines.extend(
-                self.seats
-                    .iter()
-                    .map(|(seat, state)| line(&self.label(*seat), Some(state), bars)),
-            );
-        } else {
-            let seats = (1..=wanted as u32).map(Seat::Slot);
-            lines.extend(seats.map(|seat| line(&self.label(seat), self.seats.get(&seat), bars)));
+        let unit = if self.mode.is_job() { "complete" } else { "tasks" };
+        lines.push(format!("{what} progress: {done} out of {wanted} {unit}"));
+        if wanted <= SHOWN && (self.canary.is_none() || done < wanted) {
+            lines.extend(self.seat_lines(bars));
         }
         lines
     }
 
-    fn label(&self, seat: Seat) -> String {
-        match seat {
-            Seat::Slot(number) => format!("{number}/{}", self.slots),
-            Seat::Node(node) => node.short(),
+    fn seat_lines(&self, bars: bool) -> Vec<String> {
+        if self.mode.is_global() {
+            let label = |seat: &Seat| match seat {
+                Seat::Slot(number) => number.to_string(),
+                Seat::Node(node) => node.short(),
+            };
+            let seats = self.seats.iter();
+            return seats
+                .map(|(seat, filled)| line(&label(seat), Some(filled), bars))
+                .collect();
         }
+        let rows = in_rows(&self.seats, self.slots).into_iter().zip(1..);
+        // Few slots have a canary: those without one are not waited for.
+        let rows = rows.filter(|(filled, _)| filled.is_some() || self.what != "canary");
+        rows.map(|(filled, number)| line(&format!("{number}/{}", self.slots), filled, bars))
+            .collect()
     }
 }
 
-/// What is neither wanted nor of the present spec comes last: it may have been a canary, younger than its twin.
-fn rank(task: &Task, version: u64) -> (bool, Timestamp, TaskId) {
-    let counts = task.desired < DesiredState::Shutdown || task.spec_version == version;
-    (counts, task.created_at, task.id)
-}
-
-fn newest_by_seat<'a>(tasks: impl Iterator<Item = &'a Task>, version: u64) -> BTreeMap<Seat, &'a Task> {
-    let mut newest: BTreeMap<Seat, &Task> = BTreeMap::new();
-    for task in tasks {
-        let seat = task.pinned.map_or(Seat::Slot(task.slot.get()), Seat::Node);
-        let known = newest.entry(seat).or_insert(task);
-        if rank(task, version) > rank(known, version) {
-            *known = task;
-        }
-    }
-    newest
-}
-
-/// What is wrong with a seat: as long as its task does not run, why the last one did not. A task that ended is replaced
-/// at once, so that its reason would hardly ever be seen as that of the newest.
-fn fault(task: &Task, last: Option<&Task>) -> Option<String> {
-    let last = last?;
-    let words = last.status.err.replace('\n', " ");
-    match (last.id == task.id, task.status.state) {
-        (true, _) => Some(words),
-        (false, TaskState::Running | TaskState::Complete) => None,
-        (false, state) => Some(format!("{} (before: {words})", state.word().to_lowercase())),
+/// Whether a task has come as far as it is to come.
+fn is_as_wanted(service: &Service, task: &Task) -> bool {
+    let state = task.status.state;
+    match service.spec.mode.is_job() {
+        true => state == TaskState::Complete,
+        false => task.is_live() && state == TaskState::Running && task.spec_version == service.spec_version,
     }
 }
 
-fn line(label: &str, seat: Option<&(Task, Option<String>)>, bars: bool) -> String {
-    let Some((task, fault)) = seat else {
-        return format!("{label}: ");
-    };
-    let state = task.status.state.word().to_lowercase();
-    match (fault, bars) {
-        (Some(words), _) => format!("{label}: {words}"),
-        (None, false) => format!("{label}: {state}"),
-        (None, true) => format!("{label}: {state:LONGEST_STATE$} {}", bar(task.status.state)),
-    }
+/// Whether a node is to have a task of a global service now, by the newest one that it was given. Not where that was
+/// taken away, since the node is down, drained or excluded; and where it is of an older spec, only as long as an update
+/// may still come to it.
+fn is_to_have(service: &Service, task: &Task) -> bool {
+    use TaskState::{Complete, Failed, Rejected};
+    let ended_by_itself = matches!(task.status.state, Complete | Failed | Rejected);
+    let taken_away = task.desired >= DesiredState::Shutdown && !ended_by_itself;
+    let status = service.update_status.as_ref().map(|status| status.state);
+    let updating = matches!(status, Some(UpdateState::Updating | UpdateState::RollbackStarted));
+    let current = service.spec.mode.is_job() || task.spec_version == service.spec_version;
+    !taken_away && (current || updating)
 }
 
-/// As long as the way that the task has come.
-fn bar(state: TaskState) -> String {
-    let steps = [
-        TaskState::New,
-        TaskState::Pending,
-        TaskState::Assigned,
-        TaskState::Accepted,
-        TaskState::Preparing,
-        TaskState::Ready,
-        TaskState::Starting,
-        TaskState::Running,
-    ];
-    let come = steps.iter().filter(|step| **step <= state).count();
-    let full = come * BAR / steps.len();
-    format!("[{}>{}] ", "=".repeat(full), " ".repeat(BAR - full))
+/// Whether the latest update, or the present run of a job, has come to its end.
+fn is_over(service: &Service) -> bool {
+    let status = service.update_status.as_ref().map(|status| status.state);
+    match &service.job_status {
+        Some(job) => job.is_over(),
+        None => matches!(status, Some(UpdateState::Completed | UpdateState::RollbackCompleted)),
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::render::sample::{service, task};
-
-    fn running(bits: u128, slot: u32) -> Task {
-        task(bits, slot, 0, TaskState::Running, DesiredState::Running)
-    }
-
-    #[test]
-    fn a_service_is_done_when_each_slot_runs_the_current_spec() {
-        let mut tasks = vec![running(1, 1), running(2, 2)];
-        assert!(!Progress::of(&service(), &tasks).is_done());
-        tasks.push(running(3, 3));
-        assert!(Progress::of(&service(), &tasks).is_done());
-        tasks[2].spec_version = 0;
-        assert!(!Progress::of(&service(), &tasks).is_done());
-    }
-
-    #[test]
-    fn surplus_tasks_are_waited_for_and_history_is_not() {
-        let mut tasks: Vec<_> = (1..=4).map(|n| running(u128::from(n), n)).collect();
-        assert!(!Progress::of(&service(), &tasks).is_done());
-        tasks[3].desired = DesiredState::Shutdown;
-        assert!(Progress::of(&service(), &tasks).is_done());
-    }
-
-    #[test]
-    fn lines_tell_the_sum_and_what_is_wrong_with_a_slot() {
-        let mut failed = task(9, 2, 1, TaskState::Rejected, DesiredState::Shutdown);
-        failed.status.err = "No such image: web:1".into();
-        let tasks = vec![running(1, 1), running(2, 2), failed];
-        assert_eq!(
-            Progress::of(&service(), &tasks).lines(false),
-            [
-                "overall progress: 1 out of 3 tasks",
-                "1/3: running",
-                "2/3: No such image: web:1",
-                "3/3: "
-            ]
-        );
-    }
-
-    #[test]
-    fn why_the_last_task_failed_is_told_until_the_next_one_runs() {
-        let mut failed = task(1, 1, 0, TaskState::Rejected, DesiredState::Shutdown);
-        failed.status.err = "No such image: web:1".into();
-        let next = task(2, 1, 1, TaskState::Preparing, DesiredState::Running);
-        let line = |tasks: &[Task]| Progress::of(&service(), tasks).lines(false).remove(1);
-        assert_eq!(
-            line(&[failed.clone(), next.clone()]),
-            "1/3: preparing (before: No such image: web:1)"
-        );
-        let mut runs = next;
-        runs.status.state = TaskState::Running;
-        assert_eq!(line(&[failed, runs]), "1/3: running");
-    }
-
-    #[test]
-    fn canaries_are_counted_apart_and_the_others_only_while_they_are_not_as_wanted() {
-        let mut service = service();
-        let spec = service.spec.clone();
-        service.previous = Some(Box::new(model::PreviousSpec { spec, spec_version: 1 }));
-        service.spec_version = 2;
-        service.canary = model::Canary::new(model::Ratio::new(400_000).unwrap(), 2).ok();
-        let new = |bits: u128, slot, state| Task {
-            spec_version: 2,
-            ..task(bits, slot, 1, state, DesiredState::Running)
-        };
-        let mut tasks: Vec<_> = (1..=3).map(|n| running(u128::from(n), n)).collect();
-        tasks.extend([new(4, 1, TaskState::Running), new(5, 3, TaskState::Preparing)]);
-        let progress = Progress::of(&service, &tasks);
-        assert!(!progress.is_done());
-        assert_eq!(
-            progress.lines(false),
-            [
-                "canary progress: 1 out of 2 tasks",
-                "1/3: running",
-                "3/3: preparing",
-                "overall progress: 3 out of 3 tasks"
-            ]
-        );
-        tasks[4].status.state = TaskState::Running;
-        assert!(Progress::of(&service, &tasks).is_done());
-        tasks.remove(0);
-        let lines = Progress::of(&service, &tasks).lines(false);
-        assert_eq!(
-            lines[3..],
-            [
-                "overall progress: 2 out of 3 tasks",
-                "1/3: ",
-                "2/3: running",
-                "3/3: running"
-            ]
-        );
-    }
-
-    #[test]
-    fn what_an_aborted_canary_leaves_is_history() {
-        let mut tasks: Vec<_> = (1..=3).map(|n| running(u128::from(n), n)).collect();
-        let mut canary = task(4, 1, 9, TaskState::Shutdown, DesiredState::Shutdown);
-        canary.spec_version = 2;
-        tasks.push(canary);
-        assert!(Progress::of(&service(), &tasks).is_done());
-    }
-
-    #[test]
-    fn bars_grow_with_the_state() {
-        let tasks = [task(1, 1, 0, TaskState::Ready, DesiredState::Running), running(2, 2)];
-        let lines = Progress::of(&service(), &tasks).lines(true);
-        assert_eq!(
-            lines[1],
-            format!("1/3: ready     [{}>{}] ", "=".repeat(37), " ".repeat(13))
-        );
-        assert_eq!(lines[2], format!("2/3: running   [{}>] ", "=".repeat(50)));
-    }
-
-    #[test]
-    fn global_services_have_a_line_per_node_and_jobs_count_what_is_complete() {
-        let mut global = service();
-        global.spec.mode = Mode::Global;
-        let on = |bits: u128, state| Task {
-            pinned: Some(NodeId::from_bits(bits)),
-            ..task(bits, bits as u32, 0, state, DesiredState::Running)
-        };
-        let tasks = [on(1, TaskState::Running), on(2, TaskState::Preparing)];
-        let lines = Progress::of(&global, &tasks).lines(false);
-        let node = |bits| NodeId::from_bits(bits).short();
-        assert_eq!(
-            lines,
-            [
-                "overall progress: 1 out of 2 tasks".to_owned(),
-                format!("{}: running", node(1)),
-                format!("{}: preparing", node(2)),
-            ]
-        );
-        let mut job = service();
-        job.spec.mode = Mode::ReplicatedJob {
-            max_concurrent: 1,
-            total_completions: 2,
-        };
-        let tasks = [task(1, 1, 0, TaskState::Complete, DesiredState::Running)];
-        let progress = Progress::of(&job, &tasks);
-        assert!(!progress.is_done());
-        assert_eq!(progress.lines(false)[0], "job progress: 1 out of 2 complete");
-    }
-}
+mod tests;
