@@ -3,9 +3,11 @@
 //! On a terminal the lines are drawn over; elsewhere a line is printed when it changes. Ctrl-C ends the waiting, not
 //! the service.
 
+mod job;
+
 use std::time::{Duration, Instant};
 
-use model::{Service, UpdateState};
+use model::{Service, Task, UpdateState};
 
 use crate::{client::Client, failure::Failure, terminal};
 
@@ -22,6 +24,8 @@ pub enum Change {
     Canary,
     /// Rolled it back, or aborted its canary.
     Back,
+    /// Lets its tasks move: what came of an update before is not its doing.
+    Moved,
 }
 
 /// Waits for the service with this id.
@@ -42,36 +46,46 @@ async fn follow(client: &mut Client, id: &str, quiet: bool, change: Change) -> R
     let mut since: Option<Instant> = None;
     loop {
         let service = fetch::service(client, id).await?;
+        if let Some(words) = job::due(&service) {
+            screen.draw(&[words]);
+            return Ok(());
+        }
         let tasks = fetch::tasks_of_service(client, id).await?;
         let progress = Progress::of(&service, &tasks);
         let mut lines = progress.lines(screen.redraws());
-        lines.extend(told_of_rollback(&service));
-        let status = service.update_status.as_ref();
-        let under_way = status.is_some_and(|status| status.state.is_under_way() && status.state != UpdateState::Canary);
-        if let Some(failure) = given_up(&service) {
+        lines.extend(told_of_rollback(&service, change));
+        if let Some(failure) = given_up(&service, &tasks, change).or_else(|| job::failed(&service)) {
             screen.draw(&lines);
             return Err(failure);
         }
-        if !progress.is_done() || under_way {
+        if !progress.is_done() || is_under_way(&service, change) {
             since = None;
-            screen.draw(&lines);
-            tokio::time::sleep(POLL).await;
-            continue;
+        } else {
+            let left = stable_for(&service).saturating_sub(since.get_or_insert_with(Instant::now).elapsed());
+            if left.is_zero() {
+                lines.push(format!("verify: Service {id} converged"));
+                lines.extend(ways_on(&service, change));
+                screen.draw(&lines);
+                return rolled_back(&service, change);
+            }
+            lines.push(countdown(left));
         }
-        let stable = stable_for(&service);
-        let left = stable.saturating_sub(since.get_or_insert_with(Instant::now).elapsed());
-        if left.is_zero() {
-            lines.push(format!("verify: Service {id} converged"));
-            lines.extend(ways_on(&service, change));
-            screen.draw(&lines);
-            return rolled_back(&service, change);
-        }
-        let seconds = left.as_secs_f64().ceil() as u64;
-        lines.push(format!(
-            "verify: Waiting {seconds} seconds to verify that tasks are stable..."
-        ));
         screen.draw(&lines);
         tokio::time::sleep(POLL).await;
+    }
+}
+
+fn countdown(left: Duration) -> String {
+    let seconds = left.as_secs_f64().ceil() as u64;
+    format!("verify: Waiting {seconds} seconds to verify that tasks are stable...")
+}
+
+/// Whether more is to come although all tasks are as wanted at present.
+fn is_under_way(service: &Service, change: Change) -> bool {
+    let status = service.update_status.as_ref();
+    match change {
+        Change::Moved => service.rebalance.is_some(),
+        _ => status.is_some_and(|status| status.state.is_under_way() && status.state != UpdateState::Canary),
     }
 }
 
@@ -94,17 +108,22 @@ fn ways_on(service: &Service, change: Change) -> Option<String> {
     ))
 }
 
-fn told_of_rollback(service: &Service) -> Option<String> {
+fn told_of_rollback(service: &Service, change: Change) -> Option<String> {
     let status = service
         .update_status
         .as_ref()
-        .filter(|status| status.state.is_rollback())?;
+        .filter(|status| status.state.is_rollback() && change != Change::Moved)?;
     Some(format!("rollback: {}", status.message))
 }
 
-/// An update or rollback that goes no further by itself.
-fn given_up(service: &Service) -> Option<Failure> {
+/// An update or rollback that goes no further by itself. Tasks can move all the same, unless some are left that it has
+/// not come to.
+fn given_up(service: &Service, tasks: &[Task], change: Change) -> Option<Failure> {
     let status = service.update_status.as_ref()?;
+    let is_outdated = |task: &Task| task.is_live() && task.spec_version != service.spec_version;
+    if change == Change::Moved && !tasks.iter().any(is_outdated) {
+        return None;
+    }
     let what = match status.state {
         UpdateState::Paused => "service update paused",
         UpdateState::RollbackPaused => "service rollback paused",
@@ -115,7 +134,9 @@ fn given_up(service: &Service) -> Option<Failure> {
 
 fn rolled_back(service: &Service, change: Change) -> Result<(), Failure> {
     match &service.update_status {
-        Some(status) if status.state == UpdateState::RollbackCompleted && change != Change::Back => {
+        Some(status)
+            if status.state == UpdateState::RollbackCompleted && matches!(change, Change::Forward | Change::Canary) =>
+        {
             Err(Failure::Wrong(format!("service rolled back: {}", status.message)))
         }
         _ => Ok(()),
@@ -124,7 +145,7 @@ fn rolled_back(service: &Service, change: Change) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
-    use model::{Canary, Timestamp, UpdateStatus};
+    use model::{Canary, DesiredState, TaskState, Timestamp, UpdateStatus};
 
     use super::*;
     use crate::render::sample;
@@ -150,21 +171,47 @@ mod tests {
         let words = ways_on(&service, Change::Canary).unwrap();
         assert!(words.contains("10% of the new") && words.contains("--promote web") && words.contains("--abort web"));
         assert_eq!(ways_on(&service, Change::Forward), None);
-        assert!(given_up(&service).is_none() && rolled_back(&service, Change::Canary).is_ok());
+        assert!(given_up(&service, &[], Change::Canary).is_none() && rolled_back(&service, Change::Canary).is_ok());
         assert!(rolled_back(&with(UpdateState::RollbackCompleted), Change::Canary).is_err());
     }
 
     #[test]
     fn an_update_that_pauses_or_is_rolled_back_is_a_failure() {
-        assert!(given_up(&with(UpdateState::Updating)).is_none());
-        let paused = given_up(&with(UpdateState::Paused)).unwrap().to_string();
+        let given_up = |state| given_up(&with(state), &[], Change::Forward);
+        assert!(given_up(UpdateState::Updating).is_none());
+        let paused = given_up(UpdateState::Paused).unwrap().to_string();
         assert_eq!(paused, "service update paused: update paused due to failure");
         let back = with(UpdateState::RollbackCompleted);
         assert!(rolled_back(&back, Change::Forward).is_err() && rolled_back(&back, Change::Back).is_ok());
         assert!(rolled_back(&with(UpdateState::Completed), Change::Forward).is_ok());
         assert_eq!(
-            told_of_rollback(&back).unwrap(),
+            told_of_rollback(&back, Change::Forward).unwrap(),
             "rollback: update paused due to failure"
         );
+    }
+
+    #[test]
+    fn tasks_move_whatever_came_of_an_update_before() {
+        let back = with(UpdateState::RollbackCompleted);
+        assert!(rolled_back(&back, Change::Moved).is_ok() && told_of_rollback(&back, Change::Moved).is_none());
+        let paused = with(UpdateState::Paused);
+        let running = |version| Task {
+            spec_version: version,
+            ..sample::task(1, 1, 0, TaskState::Running, DesiredState::Running)
+        };
+        assert!(given_up(&paused, &[running(1)], Change::Moved).is_none());
+        assert!(
+            given_up(&paused, &[running(0)], Change::Moved).is_some(),
+            "it is held up"
+        );
+        let mut moving = with(UpdateState::Completed);
+        assert!(!is_under_way(&moving, Change::Moved));
+        moving.rebalance = Some(model::Rebalance {
+            budget: 1,
+            left: 1,
+            extra: 0,
+        });
+        assert!(is_under_way(&moving, Change::Moved) && !is_under_way(&moving, Change::Forward));
+        assert!(is_under_way(&with(UpdateState::Updating), Change::Forward));
     }
 }

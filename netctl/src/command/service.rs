@@ -223,7 +223,7 @@ pub async fn rebalance(client: &mut Client, args: &RebalanceArgs) -> Result<(), 
         return Ok(());
     };
     say(&args.service);
-    wait(client, &service.id.to_string(), args.wait, Change::Forward).await
+    wait(client, &service.id.to_string(), args.wait, Change::Moved).await
 }
 
 /// Reads a service, changes its spec and sends it back; once more if somebody else changed the service in between.
