@@ -35,6 +35,17 @@ pub fn complain(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
+/// Text without what a terminal would obey.
+pub fn plain(text: &str) -> String {
+    text.chars().filter(|c| *c == '\t' || !c.is_control()).collect()
+}
+
+/// Columns of the terminal that standard output is; `None` if it is none, or does not say.
+pub fn width() -> Option<u16> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    Some(size.ws_col).filter(|columns| *columns > 0)
+}
+
 /// Whether somebody watches.
 pub fn is_interactive() -> bool {
     io::stdout().is_terminal()

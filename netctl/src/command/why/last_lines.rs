@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 use wire::pb;
 
-use crate::client::Client;
+use crate::{client::Client, terminal};
 
 /// Lines that are shown.
 const LINES: usize = 5;
@@ -36,10 +36,8 @@ pub async fn last_lines(client: &mut Client, task: &str) -> Vec<String> {
     within(lines)
 }
 
-/// Without what a terminal would obey.
 fn plain(text: &[u8]) -> String {
-    let text = String::from_utf8_lossy(text);
-    text.chars().filter(|c| *c == '\t' || !c.is_control()).collect()
+    terminal::plain(&String::from_utf8_lossy(text))
 }
 
 /// The last of the lines, as far as there is room.
