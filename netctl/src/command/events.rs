@@ -52,7 +52,7 @@ pub async fn events(client: &mut Client, args: &EventsArgs) -> Result<(), Failur
             }
             let line = match &format {
                 Format::Table => event.line(),
-                Format::Json => event.json().to_string(),
+                Format::Json | Format::JsonEach => event.json().to_string(),
                 Format::Template(template) | Format::TableOf(template) => template.fill(&event.json())?,
             };
             if !put(format!("{line}\n").as_bytes(), false) {

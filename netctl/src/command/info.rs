@@ -14,7 +14,7 @@ use crate::{
 fn formatted(args: &FormatArgs, text: impl Fn() -> String, json: impl Fn() -> Value) -> Result<(), Failure> {
     match Format::parse(args.format.as_deref().unwrap_or_default())? {
         Format::Table => show(&text()),
-        Format::Json => say(&json().to_string()),
+        Format::Json | Format::JsonEach => say(&json().to_string()),
         Format::Template(template) | Format::TableOf(template) => say(&template.fill(&json())?),
     }
     Ok(())

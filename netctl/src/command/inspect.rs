@@ -14,17 +14,21 @@ use super::{fetch, service::now};
 
 /// Prints what was found, as an array or by a format.
 pub fn print(found: &[Value], format: Option<&str>) -> Result<(), Failure> {
+    lines(found, format)?.iter().for_each(|line| say(line));
+    Ok(())
+}
+
+/// An array of all, or each by a format.
+fn lines(found: &[Value], format: Option<&str>) -> Result<Vec<String>, Failure> {
     let objects = || found.iter().map(shown).collect::<Vec<_>>();
     match Format::parse(format.unwrap_or_default())? {
-        Format::Table => say(&pretty_array(&objects())),
-        Format::Json => say(&Value::from(objects()).to_string()),
+        Format::Table => Ok(vec![pretty_array(&objects())]),
+        Format::Json => Ok(vec![Value::from(objects()).to_string()]),
+        Format::JsonEach => Ok(objects().iter().map(Value::to_string).collect()),
         Format::Template(template) | Format::TableOf(template) => {
-            for object in found {
-                say(&template.fill(&named(object))?);
-            }
+            found.iter().map(|object| template.fill(&named(object))).collect()
         }
     }
-    Ok(())
 }
 
 /// Indented by four blanks, as docker prints it.
@@ -149,5 +153,24 @@ async fn of_kind(client: &mut Client, kind: &str, name: &str) -> Result<Value, F
                 name: name.to_owned(),
             })
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    #[test]
+    fn only_the_word_json_gives_an_array() {
+        let found = [
+            json!({ "ID": "a", "Kept": null }),
+            json!({ "ID": "b", "?NotSet": null }),
+        ];
+        let lines = |format| super::lines(&found, Some(format)).unwrap();
+        assert_eq!(lines("json"), [r#"[{"ID":"a","Kept":null},{"ID":"b"}]"#]);
+        for each in ["{{json .}}", "{{ json . }}"] {
+            assert_eq!(lines(each), [r#"{"ID":"a","Kept":null}"#, r#"{"ID":"b"}"#], "{each}");
+        }
+        assert_eq!(lines("{{json .ID}}"), [r#""a""#, r#""b""#]);
     }
 }

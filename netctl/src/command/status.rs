@@ -33,7 +33,7 @@ pub async fn status(client: &mut Client, args: &StatusArgs) -> Result<(), Failur
         }
         match format {
             Format::Table => show(&health.text()),
-            Format::Json => say(&health.json().to_string()),
+            Format::Json | Format::JsonEach => say(&health.json().to_string()),
             Format::Template(template) | Format::TableOf(template) => say(&template.fill(&health.json())?),
         }
         return match problems {

@@ -34,7 +34,7 @@ impl Listing {
         }
         match Format::parse(format.unwrap_or("table"))? {
             Format::Table => Ok(self.table()),
-            Format::Json => Ok(self.rows.iter().map(|row| line(&row.json().to_string())).collect()),
+            Format::Json | Format::JsonEach => Ok(self.rows.iter().map(|row| line(&row.json().to_string())).collect()),
             Format::Template(template) => {
                 let rows = self.rows.iter().map(|row| template.fill(&row.json()));
                 let rows: Vec<_> = rows.collect::<Result<_, _>>()?;

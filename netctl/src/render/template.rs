@@ -10,8 +10,10 @@ use crate::failure::Failure;
 pub enum Format {
     /// Docker's own table.
     Table,
-    /// JSON.
+    /// JSON: of several objects that are inspected an array.
     Json,
+    /// JSON of each object apart: `{{json .}}`.
+    JsonEach,
     /// Text with fields filled in.
     Template(Template),
     /// A table of such texts, cells parted by tabs.
@@ -35,13 +37,20 @@ impl Format {
     pub fn parse(text: &str) -> Result<Self, Failure> {
         match text {
             "" | "table" => Ok(Self::Table),
-            "json" | "{{json .}}" => Ok(Self::Json),
+            "json" => Ok(Self::Json),
+            _ if is_json_of_all(text) => Ok(Self::JsonEach),
             _ => match text.strip_prefix("table ") {
                 Some(rest) => Template::parse(rest).map(Self::TableOf),
                 None => Template::parse(text).map(Self::Template),
             },
         }
     }
+}
+
+/// Whether a template is `{{json .}}` and nothing else: its fields keep their order then.
+fn is_json_of_all(text: &str) -> bool {
+    let action = text.strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}"));
+    action.is_some_and(|action| action.split_whitespace().eq(["json", "."]))
 }
 
 impl Template {
