@@ -6,7 +6,7 @@ use model::{Network, NetworkId, Node, NodeId, Payload, PayloadKind, Service, Ser
 use tonic::{Code, Status};
 use wire::pb;
 
-use crate::{client::Client, failure::Failure};
+use crate::{client::Client, failure::Failure, render::Prefixes};
 
 /// "No such" instead of the daemon's words, where a reference finds nothing.
 fn missing(kind: &'static str, name: &str) -> impl Fn(Status) -> Failure {
@@ -87,6 +87,14 @@ pub async fn network(client: &mut Client, name: &str) -> Result<Network, Failure
 pub async fn network_names(client: &mut Client) -> Result<BTreeMap<NetworkId, String>, Failure> {
     let networks = networks(client).await?.into_iter();
     Ok(networks.map(|network| (network.id, network.spec.name.into())).collect())
+}
+
+/// How long the prefixes of all networks are.
+pub async fn prefixes(client: &mut Client) -> Result<Prefixes, Failure> {
+    let networks = networks(client).await?.into_iter();
+    Ok(networks
+        .map(|network| (network.id, network.subnet.prefix_len()))
+        .collect())
 }
 
 /// Nodes, and which of them answers and leads.

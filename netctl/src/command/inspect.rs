@@ -54,10 +54,9 @@ pub async fn services(client: &mut Client, args: &InspectArgs) -> Result<(), Fai
             .iter()
             .for_each(|service| show(&service_text(service, &names, now())));
     } else {
-        print(
-            &found.iter().map(service_json).collect::<Vec<_>>(),
-            args.format.as_deref(),
-        )?;
+        let prefixes = fetch::prefixes(client).await?;
+        let found = found.iter().map(|service| service_json(service, &prefixes));
+        print(&found.collect::<Vec<_>>(), args.format.as_deref())?;
     }
     failures.end()
 }
@@ -139,9 +138,15 @@ async fn first_of(
 
 async fn of_kind(client: &mut Client, kind: &str, name: &str) -> Result<Value, Failure> {
     match kind {
-        "service" => fetch::service(client, name).await.map(|service| service_json(&service)),
+        "service" => {
+            let service = fetch::service(client, name).await?;
+            Ok(service_json(&service, &fetch::prefixes(client).await?))
+        }
         "network" => fetch::network(client, name).await.map(|network| network_json(&network)),
-        "task" => fetch::task(client, name).await.map(|task| task_json(&task)),
+        "task" => {
+            let task = fetch::task(client, name).await?;
+            Ok(task_json(&task, &fetch::prefixes(client).await?))
+        }
         _ => {
             let answer = fetch::nodes(client, Some(name)).await?;
             let node = answer.nodes.first().map(|node| {

@@ -1,7 +1,9 @@
 //! `inspect`: objects in the Engine API's field names, order and units (durations in nanoseconds).
 
+use std::{collections::BTreeMap, net::IpAddr};
+
 use base64::{Engine, prelude::BASE64_STANDARD};
-use model::{Canary, Network, Node, PublishedPort, Ratio, Role, Service, Task, Timestamp, UpdateStatus};
+use model::{Canary, Network, NetworkId, Node, PublishedPort, Ratio, Role, Service, Task, Timestamp, UpdateStatus};
 use serde_json::{Value, json};
 use wire::pb;
 
@@ -10,6 +12,17 @@ use super::{
     job,
     spec::{container, endpoint_spec, generic, publish_mode, service_spec},
 };
+
+/// How long the prefix of each network is.
+pub type Prefixes = BTreeMap<NetworkId, u8>;
+
+/// An address with its network's prefix, as docker shows it; without one if the network is gone.
+fn address(addr: IpAddr, network: NetworkId, prefixes: &Prefixes) -> String {
+    match prefixes.get(&network) {
+        Some(length) => format!("{addr}/{length}"),
+        None => addr.to_string(),
+    }
+}
 
 /// A network.
 pub fn network_json(network: &Network) -> Value {
@@ -39,11 +52,11 @@ pub fn network_json(network: &Network) -> Value {
 }
 
 /// A service.
-pub fn service_json(service: &Service) -> Value {
-    let vips = service
-        .vips
-        .iter()
-        .map(|vip| json!({ "NetworkID": vip.network.to_string(), "Addr": vip.addr.to_string() }));
+pub fn service_json(service: &Service, prefixes: &Prefixes) -> Value {
+    let vips = service.vips.iter().map(|vip| {
+        let addr = address(vip.addr, vip.network, prefixes);
+        json!({ "NetworkID": vip.network.to_string(), "Addr": addr })
+    });
     let previous = service.previous.as_ref().map(|previous| service_spec(&previous.spec));
     let endpoint = json!({
         "Spec": endpoint_spec(&service.spec),
@@ -90,11 +103,11 @@ fn published(port: &PublishedPort) -> Value {
 }
 
 /// A task.
-pub fn task_json(task: &Task) -> Value {
+pub fn task_json(task: &Task, prefixes: &Prefixes) -> Value {
     let attachments = task.attachments.iter().map(|attachment| {
         json!({
             "Network": { "ID": attachment.network.to_string() },
-            "Addresses": [attachment.addr.to_string()],
+            "Addresses": [address(attachment.addr, attachment.network, prefixes)],
         })
     });
     let status = &task.status;
@@ -200,9 +213,30 @@ mod tests {
     use super::*;
     use crate::render::{named, sample, shown};
 
+    fn prefixes() -> Prefixes {
+        [sample::network()]
+            .map(|network| (network.id, network.subnet.prefix_len()))
+            .into()
+    }
+
+    #[test]
+    fn addresses_of_tasks_have_their_networks_prefix() {
+        let mut task = sample::task(1, 1, 0, model::TaskState::Running, model::DesiredState::Running);
+        let attachment = |network| model::Attachment {
+            network: NetworkId::from_bits(network),
+            addr: "10.1.0.7".parse().unwrap(),
+            aliases: Vec::new(),
+        };
+        task.attachments = vec![attachment(1), attachment(9)];
+        let value = task_json(&task, &prefixes());
+        assert_eq!(value["NetworksAttachments"][0]["Addresses"], json!(["10.1.0.7/24"]));
+        let gone = &value["NetworksAttachments"][1]["Addresses"];
+        assert_eq!(*gone, json!(["10.1.0.7"]), "its network is gone");
+    }
+
     #[test]
     fn a_service_has_the_fields_that_dockers_tools_read() {
-        let value = shown(&service_json(&sample::service()));
+        let value = shown(&service_json(&sample::service(), &prefixes()));
         assert_eq!(value["Version"]["Index"], 9);
         assert_eq!(value["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"], "web:1");
         assert_eq!(
@@ -211,7 +245,7 @@ mod tests {
             "not given, not shown"
         );
         assert_eq!(value["Spec"]["Mode"]["Replicated"]["Replicas"], 3);
-        assert_eq!(value["Endpoint"]["VirtualIPs"][0]["Addr"], "10.1.0.2");
+        assert_eq!(value["Endpoint"]["VirtualIPs"][0]["Addr"], "10.1.0.2/24");
         assert_eq!(value["Endpoint"]["Ports"][0]["PublishedPort"], 8080);
         let keys: Vec<_> = value.as_object().unwrap().keys().collect();
         assert_eq!(keys, ["ID", "Version", "CreatedAt", "UpdatedAt", "Spec", "Endpoint"]);
@@ -224,7 +258,7 @@ mod tests {
             let Ok(Format::Template(template)) = Format::parse(source) else {
                 panic!("{source}")
             };
-            template.fill(&named(&service_json(&sample::service())))
+            template.fill(&named(&service_json(&sample::service(), &prefixes())))
         };
         for (source, told) in [
             ("{{if .UpdateStatus}}yes{{else}}no{{end}}", "no"),

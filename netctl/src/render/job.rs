@@ -68,7 +68,10 @@ mod tests {
     #[test]
     fn what_was_set_can_be_seen() {
         let mut service = sample::service();
-        assert_eq!(shown(&service_json(&service))["Spec"].get("Schedule"), None);
+        assert_eq!(
+            shown(&service_json(&service, &Default::default()))["Spec"].get("Schedule"),
+            None
+        );
         service.spec.schedule = Some(Schedule {
             overlap: Overlap::Queue,
             zone: "Europe/Vienna".into(),
@@ -78,7 +81,7 @@ mod tests {
         status.begin(Timestamp(0), false);
         status.end(Timestamp(2 * sample::SECOND), RunOutcome::Completed);
         service.job_status = Some(status);
-        let value = shown(&service_json(&service));
+        let value = shown(&service_json(&service, &Default::default()));
         let schedule = json!({ "Cron": "0 3 * * *", "Timezone": "Europe/Vienna", "Overlap": "queue" });
         assert_eq!(value["Spec"]["Schedule"], schedule);
         assert_eq!(value["JobStatus"]["Runs"][0]["Outcome"], "completed");

@@ -20,7 +20,7 @@ mod time;
 pub use event::Event;
 pub use fields::{named, shown};
 pub use info::{GOES_ON, cut_off, info_json, info_text, version_json, version_text};
-pub use inspect::{network_json, node_json, service_json, task_json};
+pub use inspect::{Prefixes, network_json, node_json, service_json, task_json};
 pub use list::{NodeRows, network_rows, node_rows, service_rows, stack_rows};
 pub use logs::LogLines;
 pub use payload::{payload_json, payload_rows, payload_text};
