@@ -7,6 +7,7 @@ use serde_json::json;
 use wire::pb;
 
 use super::{
+    natural::natural,
     port,
     table::{Listing, Row},
 };
@@ -75,7 +76,7 @@ impl NodeRows {
 
 /// `node ls`, by host name.
 pub fn node_rows(mut nodes: Vec<Node>, of: &NodeRows) -> Listing {
-    nodes.sort_by_key(|node| (node.hostname(), node.id));
+    nodes.sort_by(|a, b| natural(&a.hostname(), &b.hostname()).then(a.id.cmp(&b.id)));
     Listing {
         headers: &[
             "ID",
@@ -91,7 +92,7 @@ pub fn node_rows(mut nodes: Vec<Node>, of: &NodeRows) -> Listing {
 
 /// `network ls`, by name.
 pub fn network_rows(mut networks: Vec<Network>, no_trunc: bool) -> Listing {
-    networks.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
+    networks.sort_by(|a, b| natural(a.spec.name.as_str(), b.spec.name.as_str()));
     let row = |network: &Network| {
         let id = if no_trunc {
             network.id.to_string()
@@ -127,7 +128,7 @@ pub fn service_rows(
     counts: &BTreeMap<ServiceId, pb::ServiceStatus>,
     no_trunc: bool,
 ) -> Listing {
-    services.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
+    services.sort_by(|a, b| natural(a.spec.name.as_str(), b.spec.name.as_str()));
     let row = |service: &Service| {
         let id = if no_trunc {
             service.id.to_string()
@@ -178,6 +179,8 @@ fn replicas(service: &Service, status: &pb::ServiceStatus) -> String {
 
 /// `stack ls`: the stacks with how many services they have.
 pub fn stack_rows(stacks: &BTreeMap<String, usize>) -> Listing {
+    let mut stacks: Vec<_> = stacks.iter().collect();
+    stacks.sort_by(|(a, _), (b, _)| natural(a, b));
     let row = |(name, services): (&String, &usize)| Row {
         cells: vec![name.clone(), services.to_string()],
         fields: vec![
@@ -189,7 +192,7 @@ pub fn stack_rows(stacks: &BTreeMap<String, usize>) -> Listing {
     };
     Listing {
         headers: &["NAME", "SERVICES"],
-        rows: stacks.iter().map(row).collect(),
+        rows: stacks.into_iter().map(row).collect(),
     }
 }
 
@@ -241,6 +244,21 @@ mod tests {
             "ID             NAME      MODE         REPLICAS   IMAGE     PORTS\n\
              000000000000   web       replicated   2/3        web:1     *:8080->80/tcp\n"
         );
+    }
+
+    #[test]
+    fn numbers_in_names_are_sorted_as_numbers() {
+        let named = |name: &str| {
+            let mut service = sample::service();
+            service.spec.name = name.parse().unwrap();
+            service
+        };
+        let services = ["web10", "web9", "db"].map(named).to_vec();
+        let listing = service_rows(services, &BTreeMap::new(), false);
+        assert_eq!(listing.render(Some("{{.Name}}"), false).unwrap(), "db\nweb9\nweb10\n");
+        let stacks = ["shop10", "shop2"].map(|name| (name.to_owned(), 1)).into();
+        let listing = stack_rows(&stacks);
+        assert_eq!(listing.render(Some("{{.Name}}"), false).unwrap(), "shop2\nshop10\n");
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod inspect;
 mod job;
 mod list;
 mod logs;
+mod natural;
 mod payload;
 mod port;
 mod pretty;
@@ -23,6 +24,7 @@ pub use info::{GOES_ON, cut_off, info_json, info_text, version_json, version_tex
 pub use inspect::{Prefixes, network_json, node_json, service_json, task_json};
 pub use list::{NodeRows, network_rows, node_rows, service_rows, stack_rows};
 pub use logs::LogLines;
+pub use natural::natural;
 pub use payload::{payload_json, payload_rows, payload_text};
 pub use pretty::node_text;
 pub use pretty_service::service_text;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     fields::Fields,
+    natural::natural,
     pretty::map,
     table::{Listing, Row},
     time::ago,
@@ -15,7 +16,7 @@ use super::{
 
 /// `secret ls` or `config ls`, by name. Docker shows their ids whole.
 pub fn payload_rows(kind: PayloadKind, mut payloads: Vec<Payload>, now: Timestamp) -> Listing {
-    payloads.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
+    payloads.sort_by(|a, b| natural(a.spec.name.as_str(), b.spec.name.as_str()));
     let row = |payload: &Payload| {
         let (id, name) = (payload.id.to_string(), payload.spec.name.as_str());
         let (created, updated) = (ago(payload.created_at, now), ago(payload.updated_at, now));

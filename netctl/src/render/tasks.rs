@@ -6,6 +6,7 @@ use model::{Canary, DesiredState, NodeId, ServiceId, Task, TaskState, Timestamp}
 use serde_json::json;
 
 use super::{
+    natural::natural,
     port,
     table::{Listing, Row},
     time::words,
@@ -32,10 +33,10 @@ impl TaskRows<'_> {
     /// The list; tasks are sorted here.
     pub fn listing(&self, mut tasks: Vec<Task>) -> Listing {
         tasks.sort_by(|a, b| {
-            let slot = |t: &Task| (t.service_name.clone(), t.service, t.slot, !self.is_canary(t));
+            let slot = |t: &Task| (t.service, t.slot, !self.is_canary(t));
             let gone = |t: &Task| t.desired >= DesiredState::Shutdown;
-            slot(a)
-                .cmp(&slot(b))
+            natural(a.service_name.as_str(), b.service_name.as_str())
+                .then(slot(a).cmp(&slot(b)))
                 .then(gone(a).cmp(&gone(b)))
                 .then(b.created_at.cmp(&a.created_at))
                 .then(b.id.cmp(&a.id))

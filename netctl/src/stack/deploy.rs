@@ -14,6 +14,7 @@ use crate::{
     client::{Client, request_id},
     command::fetch,
     failure::Failure,
+    render::natural,
     request::registry_auth,
     terminal::say,
 };
@@ -81,7 +82,7 @@ pub async fn deploy(client: &mut Client, stack: &str, plan: Plan, manner: Manner
 pub async fn services_of(client: &mut Client, stack: &str) -> Result<Vec<Service>, Failure> {
     let mut services = fetch::services(client).await?;
     services.retain(|service| service.spec.labels.get(NAMESPACE).is_some_and(|name| name == stack));
-    services.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
+    services.sort_by(|a, b| natural(a.spec.name.as_str(), b.spec.name.as_str()));
     Ok(services)
 }
 
