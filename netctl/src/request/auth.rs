@@ -23,9 +23,11 @@ pub fn registry_auth(image: &str) -> Result<Option<String>, Failure> {
     from_config(&config, &registry(image))
 }
 
-/// The registry's key in docker's configuration: the first part of the reference if it looks like a host, else the hub.
+/// The registry's key in docker's configuration: the first part of the reference if it looks like a host, else the hub,
+/// which may be called by its name as well.
 fn registry(image: &str) -> String {
-    match image.split_once('/') {
+    const HUB: [&str; 2] = ["docker.io", "index.docker.io"];
+    match image.split_once('/').filter(|(host, _)| !HUB.contains(host)) {
         Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => host.to_owned(),
         _ => "https://index.docker.io/v1/".to_owned(),
     }
@@ -65,6 +67,8 @@ mod tests {
     fn registries_are_told_from_images_of_the_hub() {
         assert_eq!(registry("nginx:1"), "https://index.docker.io/v1/");
         assert_eq!(registry("me/web"), "https://index.docker.io/v1/");
+        assert_eq!(registry("docker.io/me/web"), "https://index.docker.io/v1/");
+        assert_eq!(registry("index.docker.io/me/web:2"), "https://index.docker.io/v1/");
         assert_eq!(registry("reg.example:5000/me/web"), "reg.example:5000");
         assert_eq!(registry("localhost/web"), "localhost");
     }

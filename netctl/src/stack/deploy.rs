@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{Payload, Service};
+use model::{NetworkSpec, Payload, Service, ServiceSpec};
 use tonic::Code;
 use wire::pb;
 
@@ -41,23 +41,7 @@ pub async fn deploy(client: &mut Client, stack: &str, plan: Plan, manner: Manner
             remove_service(client, service).await?;
         }
     }
-    let known: Vec<String> = fetch::networks(client)
-        .await?
-        .into_iter()
-        .map(|n| n.spec.name.into())
-        .collect();
-    for spec in plan
-        .networks
-        .into_iter()
-        .filter(|spec| !known.iter().any(|name| *name == spec.name.as_str()))
-    {
-        say(&format!("Creating network {}", spec.name));
-        let request = pb::CreateNetworkRequest {
-            request: request_id(),
-            spec: Some(spec.into()),
-        };
-        client.control.create_network(request).await?;
-    }
+    make_networks(client, plan.networks).await?;
     for payload in plan.payloads {
         put_payload(client, payload).await?;
     }
@@ -73,9 +57,27 @@ pub async fn deploy(client: &mut Client, stack: &str, plan: Plan, manner: Manner
             container.registry_auth = registry_auth(&container.image)?;
         }
         let old = by_name.get(spec.name.as_str()).copied();
+        if let Some(old) = old {
+            keep(&mut spec, &old.spec, manner);
+        }
         ids.push(put_service(client, spec, old).await?);
     }
     Ok(ids)
+}
+
+/// Those that are not there yet.
+async fn make_networks(client: &mut Client, specs: Vec<NetworkSpec>) -> Result<(), Failure> {
+    let there = fetch::networks(client).await?;
+    let is_there = |spec: &NetworkSpec| there.iter().any(|network| network.spec.name == spec.name);
+    for spec in specs.into_iter().filter(|spec| !is_there(spec)) {
+        say(&format!("Creating network {}", spec.name));
+        let request = pb::CreateNetworkRequest {
+            request: request_id(),
+            spec: Some(spec.into()),
+        };
+        client.control.create_network(request).await?;
+    }
+    Ok(())
 }
 
 /// The services of a stack, by name.
@@ -97,7 +99,16 @@ pub async fn remove_service(client: &mut Client, service: &Service) -> Result<()
     Ok(())
 }
 
-async fn put_service(client: &mut Client, mut spec: pb::ServiceSpec, old: Option<&Service>) -> Result<String, Failure> {
+/// What the file says nothing of stays as it is, or each deployment would replace all tasks: how often an update was
+/// forced, and the credentials that came with an earlier deployment.
+fn keep(spec: &mut pb::ServiceSpec, old: &ServiceSpec, manner: Manner) {
+    spec.force_update = old.force_update;
+    if let Some(container) = spec.container.as_mut().filter(|_| !manner.with_registry_auth) {
+        container.registry_auth.clone_from(&old.container.registry_auth);
+    }
+}
+
+async fn put_service(client: &mut Client, spec: pb::ServiceSpec, old: Option<&Service>) -> Result<String, Failure> {
     let Some(old) = old else {
         say(&format!("Creating service {}", spec.name));
         let request = pb::CreateServiceRequest {
@@ -107,7 +118,6 @@ async fn put_service(client: &mut Client, mut spec: pb::ServiceSpec, old: Option
         return Ok(client.control.create_service(request).await?.into_inner().id);
     };
     say(&format!("Updating service {} (id: {})", spec.name, old.id));
-    spec.force_update = old.spec.force_update;
     let request = pb::UpdateServiceRequest {
         request: request_id(),
         r#ref: old.id.to_string(),
@@ -163,4 +173,28 @@ async fn put_payload(client: &mut Client, plan: PayloadPlan) -> Result<(), Failu
 
 fn labels(map: BTreeMap<String, String>) -> Vec<pb::Label> {
     map.into_iter().map(|(name, value)| pb::Label { name, value }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_stay_unless_others_are_sent() {
+        let spec = || ServiceSpec::new("shop_web".parse().unwrap(), "reg.example/web:1");
+        let mut old = spec();
+        old.container.registry_auth = Some("e30=".into());
+        old.force_update = 2;
+        let kept = |with_registry_auth| {
+            let mut new = pb::ServiceSpec::from(spec());
+            let manner = Manner {
+                prune: false,
+                with_registry_auth,
+            };
+            keep(&mut new, &old, manner);
+            (new.container.unwrap().registry_auth, new.force_update)
+        };
+        assert_eq!(kept(false), (Some("e30=".into()), 2));
+        assert_eq!(kept(true), (None, 2), "what was found now counts");
+    }
 }
