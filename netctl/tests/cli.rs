@@ -130,6 +130,11 @@ async fn refusals_are_error_lines_with_exit_code_1() {
         stage.typed("service inspect nope").await,
         seen("[]\n", "Error: no such service: nope\n", 1)
     );
+    let absent = "--network-rm red: the service is attached to no network\n";
+    assert_eq!(
+        stage.typed("service update -d --network-rm red web").await,
+        seen("", absent, 1)
+    );
     assert_eq!(
         stage.typed("service rm web nope").await,
         seen("web\n", "Error response from daemon: service nope not found\n", 1)

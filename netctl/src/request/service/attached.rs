@@ -1,7 +1,9 @@
 //! What a spec refers to by name: networks, secrets and configs. In the message, not in the model's spec, for the
 //! manager knows the ids.
 
-use model::{Invalid, Name, PayloadKind};
+use std::collections::BTreeMap;
+
+use model::{Invalid, Name, NetworkAttachment, NetworkId, PayloadKind};
 use wire::pb;
 
 use crate::{
@@ -9,9 +11,9 @@ use crate::{
     failure::Failure,
 };
 
-/// Changes the networks, secrets and configs of a spec.
+/// Changes the networks, secrets and configs of a spec, but for the networks that it leaves.
 pub fn apply(spec: &mut pb::ServiceSpec, edits: &Edits<'_>) -> Result<(), Failure> {
-    networks(&mut spec.networks, &edits.network)?;
+    attach(&mut spec.networks, edits.network.add)?;
     if let Some(container) = &mut spec.container {
         payloads(&mut container.secrets, &edits.secret, PayloadKind::Secret)?;
         payloads(&mut container.configs, &edits.config, PayloadKind::Config)?;
@@ -19,9 +21,46 @@ pub fn apply(spec: &mut pb::ServiceSpec, edits: &Edits<'_>) -> Result<(), Failur
     Ok(())
 }
 
-fn networks(attachments: &mut Vec<pb::NetworkAttachment>, edit: &Edit<'_>) -> Result<(), Failure> {
-    attachments.retain(|attachment| !edit.rm.contains(&attachment.network));
-    for text in edit.add {
+/// Takes a service off networks, each called by its name, its id or the beginning of that; `names` are those of all
+/// networks.
+pub fn detach(
+    attachments: &mut Vec<NetworkAttachment>,
+    texts: &[String],
+    names: &BTreeMap<NetworkId, String>,
+) -> Result<(), Failure> {
+    let gone = texts.iter().map(|text| joined(attachments, text, names));
+    let gone: Vec<NetworkId> = gone.collect::<Result<_, _>>()?;
+    attachments.retain(|attachment| !gone.contains(&attachment.network));
+    Ok(())
+}
+
+/// Which of the service's networks is meant.
+fn joined(
+    attachments: &[NetworkAttachment],
+    text: &str,
+    names: &BTreeMap<NetworkId, String>,
+) -> Result<NetworkId, Failure> {
+    let ids = || attachments.iter().map(|attachment| attachment.network);
+    let name = |id: NetworkId| names.get(&id).cloned().unwrap_or_else(|| id.to_string());
+    if let Some(id) = ids().find(|id| name(*id) == text || id.to_string() == text) {
+        return Ok(id);
+    }
+    let mut begun = ids().filter(|id| !text.is_empty() && id.to_string().starts_with(text));
+    let why = match (begun.next(), begun.next()) {
+        (Some(id), None) => return Ok(id),
+        (Some(_), Some(_)) => {
+            "several networks of the service have ids that begin so: give more of it, or a name".into()
+        }
+        (None, _) => match ids().map(name).collect::<Vec<_>>().join(", ") {
+            none if none.is_empty() => "the service is attached to no network".to_owned(),
+            all => format!("the service is not attached to it, but to {all}"),
+        },
+    };
+    Err(Failure::Wrong(format!("--network-rm {text}: {why}")))
+}
+
+fn attach(attachments: &mut Vec<pb::NetworkAttachment>, texts: &[String]) -> Result<(), Failure> {
+    for text in texts {
         let attachment = network(text)?;
         if attachments.iter().any(|other| other.network == attachment.network) {
             return Err(Invalid::NetworkTwice(attachment.network).into());
@@ -64,10 +103,27 @@ fn payloads(files: &mut Vec<pb::PayloadRef>, edit: &Edit<'_>, kind: PayloadKind)
     files.retain(|file| !edit.rm.contains(&file.name));
     for text in edit.add {
         let file = payload_file(text, kind)?;
-        files.retain(|other| other.target != file.target);
+        let place = path(&file, kind);
+        let (there, others): (Vec<_>, Vec<_>) = files.drain(..).partition(|other| path(other, kind) == place);
+        if let Some(other) = there.iter().find(|other| other.name != file.name) {
+            return Err(Failure::Wrong(format!(
+                "{kind}s {} and {} are both to be at {place}: give one of them another place with source=,target=, or \
+                 take it away with --{kind}-rm",
+                other.name, file.name
+            )));
+        }
+        *files = others;
         files.push(file);
     }
     Ok(())
+}
+
+/// Where the file is in the container.
+fn path(file: &pb::PayloadRef, kind: PayloadKind) -> String {
+    match file.target.starts_with('/') {
+        true => file.target.clone(),
+        false => format!("{}{}", kind.folder(), file.target),
+    }
 }
 
 /// A file under the name of the secret or config `name`, owned by root and readable by all.

@@ -28,6 +28,7 @@ pub fn update_spec(
     flags::apply(&mut spec, &args.flags)?;
     let edits = Edits::from(&args.lists);
     lists::apply(&mut spec, &edits)?;
+    attached::detach(&mut spec.networks, edits.network.rm, networks)?;
     spec.validate()?;
     let ids: Vec<NetworkId> = spec.networks.iter().map(|attachment| attachment.network).collect();
     let mut spec = pb::ServiceSpec::from(spec);
@@ -126,7 +127,7 @@ mod tests {
 
     #[test]
     fn networks_come_and_go_by_name() {
-        let names = |line| {
+        let names = |line: &str| {
             sent(line)
                 .unwrap()
                 .networks
@@ -137,6 +138,60 @@ mod tests {
         assert_eq!(names("--network-add red"), ["blue", "red"]);
         assert_eq!(names("--network-add red --network-rm blue"), ["red"]);
         assert!(sent("--network-add blue").is_err());
+        let id = NetworkId::from_bits(1).to_string();
+        for called in [id.clone(), id[..12].to_owned()] {
+            assert!(names(&format!("--network-rm {called}")).is_empty(), "{called}");
+        }
+    }
+
+    #[test]
+    fn a_network_that_is_not_there_cannot_be_left() {
+        let refused = sent("--network-rm bule").unwrap_err();
+        assert_eq!(
+            refused,
+            "--network-rm bule: the service is not attached to it, but to blue"
+        );
+        let id = NetworkId::from_bits(1 << 64).to_string();
+        assert!(sent(&format!("--network-rm {id}")).unwrap_err().contains(&id));
+    }
+
+    #[test]
+    fn a_beginning_that_several_networks_have_names_none() {
+        let attached = |id| model::NetworkAttachment {
+            network: NetworkId::from_bits(id),
+            aliases: Vec::new(),
+        };
+        let mut networks = vec![attached(1), attached(2)];
+        let begin = NetworkId::from_bits(1).short();
+        let refused = attached::detach(&mut networks, &[begin], &BTreeMap::new());
+        assert!(refused.unwrap_err().to_string().contains("several networks"));
+        assert_eq!(networks.len(), 2);
+    }
+
+    #[test]
+    fn one_file_displaces_no_other_in_silence() {
+        let targets = |line: &str| {
+            let secrets = sent(line)?.container.unwrap().secrets.into_iter();
+            Ok::<_, String>(secrets.map(|file| (file.name, file.mode)).collect::<Vec<_>>())
+        };
+        let same = targets("--secret-add key --secret-add source=key,target=/run/secrets/key,mode=0400");
+        assert_eq!(same, Ok(vec![("key".to_owned(), 0o400)]));
+        assert_eq!(
+            targets("--secret-add key --secret-add source=key,target=k2")
+                .unwrap()
+                .len(),
+            2
+        );
+        let refused = targets("--secret-add key --secret-add source=other,target=key").unwrap_err();
+        assert!(
+            refused.starts_with("secrets key and other are both to be at /run/secrets/key: "),
+            "{refused}"
+        );
+        let refused = sent("--config-add source=a,target=/x --config-add source=b,target=x").unwrap_err();
+        assert!(
+            refused.starts_with("configs a and b are both to be at /x: "),
+            "{refused}"
+        );
     }
 
     #[test]
