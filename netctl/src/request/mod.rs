@@ -14,8 +14,8 @@ pub use duration::duration;
 pub use moment::moment;
 pub use network::network_spec;
 pub use service::{
-    bytes, canary_share, environment_file, mount, nano_cpus, ratio, refer, scale, service_spec, set_replicas,
-    update_spec,
+    bytes, canary_share, change_capabilities, environment_file, mount, nano_cpus, ratio, refer, scale, service_spec,
+    set_replicas, update_spec,
 };
 pub use settings::changed_settings;
 pub use words::{Filter, has_label, labels, split_command};

@@ -4,7 +4,7 @@ use std::{fs, net::IpAddr, str::FromStr};
 
 use model::{Constraint, ContainerSpec, Device, GenericResource, Invalid, PortSpec, ServiceSpec, SpreadOver, Ulimit};
 
-use super::mount::mount;
+use super::{capability::change_capabilities, mount::mount};
 use crate::{
     args::{Edit, Edits},
     failure::Failure,
@@ -62,7 +62,7 @@ fn container(container: &mut ContainerSpec, edits: &Edits<'_>) -> Result<(), Fai
     keyed(&mut container.devices, edits.device.rm, added, |device| {
         device.container.clone()
     });
-    capabilities(container, edits);
+    change_capabilities(container, edits.cap_add, edits.cap_drop);
     Ok(())
 }
 
@@ -244,19 +244,4 @@ fn device(text: &str) -> Device {
         container: parts.next().unwrap_or(host).to_owned(),
         permissions: parts.next().unwrap_or("rwm").to_owned(),
     }
-}
-
-/// `net_admin` and `CAP_NET_ADMIN` are one. What is added is not dropped any more, and the other way round.
-fn capabilities(container: &mut ContainerSpec, edits: &Edits<'_>) {
-    let full = |name: &String| {
-        let name = name.to_ascii_uppercase();
-        let plain = name == "ALL" || name.starts_with("CAP_");
-        if plain { name } else { format!("CAP_{name}") }
-    };
-    let add: Vec<String> = edits.cap_add.iter().map(full).collect();
-    let drop: Vec<String> = edits.cap_drop.iter().map(full).collect();
-    container.cap_drop.retain(|have| !add.contains(have));
-    container.cap_add.retain(|have| !drop.contains(have));
-    keyed(&mut container.cap_add, &[], add, Clone::clone);
-    keyed(&mut container.cap_drop, &[], drop, Clone::clone);
 }

@@ -4,6 +4,7 @@
 //! the message as typed; the manager resolves them.
 
 mod attached;
+mod capability;
 mod flags;
 mod health;
 mod lists;
@@ -20,6 +21,7 @@ use crate::{
 };
 
 pub use attached::refer;
+pub use capability::change_capabilities;
 pub use lists::environment_file;
 pub use mount::mount;
 pub use number::{bytes, canary_share, nano_cpus, ratio};

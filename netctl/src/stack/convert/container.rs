@@ -6,7 +6,7 @@ use model::{Driver, HealthCheck, HealthTest, ServiceSpec, Ulimit};
 
 use crate::{
     failure::Failure,
-    request::{duration, environment_file, split_command},
+    request::{change_capabilities, duration, environment_file, split_command},
     stack::{
         file::{HealthFile, ServiceFile, UlimitFile},
         scalar::Words,
@@ -48,8 +48,7 @@ pub(super) fn container(spec: &mut ServiceSpec, folder: &Path, from: &ServiceFil
         .as_ref()
         .map(|text| duration("stop_grace_period", text))
         .transpose()?;
-    container.cap_add.clone_from(&from.cap_add);
-    container.cap_drop.clone_from(&from.cap_drop);
+    change_capabilities(container, &from.cap_add, &from.cap_drop);
     container.sysctls = from.sysctls.map();
     let limit = |(name, limit): (&String, &UlimitFile)| {
         let (soft, hard) = match *limit {
