@@ -42,10 +42,10 @@ pub struct NetworkCreateArgs {
     pub internal: bool,
     /// Subnet in CIDR format that represents a network segment
     #[arg(long, value_name = "CIDR")]
-    pub subnet: Option<String>,
+    pub subnet: Vec<String>,
     /// IPv4 Gateway for the subnet
     #[arg(long, value_name = "ADDR")]
-    pub gateway: Option<String>,
+    pub gateway: Vec<String>,
     /// Set metadata on a network
     #[arg(long, value_name = "KEY=VALUE")]
     pub label: Vec<String>,

@@ -27,16 +27,30 @@ pub fn network_spec(args: &NetworkCreateArgs) -> Result<NetworkSpec, Failure> {
     spec.labels = labels(&args.label)?;
     spec.internal = args.internal;
     spec.attachable = args.attachable;
-    if let Some(text) = &args.subnet {
+    if let Some(text) = only("--subnet", &args.subnet)? {
         let invalid = || Failure::Wrong(format!("invalid subnet \"{text}\": use CIDR notation like 10.9.0.0/24"));
         spec.subnet = Some(text.parse().map_err(|_| invalid())?);
     }
-    if let Some(text) = &args.gateway {
+    if let Some(text) = only("--gateway", &args.gateway)? {
         let invalid = || Failure::Wrong(format!("invalid gateway \"{text}\": use an address like 10.9.0.1"));
         spec.gateway = Some(text.parse().map_err(|_| invalid())?);
     }
     spec.validate()?;
     Ok(spec)
+}
+
+/// Docker's networks may have several subnets, one for each family; none of those that are given is to be left out in
+/// silence.
+fn only<'a>(flag: &str, given: &'a [String]) -> Result<Option<&'a String>, Failure> {
+    match given {
+        [] => Ok(None),
+        [one] => Ok(Some(one)),
+        several => Err(Failure::Wrong(format!(
+            "{flag} is given {} times ({}): a network has one subnet with one gateway, keep one of them",
+            several.len(),
+            several.join(", ")
+        ))),
+    }
 }
 
 #[cfg(test)]
@@ -79,6 +93,14 @@ mod tests {
             ("--gateway 10.9.0.1 blue", "10.9.0.1"),
             ("b--", "b--"),
             ("-o encrypted blue", "not built yet"),
+            (
+                "--subnet 10.9.0.0/24 --subnet 10.8.0.0/24 blue",
+                "2 times (10.9.0.0/24, 10.8.0.0/24)",
+            ),
+            (
+                "--subnet 10.9.0.0/24 --gateway 10.9.0.1 --gateway 10.9.0.2 blue",
+                "--gateway is given 2 times",
+            ),
         ] {
             let error = spec(line).unwrap_err();
             assert!(error.contains(word), "{line}: {error}");

@@ -9,8 +9,9 @@ pub use deploy::{DeployFile, LimitsFile, PlacementFile, PolicyFile, Reservations
 use serde::Deserialize;
 
 use super::{
+    external::External,
     open::{Open, each, each_or_none, open},
-    scalar::{Pairs, Scalar, Several, Words, parsed},
+    scalar::{Hosts, Pairs, Scalar, Several, Words, parsed},
 };
 
 /// The whole file.
@@ -75,7 +76,7 @@ pub struct ServiceFile {
     pub dns: Several,
     pub dns_search: Several,
     pub dns_opt: Vec<String>,
-    pub extra_hosts: Vec<String>,
+    pub extra_hosts: Hosts,
     pub ports: Vec<PortFile>,
     pub networks: ServiceNetworks,
     pub volumes: Vec<MountFile>,
@@ -278,7 +279,7 @@ pub struct LoggingFile {
 #[allow(missing_docs, reason = "the Compose file's own words")]
 pub struct NetworkFile {
     pub name: Option<String>,
-    pub external: bool,
+    pub external: External,
     pub driver: Option<String>,
     pub internal: bool,
     pub attachable: bool,
@@ -290,6 +291,7 @@ pub struct NetworkFile {
 #[serde(deny_unknown_fields, default)]
 #[allow(missing_docs, reason = "the Compose file's own words")]
 pub struct IpamFile {
+    pub driver: Option<String>,
     pub config: Vec<PoolFile>,
 }
 
@@ -307,7 +309,7 @@ pub struct PoolFile {
 #[allow(missing_docs, reason = "the Compose file's own words")]
 pub struct VolumeFile {
     pub name: Option<String>,
-    pub external: bool,
+    pub external: External,
     pub driver: Option<String>,
     pub driver_opts: Pairs,
     pub labels: Pairs,
@@ -319,7 +321,7 @@ pub struct VolumeFile {
 #[allow(missing_docs, reason = "the Compose file's own words")]
 pub struct PayloadFile {
     pub name: Option<String>,
-    pub external: bool,
+    pub external: External,
     pub file: Option<String>,
     pub labels: Pairs,
     pub template_driver: Option<String>,

@@ -8,7 +8,7 @@ use super::{
         AttachmentFile, ComposeFile, DeployFile, FileRef, HealthFile, LimitsFile, LoggingFile, MountFile,
         PlacementFile, PolicyFile, ReservationsFile, ResourcesFile, RestartFile, ServiceFile, ServiceNetworks,
     },
-    scalar::{Pairs, Scalar, Several, Words},
+    scalar::{Hosts, Pairs, Scalar, Several, Words},
 };
 
 /// What a later file may say again.
@@ -54,6 +54,12 @@ impl<T> Merge for Vec<T> {
 }
 
 impl Merge for Several {
+    fn merge(&mut self, later: Self) {
+        self.0.merge(later.0);
+    }
+}
+
+impl Merge for Hosts {
     fn merge(&mut self, later: Self) {
         self.0.merge(later.0);
     }

@@ -3,6 +3,7 @@
 
 mod convert;
 mod deploy;
+mod external;
 mod file;
 mod merge;
 mod open;
@@ -91,7 +92,7 @@ pub fn folder(paths: &[String]) -> &Path {
 mod tests {
     use std::io::Write;
 
-    use super::*;
+    use super::{external::External, *};
 
     fn read_text(text: &str) -> Result<ComposeFile, String> {
         let mut file = tempfile::NamedTempFile::new().unwrap();
@@ -124,10 +125,18 @@ services:
     ulimits: {nofile: "${MANY}"}
     volumes: [{type: tmpfs, target: /t, read_only: "${YES}"}]
     deploy: {replicas: "${MANY}"}
+    extra_hosts: {db: "192.0.2.${TAG}"}
+networks: {outer: {external: "${YES}"}, other: {external: {name: "n${TAG}"}}}
 "#,
         );
         let file = file.unwrap();
+        let external = |name: &str| file.networks[name].as_ref().unwrap().external.clone();
+        assert_eq!(
+            (external("outer"), external("other")),
+            (External::Yes, External::Named("n2".into()))
+        );
         let web = &file.services["$TAG"];
+        assert_eq!(web.extra_hosts.0, ["db=192.0.2.2"]);
         assert_eq!((web.image.as_deref(), web.tty), (Some("web:2"), true));
         let words = ["echo", "$TAG  other", "empty"].map(str::to_owned).to_vec();
         assert_eq!(web.command, Some(scalar::Words::List(words)));

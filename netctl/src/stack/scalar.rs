@@ -147,3 +147,34 @@ impl<'de> Deserialize<'de> for Several {
         }))
     }
 }
+
+/// Hosts and their addresses: a list of `HOST:IP` or `HOST=IP`, or a map.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hosts(pub Vec<String>);
+
+impl<'de> Deserialize<'de> for Hosts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+        impl<'de> Visitor<'de> for Any {
+            type Value = Hosts;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map from hosts to addresses, or a list of HOST:IP")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Hosts, A::Error> {
+                let mut texts = Vec::new();
+                while let Some(Scalar(text)) = seq.next_element()? {
+                    texts.push(text);
+                }
+                Ok(Hosts(texts))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Hosts, A::Error> {
+                let mut texts = Vec::new();
+                while let Some((Scalar(host), Several(addresses))) = map.next_entry()? {
+                    texts.extend(addresses.iter().map(|address| format!("{host}={address}")));
+                }
+                Ok(Hosts(texts))
+            }
+        }
+        deserializer.deserialize_any(Any)
+    }
+}

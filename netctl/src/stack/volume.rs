@@ -90,12 +90,9 @@ fn named(file: &ComposeFile, stack: &str, mut mount: Mount) -> Result<Mount, Fai
     })?;
     let default = VolumeFile::default();
     let volume = declared.as_ref().unwrap_or(&default);
-    let given = volume.name.clone();
-    mount.source = match volume.external {
-        true => given.unwrap_or(mount.source),
-        false => given.unwrap_or_else(|| format!("{stack}_{}", mount.source)),
-    };
-    if !volume.external {
+    let given = volume.name.as_ref();
+    mount.source = volume.external.full_name(given, stack, &mount.source)?;
+    if !volume.external.is_external() {
         labels.extend(volume.labels.map());
         labels.insert(NAMESPACE.to_owned(), stack.to_owned());
         let options = volume.driver_opts.map();

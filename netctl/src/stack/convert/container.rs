@@ -67,6 +67,7 @@ pub(super) fn container(spec: &mut ServiceSpec, folder: &Path, from: &ServiceFil
     container.dns.options.clone_from(&from.dns_opt);
     container.hosts = from
         .extra_hosts
+        .0
         .iter()
         .map(|text| host(text))
         .collect::<Result<_, _>>()?;

@@ -2,16 +2,21 @@
 
 mod container;
 mod deploy;
+mod network;
 
 use std::{collections::BTreeMap, fs, path::Path};
 
 use model::{Name, NameKind, NetworkSpec, PayloadKind, PortSpec, ServiceSpec};
 use wire::pb;
 
-use self::{container::container, deploy::deploy};
+use self::{
+    container::container,
+    deploy::deploy,
+    network::{attachments, network, networks},
+};
 use super::{
     NAMESPACE,
-    file::{AttachmentFile, ComposeFile, FileRef, NetworkFile, PayloadFile, PortFile, ServiceFile, ServiceNetworks},
+    file::{ComposeFile, FileRef, NetworkFile, PayloadFile, PortFile, ServiceFile},
     scalar::Pairs,
     volume,
 };
@@ -58,7 +63,7 @@ pub fn plan(file: &ComposeFile, stack: &str, folder: &Path) -> Result<Plan, Fail
         (PayloadKind::Secret, &file.secrets),
         (PayloadKind::Config, &file.configs),
     ] {
-        for (name, entry) in declared.iter().filter(|(_, entry)| !entry.external) {
+        for (name, entry) in declared.iter().filter(|(_, entry)| !entry.external.is_external()) {
             payloads.push(payload(kind, stack, folder, name, entry)?);
         }
     }
@@ -68,7 +73,7 @@ pub fn plan(file: &ComposeFile, stack: &str, folder: &Path) -> Result<Plan, Fail
         .iter()
         .map(|(name, entry)| (name.as_str(), entry.as_ref().unwrap_or(&default)));
     let mut networks: Vec<NetworkSpec> = Vec::new();
-    for (name, entry) in own.filter(|(_, entry)| !entry.external) {
+    for (name, entry) in own.filter(|(_, entry)| !entry.external.is_external()) {
         networks.push(network(stack, name, entry)?);
     }
     let plain = |service: &ServiceFile| attachments(&service.networks).is_empty();
@@ -88,32 +93,6 @@ fn stack_labels(stack: &str, given: &Pairs) -> BTreeMap<String, String> {
     labels
 }
 
-fn network(stack: &str, name: &str, file: &NetworkFile) -> Result<NetworkSpec, Failure> {
-    if file.driver.as_deref().is_some_and(|driver| driver != "overlay") {
-        return Err(Failure::Wrong(format!(
-            "network {name}: only driver overlay is supported"
-        )));
-    }
-    let full = file.name.clone().unwrap_or_else(|| format!("{stack}_{name}"));
-    let mut spec = NetworkSpec::named(Name::parse(NameKind::Network, &full)?);
-    spec.labels = stack_labels(stack, &file.labels);
-    (spec.internal, spec.attachable) = (file.internal, file.attachable);
-    let wrong = |text: &str| Failure::Wrong(format!("network {name}: invalid address \"{text}\""));
-    if let Some(pool) = file.ipam.as_ref().and_then(|ipam| ipam.config.first()) {
-        spec.subnet = pool
-            .subnet
-            .as_ref()
-            .map(|text| text.parse().map_err(|_| wrong(text)))
-            .transpose()?;
-        spec.gateway = pool
-            .gateway
-            .as_ref()
-            .map(|text| text.parse().map_err(|_| wrong(text)))
-            .transpose()?;
-    }
-    Ok(spec)
-}
-
 fn payload(
     kind: PayloadKind,
     stack: &str,
@@ -130,7 +109,7 @@ fn payload(
         fs::read(folder.join(path)).map_err(|error| Failure::Wrong(format!("{kind} {name}: open {path}: {error}")))?;
     Ok(PayloadPlan {
         kind,
-        name: file.name.clone().unwrap_or_else(|| format!("{stack}_{name}")),
+        name: file.external.full_name(file.name.as_ref(), stack, name)?,
         labels: stack_labels(stack, &file.labels),
         templated: file.template_driver.is_some(),
         bytes,
@@ -198,58 +177,6 @@ fn ports(port: &PortFile) -> Result<Vec<PortSpec>, Failure> {
     Ok(PortSpec::several(&text)?)
 }
 
-fn aliases(file: Option<&AttachmentFile>) -> &[String] {
-    file.map_or(&[], |file| &file.aliases)
-}
-
-fn attachments(networks: &ServiceNetworks) -> Vec<(&str, &[String])> {
-    match networks {
-        ServiceNetworks::List(list) => list.iter().map(|name| (name.as_str(), [].as_slice())).collect(),
-        ServiceNetworks::Map(map) => map
-            .iter()
-            .map(|(name, file)| (name.as_str(), aliases(file.as_ref())))
-            .collect(),
-    }
-}
-
-/// With the service's short name as alias in each, as docker does.
-fn networks(
-    file: &ComposeFile,
-    stack: &str,
-    name: &str,
-    from: &ServiceFile,
-) -> Result<Vec<pb::NetworkAttachment>, Failure> {
-    let mut joined = attachments(&from.networks);
-    if joined.is_empty() {
-        joined.push(("default", &[]));
-    }
-    let attach = |(network, aliases): (&str, &[String])| {
-        let declared = file.networks.get(network);
-        if declared.is_none() && network != "default" {
-            return Err(Failure::Wrong(format!(
-                "undefined network \"{network}\": name it under \"networks:\""
-            )));
-        }
-        let declared = declared.and_then(Option::as_ref);
-        let external = declared.is_some_and(|entry| entry.external);
-        let given = declared.and_then(|entry| entry.name.clone());
-        let full = given.unwrap_or_else(|| {
-            if external {
-                network.to_owned()
-            } else {
-                format!("{stack}_{network}")
-            }
-        });
-        let mut all = vec![name.to_owned()];
-        all.extend(aliases.iter().filter(|alias| *alias != name).cloned());
-        Ok(pb::NetworkAttachment {
-            network: full,
-            aliases: all,
-        })
-    };
-    joined.into_iter().map(attach).collect()
-}
-
 fn files(
     declared: &BTreeMap<String, PayloadFile>,
     stack: &str,
@@ -263,14 +190,7 @@ fn files(
         let file = declared
             .get(source)
             .ok_or_else(|| Failure::Wrong(format!("undefined {kind} \"{source}\": name it under \"{kind}s:\"")))?;
-        let given = file.name.clone();
-        let full = given.unwrap_or_else(|| {
-            if file.external {
-                source.clone()
-            } else {
-                format!("{stack}_{source}")
-            }
-        });
+        let full = file.external.full_name(file.name.as_ref(), stack, source)?;
         let mut reference = refer(&full);
         reference.target.clone_from(source);
         if let FileRef::Long {
@@ -288,99 +208,4 @@ fn files(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SHOP: &str = r#"
-version: "3.8"
-services:
-  front:
-    image: web:1
-    command: serve --port 80
-    environment: {A: 1, B: "x y"}
-    ports: ["8080-8081:80-81", "8080:80", {target: 53, protocol: udp, mode: host}]
-    networks: {inner: {aliases: [www]}}
-    volumes: ["data:/data:ro", "/srv:/srv"]
-    secrets: [token, {source: token, target: /etc/token, mode: 0400}]
-    healthcheck: {test: curl -f localhost, interval: 2s, retries: 3}
-    deploy:
-      replicas: 2
-      update_config: {parallelism: 2, order: start-first, failure_action: rollback}
-      restart_policy: {condition: on-failure}
-      placement: {constraints: [node.role == worker], preferences: [{spread: node.labels.rack}]}
-      resources:
-        limits: {cpus: "0.5", memory: 64M}
-        reservations: {generic_resources: [{discrete_resource_spec: {kind: gpu, value: 2}}]}
-  back:
-    image: api:1
-networks:
-  inner: {driver: overlay, ipam: {config: [{subnet: 10.9.0.0/24}]}}
-volumes:
-  data:
-secrets:
-  token: {external: true}
-"#;
-
-    fn planned(text: &str) -> Result<Plan, String> {
-        let file = serde_saphyr::from_str_with_options(text, serde_saphyr::options! { legacy_octal_numbers: true });
-        plan(&file.unwrap(), "shop", Path::new("")).map_err(|failure| failure.to_string())
-    }
-
-    #[test]
-    fn a_file_becomes_networks_and_services_under_the_stacks_name() {
-        let plan = planned(SHOP).unwrap();
-        let networks: Vec<_> = plan.networks.iter().map(|network| network.name.as_str()).collect();
-        assert_eq!(networks, ["shop_inner", "shop_default"]);
-        let [back, front] = plan.services.as_slice() else {
-            panic!("two services")
-        };
-        assert_eq!(
-            (back.name.as_str(), back.networks[0].network.as_str()),
-            ("shop_back", "shop_default")
-        );
-        assert_eq!(front.networks[0].aliases, ["front", "www"]);
-        let container = front.container.clone().unwrap();
-        assert_eq!(container.env, ["A=1", "B=x y"]);
-        assert_eq!(container.args, ["serve", "--port", "80"]);
-        assert_eq!(container.secrets[1].mode, 0o400);
-        assert_eq!(
-            (container.mounts[0].source.as_str(), container.mounts[0].read_only),
-            ("shop_data", true)
-        );
-        let resources = container.resources.unwrap();
-        assert_eq!(resources.limits.unwrap().nano_cpus, 500_000_000);
-        assert_eq!(resources.reservations.unwrap().generic.len(), 1);
-        assert_eq!(front.update.unwrap().parallelism, 2);
-        assert_eq!((front.ports.len(), front.preferences.len()), (3, 1));
-        assert!(
-            front
-                .labels
-                .iter()
-                .any(|label| label.name == NAMESPACE && label.value == "shop")
-        );
-    }
-
-    #[test]
-    fn what_is_used_and_not_declared_is_named() {
-        for (text, word) in [
-            (
-                "services: {web: {image: w, networks: [blue]}}",
-                "undefined network \"blue\"",
-            ),
-            (
-                "services: {web: {image: w, secrets: [key]}}",
-                "undefined secret \"key\"",
-            ),
-            (
-                "services: {web: {image: w, volumes: [\"data:/x\"]}}",
-                "undefined volume \"data\"",
-            ),
-            ("services: {web: {command: x}}", "an image is needed"),
-            ("services: {web: {image: w, volumes: [\"./x:/x\"]}}", "absolute path"),
-            ("services: {web: {image: w, deploy: {mode: odd}}}", "odd"),
-        ] {
-            let error = planned(text).err().unwrap();
-            assert!(error.contains(word) && error.contains("web"), "{text}: {error}");
-        }
-    }
-}
+mod tests;
