@@ -210,6 +210,18 @@ async fn a_stack_is_listed_with_its_services_by_filter() {
 }
 
 #[tokio::test]
+async fn what_a_stack_cannot_lose_keeps_nothing_else_from_going() {
+    let stage = Stage::open();
+    let told = "Removing service web\nRemoving network shop_default\n";
+    let why = "Failed to remove service web: Error response from daemon: service 0000000000000000000000001 not found\n\
+               Failed to remove network shop_default: Error response from daemon: network nope not found\n\
+               failed to remove some resources from stack: shop\n";
+    assert_eq!(stage.typed("stack rm shop").await, seen(told, why, 1));
+    let none = "Nothing found in stack: other\n";
+    assert_eq!(stage.typed("stack rm --detach=false other").await, seen("", none, 0));
+}
+
+#[tokio::test]
 async fn force_means_something_or_is_unknown() {
     let stage = Stage::open();
     let absent = "Error response from daemon: network nope not found\n";

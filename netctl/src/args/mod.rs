@@ -312,6 +312,17 @@ mod tests {
     }
 
     #[test]
+    fn a_stack_is_not_waited_for_unless_that_is_asked_for() {
+        let detach = |line: &str| match Cli::read(line.split(' ')).unwrap().command {
+            Command::Stack(StackCommand::Rm(args)) => args.detach,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(detach("netctl stack rm shop"), None);
+        assert_eq!(detach("netctl stack rm -d shop"), Some(true));
+        assert_eq!(detach("netctl stack rm --detach=false shop"), Some(false));
+    }
+
+    #[test]
     fn what_is_not_built_exits_1_and_what_is_not_understood_2() {
         let code = |line: &str| parse(line.split(' ').map(OsString::from).collect()).err();
         let text = |code| format!("{code:?}");

@@ -93,4 +93,7 @@ pub struct StackRemoveArgs {
     /// Names of the stacks
     #[arg(required = true, value_name = "STACK")]
     pub stacks: Vec<String>,
+    /// Do not wait until the tasks have ended [default: true]
+    #[arg(short, long)]
+    pub detach: Option<bool>,
 }

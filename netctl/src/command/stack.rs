@@ -1,22 +1,26 @@
 //! `stack deploy|ls|ps|services|rm`
 
+mod remove;
+
 use std::collections::BTreeMap;
 
 use wire::pb;
 
 use crate::{
-    args::{ResolveImageArg, StackDeployArgs, StackListArgs, StackRemoveArgs, StackServicesArgs, StacksArgs},
-    client::{Client, request_id},
+    args::{ResolveImageArg, StackDeployArgs, StackListArgs, StackServicesArgs, StacksArgs},
+    client::Client,
     failure::{Failure, Failures},
     render::stack_rows,
     stack::{self, Manner, NAMESPACE, services_of},
-    terminal::{complain, say, show},
+    terminal::{complain, show},
 };
 
 use super::{
     converge::{self, Change},
     fetch, network, service,
 };
+
+pub use remove::remove;
 
 /// Makes or changes a stack, and waits until its services run.
 pub async fn deploy(client: &mut Client, args: &StackDeployArgs) -> Result<(), Failure> {
@@ -75,55 +79,4 @@ pub async fn services(client: &mut Client, args: &StackServicesArgs) -> Result<(
     let mut services = found(client, &args.stack).await?;
     services.retain(|service| service::passes(&filter, service));
     service::show_services(client, services, &args.list).await
-}
-
-/// Removes stacks: services, then secrets, configs and networks.
-pub async fn remove(client: &mut Client, args: &StackRemoveArgs) -> Result<(), Failure> {
-    let mut failures = Failures::default();
-    for stack in &args.stacks {
-        failures.note(remove_one(client, stack).await);
-    }
-    failures.end()
-}
-
-async fn remove_one(client: &mut Client, stack: &str) -> Result<(), Failure> {
-    let mut done = 0;
-    let mine = |labels: &BTreeMap<String, String>| labels.get(NAMESPACE).is_some_and(|name| name == stack);
-    for service in services_of(client, stack).await? {
-        say(&format!("Removing service {}", service.spec.name));
-        stack::remove_service(client, &service).await?;
-        done += 1;
-    }
-    for payload in fetch::payloads(client, None)
-        .await?
-        .into_iter()
-        .filter(|p| mine(&p.spec.labels))
-    {
-        say(&format!("Removing {} {}", payload.kind, payload.spec.name));
-        let request = pb::RemovePayloadRequest {
-            request: request_id(),
-            kind: pb::PayloadKind::from(payload.kind).into(),
-            r#ref: payload.id.to_string(),
-        };
-        client.control.remove_payload(request).await?;
-        done += 1;
-    }
-    for network in fetch::networks(client)
-        .await?
-        .into_iter()
-        .filter(|n| mine(&n.spec.labels))
-    {
-        say(&format!("Removing network {}", network.spec.name));
-        let request = pb::RemoveRequest {
-            request: request_id(),
-            r#ref: network.id.to_string(),
-            force: false,
-        };
-        client.control.remove_network(request).await?;
-        done += 1;
-    }
-    if done == 0 {
-        complain(&format!("Nothing found in stack: {stack}"));
-    }
-    Ok(())
 }

@@ -38,6 +38,22 @@ fn service() -> pb::Service {
     }
 }
 
+fn network() -> pb::Network {
+    let mut spec = model::NetworkSpec::named("shop_default".parse().unwrap());
+    spec.labels.insert("com.docker.stack.namespace".into(), "shop".into());
+    let network = model::Network {
+        id: model::NetworkId::from_bits(5),
+        version: 2,
+        created_at: model::Timestamp(0),
+        updated_at: model::Timestamp(0),
+        spec,
+        vni: 4097.try_into().unwrap(),
+        subnet: "10.1.0.0/24".parse().unwrap(),
+        gateway: "10.1.0.1".parse().unwrap(),
+    };
+    network.into()
+}
+
 fn refused<T>() -> Answer<T> {
     Err(Status::failed_precondition("not in this play"))
 }
@@ -177,7 +193,8 @@ impl control_server::Control for Played {
         }))
     }
     async fn list_networks(&self, _: Request<pb::ListNetworksRequest>) -> Answer<pb::ListNetworksResponse> {
-        Ok(Response::new(pb::ListNetworksResponse::default()))
+        let networks = vec![network()];
+        Ok(Response::new(pb::ListNetworksResponse { networks }))
     }
     async fn remove_network(&self, _: Request<pb::RemoveRequest>) -> Answer<pb::RemoveResponse> {
         Err(Status::not_found("network nope not found"))
@@ -260,7 +277,7 @@ impl control_server::Control for Played {
         refused()
     }
     async fn list_payloads(&self, _: Request<pb::ListPayloadsRequest>) -> Answer<pb::ListPayloadsResponse> {
-        refused()
+        Ok(Response::new(pb::ListPayloadsResponse::default()))
     }
     async fn update_payload(&self, _: Request<pb::UpdatePayloadRequest>) -> Answer<pb::Payload> {
         refused()
