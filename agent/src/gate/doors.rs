@@ -15,11 +15,17 @@ use fuser::{
     Errno, FileAttr, FileHandle, FileType, Filesystem, Generation, INodeNo, ReplyAttr, ReplyData, ReplyEntry, Request,
 };
 use model::TaskId;
-use tokio::runtime::Handle;
+use tokio::{
+    runtime::Handle,
+    time::{Instant, sleep},
+};
 
 use super::Papers;
 use crate::network::{Namespace, Network};
 
+/// How long a container that is refused waits at most, and how often it is tried again meanwhile.
+const PATIENCE: Duration = Duration::from_secs(3);
+const AGAIN: Duration = Duration::from_millis(200);
 /// The kernel asks each time.
 const NOT_KEPT: Duration = Duration::ZERO;
 
@@ -97,12 +103,19 @@ fn note(known: &Mutex<Known>, ino: u64, who: (u32, u64)) {
     }
 }
 
-/// Puts all endpoints of a task into a namespace.
+/// Puts all endpoints of a task into a namespace. A container may be here before the network has taken in the view that
+/// has its task, which waits in line behind other containers: what is refused is tried again for a while.
 async fn enter(papers: &Papers, network: &dyn Network, task: TaskId, namespace: Namespace) -> Result<(), String> {
     let unknown = |error: io::Error| format!("the endpoints of task {task} are not known: {error}");
-    for endpoint in papers.endpoints(task).map_err(unknown)? {
-        let made = network.ensure_endpoint(endpoint, namespace.clone()).await;
-        made.map_err(|error| error.to_string())?;
+    let endpoints = papers.endpoints(task).map_err(unknown)?;
+    let end = Instant::now() + PATIENCE;
+    for endpoint in endpoints {
+        while let Err(error) = network.ensure_endpoint(endpoint.clone(), namespace.clone()).await {
+            if Instant::now() + AGAIN > end {
+                return Err(error.to_string());
+            }
+            sleep(AGAIN).await;
+        }
     }
     Ok(())
 }
@@ -168,6 +181,11 @@ impl Filesystem for Doors {
     }
 
     fn readlink(&self, request: &Request, ino: INodeNo, reply: ReplyData) {
+        // The runtime sets up mounts as root. Anybody else may be root of a namespace that he made for the purpose, and
+        // would get the endpoints of a task for it; his user id here is the one that he has outside.
+        if request.uid() != 0 {
+            return reply.error(Errno::EACCES);
+        }
         let door = self.known().get(&ino.0).map(|door| (door.task, door.passed));
         let Some((task, passed)) = door else {
             return reply.error(Errno::ENOENT);

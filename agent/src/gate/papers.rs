@@ -2,7 +2,9 @@
 //! which outlives the daemon, as containers do, and no boot.
 
 use std::{
-    fs, io,
+    fs::{self, Permissions},
+    io,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -62,6 +64,8 @@ impl Papers {
         let mounts = self.mounts(request).ok_or_else(|| io::Error::other(NO_WAY))?;
         let folder = self.folder(request.task);
         fs::create_dir_all(&folder)?;
+        // Which tasks there are is nobody's business but root's.
+        fs::set_permissions(&self.root, Permissions::from_mode(0o700))?;
         let host = fs::read_to_string(HOST).unwrap_or_default();
         let text = resolv_conf(&request.spec.dns, RESOLVER.into(), &host);
         fs::write(file(&folder, RESOLV_CONF), text)?;
@@ -172,6 +176,11 @@ mod tests {
         );
         assert_eq!((mounts[1].target.as_str(), mounts[1].read_only), ("/etc/hosts", false));
         papers.name(&request, &"4".repeat(64)).unwrap();
+        let mode = fs::metadata(folder.path().join("endpoints"))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o700);
         let text = fs::read_to_string(&mounts[1].source).unwrap();
         assert!(text.ends_with("10.1.0.5\t444444444444\n"), "{text}");
         let endpoints = papers.endpoints(request.task).unwrap();
