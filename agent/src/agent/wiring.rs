@@ -50,10 +50,7 @@ impl Wires {
                 known.push(Manager::at(addr));
             }
         }
-        let view = found.map(|s| CurrentView {
-            view: Arc::new(s.view),
-            confirmed: false,
-        });
+        let view = found.map(|s| CurrentView::from_disk(Arc::new(s.view)));
         Self {
             identity: watch::Sender::new(config.identity.clone()),
             views: watch::Sender::new(view),

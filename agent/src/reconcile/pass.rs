@@ -75,7 +75,7 @@ impl<L: Links, D: Datapath> Owner<L, D> {
     /// vanishes meanwhile is no failure; anything else that fails ends the pass, since later steps rest on earlier ones.
     pub(super) async fn pass(&mut self, current: &CurrentView, scope: Scope) -> Result<(), NetworkError> {
         let view = &current.view;
-        self.gather(view, scope).await?;
+        self.gather(current, scope).await?;
         let plan = desired(view, &self.facts).map_err(fail)?;
         if scope == Scope::Everything {
             self.read_again()?;
@@ -115,7 +115,8 @@ impl<L: Links, D: Datapath> Owner<L, D> {
         Ok(())
     }
 
-    async fn gather(&mut self, view: &NodeView, scope: Scope) -> Result<(), NetworkError> {
+    async fn gather(&mut self, current: &CurrentView, scope: Scope) -> Result<(), NetworkError> {
+        let view = &current.view;
         let peer = view.peers.iter().find(|peer| peer.node == view.node);
         let own = peer.map(|peer| OwnLinks {
             data_port: view.data_port,
@@ -133,10 +134,8 @@ impl<L: Links, D: Datapath> Owner<L, D> {
         self.facts.links = links;
         if scope > Scope::Links {
             let listeners = self.links.listeners();
-            self.facts.held = listeners
-                .iter()
-                .map(|listener| (listener.port, listener.protocol))
-                .collect();
+            let listened = listeners.iter().map(|listener| (listener.port, listener.protocol));
+            self.facts.held = listened.chain(current.held.iter().copied()).collect();
         }
         Ok(())
     }
@@ -253,6 +252,8 @@ fn our_links(links: &LinkTable) -> impl Iterator<Item = &String> {
 
 #[cfg(test)]
 mod tests {
+    use model::Protocol;
+
     use super::{
         super::tests::{endpoint, ip, namespace, spec, view},
         *,
@@ -269,6 +270,19 @@ mod tests {
         owner.datapath.apply(&Op::DeletePeer(ip("192.0.2.1").into())).unwrap();
         owner.pass(&view, Scope::Everything).await.unwrap();
         assert_eq!(owner.datapath.dump().unwrap(), before);
+    }
+
+    #[tokio::test]
+    async fn a_port_that_the_engine_publishes_for_others_is_held_although_nobody_listens() {
+        let links = FakeLinks::with_uplink("eth0", ip("192.0.2.1"));
+        let mut owner = Owner::new(links, FakeDatapath::default(), 7);
+        let mut view = view(1, vec![]);
+        view.held.insert((8080, Protocol::Tcp));
+        owner.pass(&view, Scope::View).await.unwrap();
+        assert!(owner.facts.held.contains(&(8080, Protocol::Tcp)));
+        view.held.clear();
+        owner.pass(&view, Scope::View).await.unwrap();
+        assert!(owner.facts.held.is_empty());
     }
 
     #[tokio::test]

@@ -126,10 +126,7 @@ mod tests {
         fixture::give_secret(&mut view, b"canary-on-disk");
         let views = watch::Sender::new(None);
         let keeping = keep(path.clone(), views.subscribe(), watch::Sender::default().subscribe());
-        views.send_replace(Some(CurrentView {
-            view: view.into(),
-            confirmed: true,
-        }));
+        views.send_replace(Some(CurrentView::from_managers(view.into())));
         let saved = loop {
             match load(&path) {
                 Some(saved) => break saved,
@@ -151,7 +148,7 @@ mod tests {
         let views = watch::Sender::new(None);
         let keeping = keep(path.clone(), views.subscribe(), managers.subscribe());
         let view = fixture::view(&[1]).into();
-        views.send_replace(Some(CurrentView { view, confirmed: true }));
+        views.send_replace(Some(CurrentView::from_managers(view)));
         for addr in ["192.0.2.1:2377", "192.0.2.2:2377"] {
             managers.send_replace(vec![Manager::at(addr.to_owned())]);
             let known = async {

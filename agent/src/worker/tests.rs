@@ -72,9 +72,9 @@ fn bench_with_past(runtime: FakeRuntime, first: Option<CurrentView>, past: Past)
 }
 
 fn current(view: NodeView, confirmed: bool) -> CurrentView {
-    CurrentView {
-        view: Arc::new(view),
-        confirmed,
+    match confirmed {
+        true => CurrentView::from_managers(Arc::new(view)),
+        false => CurrentView::from_disk(Arc::new(view)),
     }
 }
 

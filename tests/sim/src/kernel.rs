@@ -33,7 +33,7 @@ impl Kernel {
     /// Brings the rows in line with the view, or dies after `survives` steps.
     pub fn reconcile(
         &mut self,
-        CurrentView { view, confirmed }: &CurrentView,
+        CurrentView { view, confirmed, .. }: &CurrentView,
         engine: &BTreeMap<TaskId, ContainerState>,
         survives: usize,
     ) -> Checked {

@@ -174,7 +174,11 @@ impl Machine {
 
     /// `confirmed`: the managers have been heard in this run of the agent.
     fn show_view(&mut self, confirmed: bool, now: Now) {
-        let current = self.view.clone().map(|view| CurrentView { view, confirmed });
+        let known = match confirmed {
+            true => CurrentView::from_managers,
+            false => CurrentView::from_disk,
+        };
+        let current = self.view.clone().map(known);
         self.tasks.take_view(current, &self.released, now);
     }
 

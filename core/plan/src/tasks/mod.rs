@@ -20,7 +20,7 @@ use std::{
     time::Duration,
 };
 
-use model::{DesiredState, HeldPort, NodeView, Task, TaskId, TaskState, TaskStatus, Timestamp};
+use model::{DesiredState, HeldPort, NodeView, Protocol, Task, TaskId, TaskState, TaskStatus, Timestamp};
 
 use self::leaving::Leaving;
 pub use self::{decide::Edges, known::Known, remains::MOST_KEPT};
@@ -41,12 +41,26 @@ pub struct CurrentView {
     pub view: Arc<NodeView>,
     /// False for the one saved by an earlier run.
     pub confirmed: bool,
+    /// Published ports that other containers of this node's engine hold, whether or not a socket shows it.
+    pub held: BTreeSet<(u16, Protocol)>,
 }
 
 impl CurrentView {
     /// What the managers have said.
     pub fn from_managers(view: Arc<NodeView>) -> Self {
-        Self { view, confirmed: true }
+        Self {
+            view,
+            confirmed: true,
+            held: BTreeSet::new(),
+        }
+    }
+
+    /// What an earlier run has left.
+    pub fn from_disk(view: Arc<NodeView>) -> Self {
+        Self {
+            confirmed: false,
+            ..Self::from_managers(view)
+        }
     }
 }
 
@@ -206,15 +220,16 @@ impl Tasks {
     /// as long as containers are not known, a kernel that forwards already is better left alone. `held`: ports that
     /// containers not ours publish.
     pub fn effective(&self, held: &[HeldPort], now: Now) -> Option<CurrentView> {
-        let CurrentView { view, confirmed } = self.current.as_ref()?;
+        let CurrentView { view, confirmed, .. } = self.current.as_ref()?;
         let down = match self.known.listed() {
             true => self.known.down(),
             false if now.run >= HOLD => BTreeSet::new(),
             false => return None,
         };
         Some(CurrentView {
-            view: overlay::effective(view, &down, held),
+            view: overlay::effective(view, &down),
             confirmed: *confirmed,
+            held: held.iter().map(|port| (port.port, port.protocol)).collect(),
         })
     }
 

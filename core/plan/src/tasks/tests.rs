@@ -34,10 +34,7 @@ fn knowing(task: Task, past: Past, list: Vec<Listed>) -> Tasks {
     let mut tasks = Tasks::new(past);
     let mut view = fixture::view();
     view.tasks = vec![task];
-    let current = CurrentView {
-        view: Arc::new(view),
-        confirmed: true,
-    };
+    let current = CurrentView::from_managers(Arc::new(view));
     tasks.take_view(Some(current), &BTreeSet::new(), at(100, 0));
     tasks.known.take_list(0, list);
     tasks
