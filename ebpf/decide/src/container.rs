@@ -64,7 +64,7 @@ fn check_sender<T: Tables>(t: &T, c: &Config, w: &mut Work, port: &Port) -> Resu
 
 /// 169.254.63.0/24 and 169.254.64.0/18: addresses with a meaning inside the node only.
 #[inline(always)]
-fn is_ours_linklocal(a: &Addr) -> bool {
+pub(crate) fn is_ours_linklocal(a: &Addr) -> bool {
     let v4 = a.low().get();
     v4 >> 8 == HOST_GATEWAY.to_bits() >> 8 || crate::host::dns_client_index(a).is_some()
 }

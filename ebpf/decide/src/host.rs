@@ -40,7 +40,8 @@ pub(crate) fn dns_client_index(a: &Addr) -> Option<u32> {
 /// The resolver's answer (or an ICMP error about it) to the endpoint behind the address.
 #[inline(always)]
 fn dns_answer<T: Tables>(t: &T, w: &mut Work, index: u32) -> Decision {
-    if w.to.sport.raw() != DNS_PORT.raw() {
+    let resolver = w.to.src.low().get() == DNS_ADDR.to_bits() && w.to.sport.raw() == DNS_PORT.raw();
+    if !resolver {
         return Err(DropReason::LinkLocal);
     }
     let client = t

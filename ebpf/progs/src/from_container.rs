@@ -24,6 +24,10 @@ fn run(skb: *mut __sk_buff) -> Result<i32, DropReason> {
     // SAFETY: valid context.
     let ifindex = unsafe { (*skb).ifindex };
     let port = k.port(ifindex).ok_or(DropReason::UnknownPort)?;
+    // The tag would stay with the packet, out of the uplink into a VLAN that is not the container's.
+    if parse::is_tagged(skb) {
+        return Err(DropReason::UnknownEthertype);
+    }
     match parse::frame(skb, &mut s.work.packet)? {
         Frame::Ipv4 => {}
         Frame::Ipv6 => return Err(DropReason::Ipv6),

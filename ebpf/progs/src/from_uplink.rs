@@ -24,6 +24,10 @@ fn run(skb: *mut __sk_buff) -> Result<i32, DropReason> {
     let w = &mut s.work;
     let k = Kernel { skb };
     let none = Be32::from_raw(0);
+    // For the device of that VLAN, which has programs of its own.
+    if parse::is_tagged(skb) {
+        return Ok(act::NEXT);
+    }
     match parse::frame(skb, &mut w.packet) {
         Ok(Frame::Ipv4) => {}
         _ => return Ok(act::NEXT),

@@ -77,6 +77,14 @@ pub fn frame(skb: *mut __sk_buff, p: &mut Packet) -> Result<Frame, DropReason> {
     }
 }
 
+/// Whether the frame has a VLAN id, which the kernel keeps beside it: `__sk_buff.vlan_tci`, id in the low 12 bits (0: a
+/// priority alone).
+#[inline(always)]
+pub fn is_tagged(skb: *mut __sk_buff) -> bool {
+    // SAFETY: valid context.
+    unsafe { (*skb).vlan_present != 0 && (*skb).vlan_tci & 0xfff != 0 }
+}
+
 /// A frame without room for an IP header.
 #[inline(always)]
 fn short(skb: *mut __sk_buff) -> Result<Frame, DropReason> {
