@@ -18,7 +18,7 @@ pub struct Config {
     pub hostp_ifindex: u32,
     /// The node's own tunnel endpoint (advertise address); never moves while the node is in the cluster.
     pub vtep: Addr,
-    /// Source of traffic from containers to the world: an own address.
+    /// Source of traffic from containers to own addresses, and to the world where the way out has no row in `PORT`.
     pub snat_addr: Addr,
     /// Cookie of the node's network namespace; the socket hooks act only there.
     pub netns_cookie: u64,

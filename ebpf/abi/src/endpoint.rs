@@ -11,7 +11,8 @@ pub const PORT_INTERNAL: u16 = 2;
 /// [`Port::flags`], [`Endpoint::flags`]: endpoint on the ingress network: other endpoints are out of reach.
 pub const PORT_INGRESS_ONLY: u16 = 4;
 
-/// Value of `PORT`, keyed by the ifindex (u32) of the host end of a container's veth.
+/// Value of `PORT`, keyed by ifindex (u32): that of the host end of a container's veth, or that of a device that leads out
+/// of the node, of which the address alone counts: the source of containers' packets that leave by it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Port {

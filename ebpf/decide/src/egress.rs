@@ -27,14 +27,14 @@ pub(crate) fn to_world<T: Tables>(t: &T, c: &Config, w: &mut Work, port: &Port) 
     }
     w.addr = w.to.dst;
     if !t.is_own(&w.addr) {
-        masquerade(t, c, w, port.vni, c.snat_addr)?;
+        masquerade(t, c, w, port.vni, Source::ByRoute)?;
         return Ok(Verdict::Uplink);
     }
     if w.packet.has_service_ports() && find_frontend(t, w, Place::Ingress).is_some() {
-        masquerade(t, c, w, port.vni, c.snat_addr)?;
+        masquerade(t, c, w, port.vni, Source::Is(c.snat_addr))?;
         return published(t, c, w, Place::Ingress).unwrap_or(Err(DropReason::UnknownFrontend));
     }
-    masquerade(t, c, w, port.vni, HOST_GATEWAY.into())?;
+    masquerade(t, c, w, port.vni, Source::Is(HOST_GATEWAY.into()))?;
     Ok(Verdict::Host)
 }
 
@@ -49,15 +49,41 @@ fn same_subnet(a: &Addr, b: &Addr, prefix: u8) -> bool {
     host_bits >= 32 || differ >> host_bits == 0
 }
 
-/// Gives `w.to` the source `source` and a port of the node's range, by record or by a new one.
+/// The address that a flow leaves its node with.
+#[derive(Clone, Copy)]
+enum Source {
+    Is(Addr),
+    /// That of the way out when the flow began; it keeps it.
+    ByRoute,
+}
+
+impl Source {
+    #[inline(always)]
+    fn fits(&self, addr: &Addr) -> bool {
+        match self {
+            Self::Is(source) => addr == source,
+            Self::ByRoute => addr.low().get() != HOST_GATEWAY.to_bits(),
+        }
+    }
+
+    #[inline(always)]
+    fn of_new<T: Tables>(&self, t: &T, c: &Config, to: &Tuple) -> Addr {
+        match self {
+            Self::Is(source) => *source,
+            Self::ByRoute => t.source_to(c, to).unwrap_or(c.snat_addr),
+        }
+    }
+}
+
+/// Gives `w.to` a source address and a port of the node's range, by record or by a new one.
 #[inline(always)]
-fn masquerade<T: Tables>(t: &T, c: &Config, w: &mut Work, vni: u32, source: Addr) -> Result<(), DropReason> {
+fn masquerade<T: Tables>(t: &T, c: &Config, w: &mut Work, vni: u32, source: Source) -> Result<(), DropReason> {
     w.key.tuple = w.to;
     w.key.scope = vni;
     w.key.via = Be32::from_raw(0);
     if let Some(flow) = t.flow(Table::Ct, &w.key) {
         let renew = w.packet.is_syn() && flow.is_closed();
-        if flow.kind == FLOW_EGRESS && flow.to.src == source && !renew {
+        if flow.kind == FLOW_EGRESS && source.fits(&flow.to.src) && !renew {
             touch(t, w, Table::Ct, Table::Snat, flow, Side::Client);
             w.to = flow.to;
             return Ok(());
@@ -83,7 +109,7 @@ fn masquerade<T: Tables>(t: &T, c: &Config, w: &mut Work, vni: u32, source: Addr
     };
     let start = mix(w.to.src.low().raw() ^ w.to.sport.raw() as u32 ^ mix(vni)) % ports.span.max(1) as u32;
     w.partner.tuple = w.flow.to;
-    w.partner.tuple.dst = source;
+    w.partner.tuple.dst = source.of_new(t, c, &w.to);
     w.partner.tuple.dport = Be16::new(c.snat_port_min.wrapping_add(start as u16));
     w.partner.scope = 0;
     w.partner.via = Be32::from_raw(0);
@@ -118,7 +144,8 @@ mod tests {
         let mut ports = std::collections::BTreeSet::new();
         for sport in 1000..2500 {
             let mut w = segment(2, sport, 99, 443, TCP_SYN);
-            masquerade(&m, &config(), &mut w, 7, addr(1)).unwrap();
+            masquerade(&m, &config(), &mut w, 7, Source::ByRoute).unwrap();
+            assert_eq!(w.to.src, config().snat_addr);
             assert!(w.to.sport.get() >= SNAT_PORT_MIN);
             assert!(ports.insert(w.to.sport), "{:?} twice", w.to.sport);
         }
@@ -133,11 +160,27 @@ mod tests {
         };
         let open = |m: &Memory, sport| {
             let mut w = segment(2, sport, 99, 443, TCP_SYN);
-            masquerade(m, &c, &mut w, 7, addr(1))
+            masquerade(m, &c, &mut w, 7, Source::ByRoute)
         };
         assert_eq!(open(&m, 1000), Ok(()));
         assert_eq!(open(&m, 1001), Err(DropReason::SnatExhausted));
         m.now = 9000;
         assert_eq!(open(&m, 1001), Ok(()));
+    }
+
+    #[test]
+    fn a_flow_leaves_with_the_address_of_its_way_out_and_keeps_it() {
+        let mut m = Memory::default();
+        let leave = |m: &Memory, sport| {
+            let mut w = segment(2, sport, 99, 443, TCP_SYN);
+            w.packet.tcp_flags = 0;
+            masquerade(m, &config(), &mut w, 7, Source::ByRoute).unwrap();
+            w.to.src
+        };
+        m.sources.insert(addr(99), addr(40));
+        assert_eq!(leave(&m, 1000), addr(40));
+        m.sources.insert(addr(99), addr(41));
+        assert_eq!(leave(&m, 1000), addr(40));
+        assert_eq!(leave(&m, 1001), addr(41));
     }
 }

@@ -45,6 +45,8 @@ pub trait Tables {
     fn is_peer(&self, addr: &Addr) -> bool;
     /// Whether this node has the address.
     fn is_own(&self, addr: &Addr) -> bool;
+    /// The address that this node's packets to `to` leave with, by its routes; None when it cannot be told.
+    fn source_to(&self, c: &Config, to: &Tuple) -> Option<Addr>;
     /// A flow record.
     fn flow(&self, table: Table, key: &FlowKey) -> Option<&Flow>;
     /// Insert a flow record unless the key is taken.

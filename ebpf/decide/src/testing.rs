@@ -17,6 +17,8 @@ pub(crate) struct Memory {
     pub(crate) backends: BTreeMap<u32, Backend>,
     pub(crate) peers: BTreeSet<Addr>,
     pub(crate) own: BTreeSet<Addr>,
+    /// Own addresses by where packets go.
+    pub(crate) sources: BTreeMap<Addr, Addr>,
     pub(crate) flows: RefCell<BTreeMap<(Table, FlowKey), Flow>>,
     pub(crate) counted: RefCell<Vec<Event>>,
     pub(crate) now: u32,
@@ -52,6 +54,9 @@ impl Tables for Memory {
     }
     fn is_own(&self, addr: &Addr) -> bool {
         self.own.contains(addr)
+    }
+    fn source_to(&self, _: &Config, to: &Tuple) -> Option<Addr> {
+        self.sources.get(&to.dst).copied()
     }
     fn flow(&self, table: Table, key: &FlowKey) -> Option<&Flow> {
         kept(self.flows.borrow().get(&(table, *key)).copied())

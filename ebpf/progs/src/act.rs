@@ -1,22 +1,19 @@
 //! Carries a verdict out: rewrite, address the frame, redirect, count.
 
 use abi::*;
-use aya_ebpf::bindings::{__sk_buff, bpf_fib_lookup, bpf_redir_neigh, bpf_tunnel_key};
+use aya_ebpf::bindings::{__sk_buff, bpf_redir_neigh, bpf_tunnel_key};
 use aya_ebpf::helpers::generated as helper;
 use decide::{Decision, Fragment, Verdict, Work};
 
 use crate::checksum::{make_echo_reply, rewrite, write};
 use crate::kernel::tally;
+use crate::route;
 
 /// Next program of the chain, then the stack: the packet is not ours.
 pub const NEXT: i32 = -1;
 const SHOT: i32 = 2;
-const AF_INET: u8 = 2;
 const PACKET_HOST: u32 = 0;
 const ZERO_CSUM_TX: u64 = 2;
-const FIB_SUCCESS: i64 = 0;
-const FIB_NO_NEIGH: i64 = 7;
-const FIB_TOO_BIG: i64 = 8;
 const TUNNEL_TTL: u8 = 64;
 
 /// The program's return value; counts a drop.
@@ -154,26 +151,11 @@ fn host(skb: *mut __sk_buff, c: &Config) -> Result<i32, DropReason> {
 /// Out of the device the routes name, by its neighbour table.
 #[inline(always)]
 fn uplink(skb: *mut __sk_buff, c: &Config, w: &Work) -> Result<i32, DropReason> {
+    let way = route::look_up(skb, c, &w.to, &w.to.src)?;
     // SAFETY: all-zero is a value of this C struct.
-    let mut fib: bpf_fib_lookup = unsafe { core::mem::zeroed() };
-    fib.family = AF_INET;
-    fib.l4_protocol = w.to.proto;
-    fib.sport = w.to.sport.raw();
-    fib.dport = w.to.dport.raw();
-    fib.ifindex = c.host_ifindex;
-    fib.__bindgen_anon_3.ipv4_src = w.to.src.low().raw();
-    fib.__bindgen_anon_4.ipv4_dst = w.to.dst.low().raw();
-    // SAFETY: valid context, parameters of the size given.
-    match unsafe { helper::bpf_fib_lookup(skb.cast(), &mut fib, size_of::<bpf_fib_lookup>() as i32, 0) } {
-        FIB_SUCCESS | FIB_NO_NEIGH => {}
-        FIB_TOO_BIG => return Err(DropReason::TooBig),
-        _ => return Err(DropReason::NoRoute),
-    }
-    // SAFETY: all-zero is a value of this C struct; the lookup left the next hop in the destination's place.
     let mut hop: bpf_redir_neigh = unsafe { core::mem::zeroed() };
-    hop.nh_family = AF_INET as u32;
-    // SAFETY: as above.
-    hop.__bindgen_anon_1.ipv4_nh = unsafe { fib.__bindgen_anon_4.ipv4_dst };
+    hop.nh_family = route::AF_INET as u32;
+    hop.__bindgen_anon_1.ipv4_nh = way.hop.raw();
     // SAFETY: parameters of the size given.
-    Ok(unsafe { helper::bpf_redirect_neigh(fib.ifindex, &mut hop, size_of::<bpf_redir_neigh>() as i32, 0) } as i32)
+    Ok(unsafe { helper::bpf_redirect_neigh(way.ifindex, &mut hop, size_of::<bpf_redir_neigh>() as i32, 0) } as i32)
 }

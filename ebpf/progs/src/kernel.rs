@@ -7,6 +7,7 @@ use aya_ebpf::maps::LruHashMap;
 use decide::{Created, Table, Tables};
 
 use crate::maps::*;
+use crate::route;
 
 /// `BPF_NOEXIST`.
 const NOEXIST: u64 = 1;
@@ -71,6 +72,11 @@ impl Tables for Kernel {
     #[inline(always)]
     fn is_own(&self, addr: &Addr) -> bool {
         HOST_ADDR.get_ptr(addr).is_some()
+    }
+    #[inline(always)]
+    fn source_to(&self, c: &Config, to: &Tuple) -> Option<Addr> {
+        let way = route::look_up(self.skb, c, to, &Addr::NONE).ok()?;
+        self.port(way.ifindex).map(|port| port.addr)
     }
     #[inline(always)]
     fn flow(&self, t: Table, key: &FlowKey) -> Option<&Flow> {

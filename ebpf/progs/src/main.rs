@@ -32,6 +32,7 @@ mod maps;
 mod parse;
 mod probe;
 mod reset;
+mod route;
 mod socket;
 
 #[panic_handler]

@@ -29,6 +29,25 @@ fn egress_leaves_with_the_nodes_address_and_the_answer_finds_its_container() {
 }
 
 #[test]
+fn egress_leaves_with_the_address_of_the_device_that_the_routes_name() {
+    let mut n = node();
+    let second = Ipv4Addr::new(198, 51, 100, 7);
+    let way = Port {
+        addr: second.into(),
+        ..Port::default()
+    };
+    n.put(map::PORT, 20, way);
+    n.put(map::HOST_ADDR, Addr::from(second), 0u32);
+    let out = n
+        .send(from(A), &tcp(A, 4000, CLIENT, 443, SYN).from_mac(mac(A)))
+        .frame();
+    assert_eq!(out.src, second);
+    let r = n.send(Entry::Uplink, &tcp(CLIENT, 443, second, out.sport(), SYN | ACK));
+    assert!(r.did(Event::Local), "{r:?}");
+    assert_eq!(r.frame().ends(), (format!("{CLIENT}:443"), format!("{A}:4000")));
+}
+
+#[test]
 fn two_containers_with_one_source_port_get_two_ports() {
     let mut n = node();
     let a = n.send(from(A), &udp(A, 4000, CLIENT, 53).from_mac(mac(A))).frame();

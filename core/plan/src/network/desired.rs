@@ -42,6 +42,8 @@ pub struct Desired {
     pub endpoints: BTreeMap<EndpointKey, Endpoint>,
     /// Local endpoints by ifindex of their link; the index within is not given yet.
     pub ports: BTreeMap<u32, Port>,
+    /// Source of containers' packets by ifindex of the device they leave by.
+    pub sources: BTreeMap<u32, Addr>,
     /// Frontends.
     pub frontends: BTreeMap<FrontendKey, DesiredFrontend>,
     /// Backends, and whether they drain.
@@ -76,6 +78,7 @@ pub fn desired(view: &NodeView, facts: &LocalFacts) -> Result<Desired, Unready> 
         peers: vteps.values().copied().collect(),
         endpoints: BTreeMap::new(),
         ports: BTreeMap::new(),
+        sources: facts.sources().map(|(index, addr)| (index, addr.into())).collect(),
         frontends: services.frontends,
         backends: services.backends,
         hooks: hooks(facts)?,

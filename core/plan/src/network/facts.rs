@@ -51,6 +51,12 @@ impl LocalFacts {
             .map(|(name, link)| (name.as_str(), link))
     }
 
+    /// The address of each device that leads out: its first of IPv4.
+    pub fn sources(&self) -> impl Iterator<Item = (u32, IpAddr)> {
+        self.uplinks()
+            .filter_map(|(_, link)| Some((link.index, *link.addrs.iter().find(|addr| addr.is_ipv4())?)))
+    }
+
     /// The node's own addresses: of every device but ours, loopback addresses left out.
     pub fn own_addrs(&self) -> impl Iterator<Item = IpAddr> {
         self.links

@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use abi::{
-    BACKEND_DRAINING, BACKEND_MAX, Backend, Be16, DNS_CLIENT_MAX, DnsClient, Frontend, FrontendKey, Port, RING_MAX,
-    Slot,
+    Addr, BACKEND_DRAINING, BACKEND_MAX, Backend, Be16, DNS_CLIENT_MAX, DnsClient, Frontend, FrontendKey, Port,
+    RING_MAX, Slot,
 };
 use thiserror::Error;
 
@@ -167,6 +167,14 @@ fn backend_ids(actual: &Tables, desired: &Desired, problems: &mut Vec<Problem>) 
     ids
 }
 
+/// The row of a device that leads out of the node.
+fn way_out(addr: Addr) -> Port {
+    Port {
+        addr,
+        ..Port::default()
+    }
+}
+
 type Ports = (BTreeMap<u32, Port>, BTreeMap<u32, DnsClient>);
 
 fn number_ports(actual: &Tables, desired: &Desired, problems: &mut Vec<Problem>) -> Ports {
@@ -189,6 +197,8 @@ fn number_ports(actual: &Tables, desired: &Desired, problems: &mut Vec<Problem>)
         };
         clients.insert(index, client);
     }
+    let ways = desired.sources.iter().map(|(ifindex, addr)| (*ifindex, way_out(*addr)));
+    ports.extend(ways);
     (ports, clients)
 }
 

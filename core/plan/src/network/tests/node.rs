@@ -29,6 +29,22 @@ fn own_links_and_loopback_are_no_addresses_of_the_host() {
     let tables = reached(&view(1, vec![]), &facts(&[]));
     assert_eq!(
         tables.host_addrs.into_iter().collect::<Vec<_>>(),
+#[test]
+fn packets_of_containers_leave_with_the_address_of_the_device_they_leave_by() {
+    let mut facts = facts(&[]);
+    let second = super::link(8, &["2001:db8::1", "203.0.113.5", "203.0.113.6"]);
+    facts.links.insert("eth2".to_owned(), second);
+    let mut tables = reached(&view(1, vec![]), &facts);
+    let sources = |tables: &Tables| -> Vec<(u32, abi::Addr)> {
+        tables.ports.iter().map(|(index, row)| (*index, row.addr)).collect()
+    };
+    let (first, second) = ((2, ip("192.0.2.1").into()), (8, ip("203.0.113.5").into()));
+    assert_eq!(sources(&tables), [first, second]);
+    facts.links.remove("eth2");
+    converge(&mut tables, &view(1, vec![]), &facts);
+    assert_eq!(sources(&tables), [first]);
+}
+
         [ip("192.0.2.1").into()]
     );
 }
