@@ -62,4 +62,7 @@ pub trait Network: Send + Sync + 'static {
 
     /// Which endpoint each source address of the resolver's clients stands for.
     fn dns_clients(&self) -> watch::Receiver<DnsClients>;
+
+    /// The namespace in which the resolver listens; `None`: containers cannot ask anybody.
+    fn resolver(&self) -> Option<Namespace>;
 }

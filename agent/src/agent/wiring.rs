@@ -117,8 +117,7 @@ impl Wires {
             rebooted,
             ends: ends::load(&ends),
         };
-        let resolver = Resolver::new(self.effective.subscribe(), network.dns_clients());
-        vec![
+        let mut tasks = vec![
             tokio::spawn(feed(network.clone(), self.effective.subscribe(), self.applied.clone())),
             worker::spawn(runtime.clone(), worker, past),
             ends::pass_on(ends, self.statuses.subscribe(), self.told.clone()),
@@ -133,8 +132,10 @@ impl Wires {
                 covers,
                 config.data_root.clone(),
             ),
-            dns::serve(resolver),
-        ]
+        ];
+        let resolver = Resolver::new(self.effective.subscribe(), network.dns_clients());
+        tasks.extend(network.resolver().map(|namespace| dns::serve(resolver, namespace)));
+        tasks
     }
 }
 

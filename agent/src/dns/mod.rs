@@ -28,8 +28,8 @@ pub use serve::serve;
 
 use crate::{network::DnsClients, worker::CurrentView};
 
-/// Where containers ask; the address is on `ntl-host`.
-pub const RESOLVER: Ipv4Addr = Ipv4Addr::new(169, 254, 63, 53);
+/// Where containers ask; the address of the resolver's own namespace.
+pub const RESOLVER: Ipv4Addr = abi::DNS_ADDR;
 /// Endpoint with local index `n` asks from this address + `n`.
 const CLIENTS: Ipv4Addr = Ipv4Addr::new(169, 254, 64, 0);
 /// Of [`CLIENTS`].

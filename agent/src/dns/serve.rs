@@ -1,23 +1,26 @@
-//! The resolver's sockets: UDP and TCP port 53 at [`RESOLVER`].
+//! The resolver's sockets: UDP and TCP port 53 in its own namespace, where [`super::RESOLVER`] is the only address.
 
 use std::{
     io,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
+    thread,
     time::Duration,
 };
 
+use nix::sched::{CloneFlags, setns};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, UdpSocket},
-    sync::Semaphore,
+    sync::{Semaphore, oneshot},
     task::{JoinHandle, JoinSet},
     time::timeout,
 };
 
-use super::{PORT, RESOLVER, Resolver, Transport, forward};
+use super::{PORT, Resolver, Transport, forward};
+use crate::network::Namespace;
 
-/// The address comes with the first pass of the network; until then binding is tried this often.
+/// Before what failed is tried again: to listen, or to take in a client.
 const RETRY: Duration = Duration::from_millis(200);
 /// Questions over UDP that may be open at a time; further ones wait in the socket's buffer.
 const OPEN_QUESTIONS: usize = 1024;
@@ -26,11 +29,10 @@ const TCP_CLIENTS: usize = 256;
 /// A TCP client that is silent, or does not take its answer, for longer is hung up on.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// Serves until the handle is aborted.
-pub fn serve(resolver: Resolver) -> JoinHandle<()> {
+/// Serves in a namespace until the handle is aborted.
+pub fn serve(resolver: Resolver, namespace: Namespace) -> JoinHandle<()> {
     tokio::spawn(async move {
-        let address = SocketAddr::from((RESOLVER, PORT));
-        let (udp, tcp) = bind(address).await;
+        let (udp, tcp) = bind(&namespace).await;
         let mut loops = JoinSet::new();
         loops.spawn(serve_udp(resolver.clone(), Arc::new(udp)));
         loops.spawn(serve_tcp(resolver, tcp));
@@ -38,21 +40,38 @@ pub fn serve(resolver: Resolver) -> JoinHandle<()> {
     })
 }
 
-async fn bind(address: SocketAddr) -> (UdpSocket, TcpListener) {
+async fn bind(namespace: &Namespace) -> (UdpSocket, TcpListener) {
     let mut said = false;
     loop {
-        let bound = async { Ok::<_, io::Error>((UdpSocket::bind(address).await?, TcpListener::bind(address).await?)) };
-        match bound.await {
+        match listen(namespace.clone()).await {
             Ok(sockets) => return sockets,
-            Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => {}
             Err(error) if !said => {
                 said = true;
-                tracing::warn!(%address, %error, "the resolver cannot listen yet");
+                tracing::warn!(%error, "the resolver cannot listen yet");
             }
             Err(_) => {}
         }
         tokio::time::sleep(RETRY).await;
     }
+}
+
+/// A socket belongs to the namespace of the thread that makes it, which is one of its own: it does not come back from there.
+async fn listen(namespace: Namespace) -> io::Result<(UdpSocket, TcpListener)> {
+    let (sender, sockets) = oneshot::channel();
+    let there = move || drop(sender.send(listen_there(&namespace)));
+    thread::Builder::new().name("resolver".to_owned()).spawn(there)?;
+    let (udp, tcp) = sockets.await.map_err(io::Error::other)??;
+    Ok((UdpSocket::from_std(udp)?, TcpListener::from_std(tcp)?))
+}
+
+fn listen_there(namespace: &Namespace) -> io::Result<(std::net::UdpSocket, std::net::TcpListener)> {
+    setns(&**namespace, CloneFlags::CLONE_NEWNET)?;
+    // The address itself comes with the first pass of the network.
+    let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, PORT));
+    let (udp, tcp) = (std::net::UdpSocket::bind(any)?, std::net::TcpListener::bind(any)?);
+    udp.set_nonblocking(true)?;
+    tcp.set_nonblocking(true)?;
+    Ok((udp, tcp))
 }
 
 async fn serve_udp(resolver: Resolver, socket: Arc<UdpSocket>) {

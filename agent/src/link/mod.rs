@@ -9,6 +9,7 @@ mod inside;
 mod listeners;
 mod netlink;
 mod overlay;
+mod resolver;
 mod sysctl;
 
 use std::{collections::BTreeMap, future::Future, net::IpAddr};
@@ -25,6 +26,7 @@ use crate::network::Namespace;
 pub use fake::FakeLinks;
 pub use listeners::{Listener, listeners};
 pub use netlink::Netlink;
+pub use resolver::empty_namespace;
 
 /// Devices of the namespace by name.
 pub type LinkTable = BTreeMap<String, Link>;

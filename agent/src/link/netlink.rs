@@ -12,7 +12,7 @@ use tokio::{sync::mpsc, task::AbortHandle};
 
 use super::{
     Furnishing, Inside, LinkError, LinkEvents, LinkTable, Links, Listener, OwnLinks, PairSpec, addresses, inside,
-    overlay, sysctl,
+    overlay, resolver::Room, sysctl,
 };
 use crate::network::Namespace;
 
@@ -20,6 +20,8 @@ use crate::network::Namespace;
 /// of the current runtime.
 pub struct Netlink {
     pub(super) handle: Handle,
+    /// Of the resolver, if its pair is made here.
+    pub(super) room: Option<Room>,
     /// The connections and the watcher; they end with this value.
     tasks: [AbortHandle; 3],
 }
@@ -90,7 +92,14 @@ impl Netlink {
             tokio::spawn(news).abort_handle(),
             tokio::spawn(watcher).abort_handle(),
         ];
-        Ok((Self { handle, tasks }, events))
+        let room = None;
+        Ok((Self { handle, room, tasks }, events))
+    }
+
+    /// With the namespace that the resolver's pair leads into.
+    pub fn with_resolver(mut self, namespace: Namespace) -> Self {
+        self.room = Some(Room::new(namespace));
+        self
     }
 
     pub(super) async fn up(&self, index: u32) -> Result<(), Failure> {

@@ -14,7 +14,7 @@ use rtnetlink::{LinkMessageBuilder, LinkUnspec, LinkVxlan, RouteMessageBuilder};
 use super::{
     LinkError, Links, OwnLinks, PairSpec,
     netlink::{Failure, Netlink},
-    sysctl,
+    resolver, sysctl,
 };
 
 /// MTU of the VXLAN device: never the limit, since containers have a smaller one that fits the underlay.
@@ -24,7 +24,8 @@ const HOST_PEER_MAC: Mac = Mac([0x02, 0x4e, 0x54, 0x4c, 0x00, 0x03]);
 
 pub(super) async fn ensure(netlink: &Netlink, own: OwnLinks) -> Result<(), LinkError> {
     ensure_vxlan(netlink, own.data_port).await?;
-    ensure_host_pair(netlink, own).await
+    ensure_host_pair(netlink, own).await?;
+    resolver::ensure(netlink, own.mtu).await
 }
 
 async fn ensure_vxlan(netlink: &Netlink, port: u16) -> Result<(), LinkError> {

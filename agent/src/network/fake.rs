@@ -86,4 +86,8 @@ impl Network for FakeNetwork {
     fn dns_clients(&self) -> watch::Receiver<DnsClients> {
         watch::channel(DnsClients::default()).1
     }
+
+    fn resolver(&self) -> Option<Namespace> {
+        None
+    }
 }

@@ -20,7 +20,7 @@ use tokio::{
 
 use crate::{
     datapath::{Counts, DatapathPaths, KernelDatapath, netns_cookie},
-    link::{Furnishing, LinkEvents, Links, Netlink},
+    link::{Furnishing, LinkEvents, Links, Netlink, empty_namespace},
     network::{DnsClients, EndpointSpec, Namespace, Network, NetworkError},
 };
 
@@ -58,6 +58,7 @@ pub struct NetHandle {
     calls: mpsc::Sender<Call>,
     dns_clients: watch::Receiver<DnsClients>,
     report: watch::Receiver<Report>,
+    resolver: Option<Namespace>,
 }
 
 /// What the thread says to everybody.
@@ -92,12 +93,18 @@ pub fn start(paths: DatapathPaths) -> Result<NetHandle, NetworkError> {
 
 /// As [`start`], without waiting: what the handle is asked meanwhile is done once the network is open.
 pub fn begin(paths: DatapathPaths) -> Result<(NetHandle, Opening), NetworkError> {
-    begin_with(move || {
+    let none = |error: io::Error| fail(format!("there is no network namespace for the resolver: {error}"));
+    let resolver = empty_namespace().map_err(none)?;
+    let room = resolver.clone();
+    let (handle, opening) = begin_with(move || {
         let (links, events) = Netlink::open().map_err(fail)?;
+        let links = links.with_resolver(room);
         let datapath = KernelDatapath::open(&paths).map_err(fail)?;
         let cookie = netns_cookie().map_err(|error| fail(format!("the network namespace has no cookie: {error}")))?;
         Ok((Owner::new(links, datapath, cookie), events))
-    })
+    })?;
+    let resolver = Some(resolver);
+    Ok((NetHandle { resolver, ..handle }, opening))
 }
 
 /// Starts the thread with whatever `open` makes in it: neither links nor datapath need to be sendable.
@@ -134,6 +141,7 @@ where
         calls,
         dns_clients,
         report,
+        resolver: None,
     };
     Ok((handle, Opening(outcome)))
 }
@@ -186,5 +194,9 @@ impl Network for NetHandle {
 
     fn dns_clients(&self) -> watch::Receiver<DnsClients> {
         self.dns_clients.clone()
+    }
+
+    fn resolver(&self) -> Option<Namespace> {
+        self.resolver.clone()
     }
 }

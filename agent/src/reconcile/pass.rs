@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use model::{NetworkId, NodeView, TaskId};
 use plan::{
     network::{
-        HOST_LINK, HOST_PEER_LINK, LocalFacts, OVERLAY_LINK, Op, Tables, desired, is_our_link, link_name, steps,
-        steps_by_saved,
+        HOST_LINK, HOST_PEER_LINK, LocalFacts, OVERLAY_LINK, Op, RESOLVER_LINK, Tables, desired, is_our_link,
+        link_name, steps, steps_by_saved,
     },
     tasks::CurrentView,
 };
@@ -34,7 +34,7 @@ pub(super) enum Scope {
 const ROUNDS: u32 = 8;
 
 /// The links that [`Links::ensure_own`] makes.
-const OWN_LINKS: [&str; 3] = [OVERLAY_LINK, HOST_LINK, HOST_PEER_LINK];
+const OWN_LINKS: [&str; 4] = [OVERLAY_LINK, HOST_LINK, HOST_PEER_LINK, RESOLVER_LINK];
 
 /// Links and datapath, with what is known of them.
 pub(super) struct Owner<L, D> {

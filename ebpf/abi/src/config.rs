@@ -30,8 +30,8 @@ pub struct Config {
     pub data_port: Be16,
     /// MAC of `ntl-host`.
     pub host_mac: Mac,
-    /// Must be zero.
-    pub reserved: [u8; 4],
+    /// Ifindex of `ntl-dns`, the host end of the resolver's pair.
+    pub resolver_ifindex: u32,
 }
 const _: () = assert!(size_of::<Config>() == 72);
 

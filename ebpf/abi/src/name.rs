@@ -72,7 +72,7 @@ pub mod program {
     pub const FROM_OVERLAY: &str = "from_overlay";
     /// tc ingress of each addressed Ethernet device of the host that is not ours.
     pub const FROM_UPLINK: &str = "from_uplink";
-    /// tc ingress of `ntl-hostp`.
+    /// tc ingress of `ntl-hostp` and of `ntl-dns`.
     pub const FROM_HOST: &str = "from_host";
     /// cgroup connect4.
     pub const CONNECT4: &str = "connect4";

@@ -213,6 +213,8 @@ pub const VXLAN_MAC: Mac = [0x02, 0x4e, 0x54, 0x4c, 0x00, 0x02];
 /// "Host gateway": where the socket hooks send `localhost:PUBLISHED`, and the source of container
 /// traffic to the node's own unpublished ports.
 pub const HOST_GATEWAY: Ipv4Addr = Ipv4Addr::new(169, 254, 63, 1);
+/// The MAC of the resolver, in a network namespace of its own.
+pub const RESOLVER_MAC: Mac = [0x02, 0x4e, 0x54, 0x4c, 0x00, 0x04];
 /// The agent's DNS resolver, as containers address it.
 pub const DNS_ADDR: Ipv4Addr = Ipv4Addr::new(169, 254, 63, 53);
 /// Port of the resolver, UDP and TCP.

@@ -18,7 +18,7 @@ pub fn from_container<T: Tables>(t: &T, c: &Config, w: &mut Work, port: &Port, i
     w.previous = Be32::from_raw(0);
     w.handed_on = 0;
     if is_ours_linklocal(&w.to.dst) {
-        return to_resolver(t, w, port);
+        return to_resolver(t, c, w, port);
     }
     if let Some(decision) = answer(t, c, w, port.vni) {
         return decision;
@@ -70,16 +70,19 @@ pub(crate) fn is_ours_linklocal(a: &Addr) -> bool {
 }
 
 /// A DNS query: the resolver sees a source that is unique on the node, so that it knows the caller
-/// even where subnets are equal. Needs no state: the address is the index.
+/// even where subnets are equal. Needs no state: the address is the index. It goes straight into the resolver's
+/// namespace, where no rule of the host's firewall and no port that somebody else publishes is in the way.
 #[inline(always)]
-fn to_resolver<T: Tables>(t: &T, w: &mut Work, port: &Port) -> Decision {
+fn to_resolver<T: Tables>(t: &T, c: &Config, w: &mut Work, port: &Port) -> Decision {
     let to_dns = w.to.dst.low().get() == DNS_ADDR.to_bits() && w.to.dport.raw() == DNS_PORT.raw();
     if !to_dns || !w.packet.has_service_ports() {
         return Err(DropReason::LinkLocal);
     }
     w.to.src = Addr::v4(Be32::new(DNS_CLIENT_BASE.to_bits() + port.index));
+    w.out.ifindex = c.resolver_ifindex;
+    w.out.mac = RESOLVER_MAC;
     t.count(Event::Dns);
-    Ok(Verdict::Host)
+    Ok(Verdict::Local)
 }
 
 /// A packet that answers a translated flow: undone, then on to whoever asked.

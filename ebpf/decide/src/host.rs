@@ -1,4 +1,4 @@
-//! `from_host`: a packet that the host's own stack sent to the node-internal addresses.
+//! `from_host`: a packet that the host's own stack, or the resolver, sent to the node-internal addresses.
 
 use abi::*;
 

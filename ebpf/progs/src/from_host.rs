@@ -1,4 +1,4 @@
-//! tc ingress of `ntl-hostp`: what the host's own stack sends to the node-internal addresses.
+//! tc ingress of `ntl-hostp` and `ntl-dns`: what the host's own stack and the resolver send to the node-internal addresses.
 
 use abi::{Be32, DropReason};
 use aya_ebpf::bindings::__sk_buff;

@@ -85,6 +85,12 @@ impl Node {
             .context("the node's network half has not been started")
     }
 
+    /// Where its resolver listens.
+    pub fn resolver(&self) -> Result<Ns> {
+        let namespace = self.network()?.resolver();
+        Ns::of(&namespace.context("the node has no resolver")?)
+    }
+
     /// Where its pins are.
     pub fn pins(&self) -> std::path::PathBuf {
         self.bpffs.path().join("netctl/v1")

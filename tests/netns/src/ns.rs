@@ -24,7 +24,12 @@ impl Ns {
 
     /// Another handle of the same namespace.
     pub fn clone_of(other: &Self) -> Result<Self> {
-        Ok(Self(other.0.try_clone()?))
+        Self::of(&other.0)
+    }
+
+    /// The namespace behind a handle.
+    pub fn of(handle: &File) -> Result<Self> {
+        Ok(Self(handle.try_clone()?))
     }
 
     /// Runs `f` on a thread inside; threads that `f` starts are inside too.

@@ -116,7 +116,7 @@ fn the_resolver_tells_callers_with_equal_addresses_apart() -> Result<()> {
     let blue = lab.cluster.task(1, "blue", BLUE, "10.1.0.3", 1);
     let red = lab.cluster.task(2, "red", RED, "10.1.0.3", 1);
     lab.reconcile()?;
-    serve(&lab.nodes[0].ns, 53, "resolver")?;
+    serve(&lab.nodes[0].resolver()?, 53, "resolver")?;
     let containers = [lab.start_container(&blue)?, lab.start_container(&red)?];
     let clients = agent::network::Network::dns_clients(lab.nodes[0].network()?)
         .borrow()

@@ -102,7 +102,7 @@ impl Node {
                 snat_port_max: SNAT_PORT_MAX,
                 data_port: Be16::new(DATA_PORT),
                 host_mac: HOST_MAC,
-                reserved: [0; 4],
+                resolver_ifindex: 22,
             },
         );
         n.put(map::HOST_ADDR, Addr::from(NODE1), 0u32);

@@ -148,9 +148,10 @@ fn a_process_of_the_host_reaches_a_published_port_through_the_host_gateway() {
 fn dns_reaches_the_resolver_under_the_endpoints_own_number_and_comes_back() {
     let mut n = node();
     let r = n.send(from(A), &udp(A, 4000, DNS_ADDR, 53).from_mac(mac(A)));
-    assert!(r.did(Event::Host) && r.did(Event::Dns), "{r:?}");
+    assert!(r.did(Event::Local) && r.did(Event::Dns), "{r:?}");
     let caller = Ipv4Addr::from(DNS_CLIENT_BASE.to_bits() + ifindex(A));
     assert_eq!(r.frame().ends(), (format!("{caller}:4000"), format!("{DNS_ADDR}:53")));
+    assert_eq!(r.frame().dst_mac, RESOLVER_MAC);
     let r = n.send(Entry::Host, &udp(DNS_ADDR, 53, caller, 4000));
     assert!(r.did(Event::Local), "{r:?}");
     assert_eq!(r.frame().ends(), (format!("{DNS_ADDR}:53"), format!("{A}:4000")));

@@ -142,7 +142,7 @@ fn a_container_reaches_its_node_and_published_ports_of_both_nodes() {
 #[test]
 fn dns_queries_reach_the_resolver_and_name_their_caller() {
     let w = wire();
-    let server = w.one.host.run(|| UdpSocket::bind((DNS_ADDR, 53)).unwrap());
+    let server = w.one.resolver.run(|| UdpSocket::bind((DNS_ADDR, 53)).unwrap());
     let client = w.one.member.run(|| UdpSocket::bind("0.0.0.0:0").unwrap());
     for socket in [&server, &client] {
         socket.set_read_timeout(Some(PATIENCE)).unwrap();

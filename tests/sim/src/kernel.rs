@@ -10,8 +10,8 @@ use model::{NodeView, TaskId};
 use plan::{
     container::ContainerState,
     network::{
-        HOST_LINK, HOST_PEER_LINK, Link, LocalFacts, OVERLAY_LINK, Op, Tables, desired, link_name, steps,
-        steps_by_saved,
+        HOST_LINK, HOST_PEER_LINK, Link, LocalFacts, OVERLAY_LINK, Op, RESOLVER_LINK, Tables, desired, link_name,
+        steps, steps_by_saved,
     },
     tasks::CurrentView,
 };
@@ -67,8 +67,8 @@ impl Kernel {
     }
 
     fn facts(&mut self, view: &NodeView, engine: &BTreeMap<TaskId, ContainerState>) -> LocalFacts {
-        let mut names = vec![(OVERLAY_LINK.to_owned(), None), (HOST_LINK.to_owned(), None)];
-        names.push((HOST_PEER_LINK.to_owned(), None));
+        let own_links = [OVERLAY_LINK, HOST_LINK, HOST_PEER_LINK, RESOLVER_LINK];
+        let mut names: Vec<_> = own_links.map(|name| (name.to_owned(), None)).into();
         let own = view.peers.iter().find(|peer| peer.node == view.node);
         names.push(("eth0".to_owned(), own.map(|peer| peer.vtep)));
         for task in view.tasks.iter().filter(|task| engine.contains_key(&task.id)) {

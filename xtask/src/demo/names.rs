@@ -43,7 +43,11 @@ pub fn lookup(cluster: &Cluster, from: &Container, name: &str) -> Result<BTreeSe
         .collect())
 }
 
-fn resolves(cluster: &Cluster, from: &Container, name: &str, count: usize) -> Result<String> {
+/// A name has so many addresses in a container.
+///
+/// # Errors
+/// It has not; the error shows those that it has.
+pub fn resolves(cluster: &Cluster, from: &Container, name: &str, count: usize) -> Result<String> {
     let found = lookup(cluster, from, name)?;
     let list = found.iter().cloned().collect::<Vec<_>>().join(" ");
     if found.len() == count {

@@ -1,7 +1,9 @@
 //! The README's quick start on one host whose engine runs with its defaults,
-//! beside containers and listeners of its own, none of which may be disturbed.
+//! beside containers and listeners of its own, none of which may be disturbed,
+//! behind a firewall that takes in no more than the README asks for.
 
 use super::cluster::{Cluster, SETTLE};
+use super::names::resolves;
 use super::report::Report;
 use super::traces;
 use crate::lab::images::{TOOLS, WEB};
@@ -23,6 +25,8 @@ const OWN_LISTENER_PORT: u16 = 9_191;
 /// There is nothing to go on with.
 pub fn run(cluster: &Cluster, report: &mut Report) -> Result<()> {
     report.step(1, "a host with a life of its own");
+    let closed = cluster.quiet(HOST, &firewall()).map(|_| String::new());
+    report.require("a firewall that takes in nothing but these ports and answers", closed)?;
     let mut listener = own_life(cluster, report)?;
     let outcome = start(cluster, report);
     listener.kill()?;
@@ -53,6 +57,9 @@ fn start(cluster: &Cluster, report: &mut Report) -> Result<()> {
         "the page from outside",
         wait::until_ok(SETTLE, || answers(cluster, Place::Client, &outside)),
     );
+    let task = cluster.container("web")?;
+    let found = wait::until_ok(SETTLE, || resolves(cluster, &task, "web", 1));
+    report.check("a container finds web by its name, firewall or not", found);
     report.step(3, "nothing of the host is disturbed");
     own_services(cluster, report);
     taken_ports(cluster, report);
@@ -62,6 +69,15 @@ fn start(cluster: &Cluster, report: &mut Report) -> Result<()> {
     );
     report.step(4, "swarm leave --force leaves nothing");
     leave(cluster, report, &before)
+}
+
+/// As people have it who deny what they do not know.
+fn firewall() -> String {
+    format!(
+        "iptables -A INPUT -i lo -j ACCEPT && iptables -A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT && \
+         iptables -A INPUT -p tcp -m multiport --dports 2377,{OWN_LISTENER_PORT} -j ACCEPT && \
+         iptables -A INPUT -p udp --dport 4789 -j ACCEPT && iptables -P INPUT DROP"
+    )
 }
 
 /// A container that the host publishes itself, and a listener.

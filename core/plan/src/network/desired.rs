@@ -13,7 +13,7 @@ use model::{EndpointView, Mac, NetworkId, NetworkView, NodeId, NodeView, Publish
 use thiserror::Error;
 
 use super::{
-    DesiredBackend, DesiredFrontend, HOST_LINK, HOST_PEER_LINK, Hook, Link, LocalFacts, OVERLAY_LINK,
+    DesiredBackend, DesiredFrontend, HOST_LINK, HOST_PEER_LINK, Hook, Link, LocalFacts, OVERLAY_LINK, RESOLVER_LINK,
     frontend::{Context, Services},
     is_container_link, link_name,
 };
@@ -180,7 +180,7 @@ fn config(view: &NodeView, facts: &LocalFacts, own: Addr) -> Result<Config, Unre
         snat_port_max: SNAT_PORT_MAX,
         data_port: Be16::new(view.data_port),
         host_mac: host.mac,
-        reserved: [0; 4],
+        resolver_ifindex: own_link(facts, RESOLVER_LINK)?.index,
     })
 }
 
@@ -191,6 +191,8 @@ fn hooks(facts: &LocalFacts) -> Result<BTreeMap<u32, Hook>, Unready> {
         .map(|(_, link)| (link.index, Hook::FromUplink))
         .collect();
     hooks.insert(own_link(facts, OVERLAY_LINK)?.index, Hook::FromOverlay);
-    hooks.insert(own_link(facts, HOST_PEER_LINK)?.index, Hook::FromHost);
+    for name in [HOST_PEER_LINK, RESOLVER_LINK] {
+        hooks.insert(own_link(facts, name)?.index, Hook::FromHost);
+    }
     Ok(hooks)
 }

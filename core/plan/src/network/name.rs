@@ -1,4 +1,4 @@
-//! Names of the node's links: three fixed ones, and one per container and network.
+//! Names of the node's links: five fixed ones, and one per container and network.
 
 use model::{NetworkId, TaskId};
 
@@ -8,6 +8,10 @@ pub const OVERLAY_LINK: &str = "ntl-vx0";
 pub const HOST_LINK: &str = "ntl-host";
 /// The host's own pair: the end with `from_host`.
 pub const HOST_PEER_LINK: &str = "ntl-hostp";
+/// The resolver's pair: the end that stays with the host, with `from_host`.
+pub const RESOLVER_LINK: &str = "ntl-dns";
+/// The resolver's pair: the other end, until it is in the resolver's namespace.
+pub const RESOLVER_PEER_LINK: &str = "ntl-dnsp";
 
 /// Host ends of container veths: this and 11 hex digits, 14 of the 15 characters that a name may have.
 const PREFIX: &str = "ntl";
@@ -36,7 +40,14 @@ pub fn is_container_link(name: &str) -> bool {
 
 /// Whether a link is one that the agent makes.
 pub fn is_our_link(name: &str) -> bool {
-    [OVERLAY_LINK, HOST_LINK, HOST_PEER_LINK].contains(&name) || is_container_link(name)
+    let own = [
+        OVERLAY_LINK,
+        HOST_LINK,
+        HOST_PEER_LINK,
+        RESOLVER_LINK,
+        RESOLVER_PEER_LINK,
+    ];
+    own.contains(&name) || is_container_link(name)
 }
 
 #[cfg(test)]

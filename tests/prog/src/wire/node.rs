@@ -17,6 +17,8 @@ use crate::world::*;
 pub struct WireNode {
     /// The host.
     pub host: Ns,
+    /// Where the resolver listens.
+    pub resolver: Ns,
     /// Container on network 5000.
     pub member: Ns,
     /// Container on the ingress network.
@@ -42,6 +44,7 @@ impl WireNode {
         let node = host.run(Node::load)?;
         let mut this = Self {
             host,
+            resolver: Ns::new()?,
             member: Ns::new()?,
             task: Ns::new()?,
             node,
@@ -55,7 +58,16 @@ impl WireNode {
              route add {HOST_GATEWAY}/32 dev ntl-host src 127.0.0.1
              route add 169.254.64.0/18 dev ntl-host
              link add ntl-vx0 index 92 address 02:4e:54:4c:00:02 type vxlan external dstport 4789
-             link set dev ntl-vx0 up"
+             link set dev ntl-vx0 up
+             link add ntl-dns index 93 type veth peer name eth0 netns {}
+             link set dev ntl-dns up",
+            this.resolver.path()
+        ))?;
+        let resolver_mac = RESOLVER_MAC.map(|b| format!("{b:02x}")).join(":");
+        this.resolver.ip(&format!(
+            "link set dev eth0 address {resolver_mac} up
+             addr add {DNS_ADDR}/24 dev eth0
+             route add default via {HOST_GATEWAY}"
         ))?;
         this.host
             .run(|| std::fs::write("/proc/sys/net/ipv4/conf/ntl-host/forwarding", "1"))?;
@@ -124,7 +136,7 @@ impl WireNode {
             snat_port_max: SNAT_PORT_MAX,
             data_port: Be16::new(DATA_PORT),
             host_mac: HOST_MAC,
-            reserved: [0; 4],
+            resolver_ifindex: 93,
         };
         self.node.set(map::CONFIG, 0, config);
         for a in [own, Ipv4Addr::new(172, 16, self.number, 1)] {
@@ -149,6 +161,7 @@ impl WireNode {
             };
             at(program::FROM_OVERLAY, "ntl-vx0")?;
             at(program::FROM_HOST, "ntl-hostp")?;
+            at(program::FROM_HOST, "ntl-dns")?;
             at(program::FROM_UPLINK, "wire")?;
             at(program::FROM_UPLINK, "leg")
         })?;

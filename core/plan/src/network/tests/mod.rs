@@ -122,6 +122,7 @@ fn facts(tasks: &[u8]) -> LocalFacts {
         (OVERLAY_LINK.to_owned(), link(4, &[])),
         (HOST_LINK.to_owned(), link(5, &["169.254.63.53"])),
         (HOST_PEER_LINK.to_owned(), link(6, &[])),
+        (RESOLVER_LINK.to_owned(), link(7, &[])),
     ]);
     for number in tasks {
         let name = link_name(task((*number).into()), BLUE);

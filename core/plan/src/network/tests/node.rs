@@ -20,15 +20,15 @@ fn a_local_endpoint_is_known_once_its_link_is_there() {
 #[test]
 fn programs_hang_on_addressed_devices_of_the_host_and_on_ours() {
     let hooks = reached(&view(1, vec![]), &facts(&[])).hooks;
-    let expected = [(2, Hook::FromUplink), (4, Hook::FromOverlay), (6, Hook::FromHost)];
+    let expected = [
+        (2, Hook::FromUplink),
+        (4, Hook::FromOverlay),
+        (6, Hook::FromHost),
+        (7, Hook::FromHost),
+    ];
     assert_eq!(hooks, BTreeMap::from(expected));
 }
 
-#[test]
-fn own_links_and_loopback_are_no_addresses_of_the_host() {
-    let tables = reached(&view(1, vec![]), &facts(&[]));
-    assert_eq!(
-        tables.host_addrs.into_iter().collect::<Vec<_>>(),
 #[test]
 fn packets_of_containers_leave_with_the_address_of_the_device_they_leave_by() {
     let mut facts = facts(&[]);
@@ -45,6 +45,11 @@ fn packets_of_containers_leave_with_the_address_of_the_device_they_leave_by() {
     assert_eq!(sources(&tables), [first]);
 }
 
+#[test]
+fn own_links_and_loopback_are_no_addresses_of_the_host() {
+    let tables = reached(&view(1, vec![]), &facts(&[]));
+    assert_eq!(
+        tables.host_addrs.into_iter().collect::<Vec<_>>(),
         [ip("192.0.2.1").into()]
     );
 }
