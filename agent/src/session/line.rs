@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, convert::Infallible, sync::Arc, time::Duration};
 
-use model::{NodeView, Role, Seat, TaskId, Timestamp, ViewDelta};
+use model::{NodeDescription, NodeView, Role, Seat, TaskId, Timestamp, ViewDelta};
 use tokio::{
     sync::watch,
     time::{Instant, Interval, MissedTickBehavior, interval_at},
@@ -43,10 +43,18 @@ pub struct Line<'a> {
     /// Logs that this manager reads.
     logs: Publishers,
     clocks: Clocks,
+    /// Knows which description went into the hello: what changed since then is news.
+    description: watch::Receiver<Option<NodeDescription>>,
 }
 
 impl<'a> Line<'a> {
-    pub fn new(ports: &'a Ports, addr: &'a str, (up, down): (Up, Down), follower: Follower) -> Self {
+    pub fn new(
+        ports: &'a Ports,
+        addr: &'a str,
+        (up, down): (Up, Down),
+        follower: Follower,
+        description: watch::Receiver<Option<NodeDescription>>,
+    ) -> Self {
         Self {
             ports,
             addr,
@@ -60,6 +68,7 @@ impl<'a> Line<'a> {
             kept: BTreeSet::new(),
             logs: Publishers::new(ports.engine.clone(), ports.identity.clone(), addr),
             clocks: Clocks::default(),
+            description,
         }
     }
 
@@ -77,8 +86,7 @@ impl<'a> Line<'a> {
         let mut statuses = self.ports.statuses.clone();
         let mut applied = self.ports.applied.clone();
         let mut kept = self.ports.kept.clone();
-        let mut description = self.ports.description.clone();
-        description.mark_unchanged();
+        let mut description = self.description.clone();
         let deadline = Instant::now() + WELCOME;
         let known = statuses.borrow_and_update().clone();
         self.report(known).await?;

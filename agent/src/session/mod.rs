@@ -210,7 +210,7 @@ async fn once(ports: &Ports, calls: Vec<Call>, course: &mut Course) -> Result<st
     let mut description = ports.description.clone();
     let waits = description.wait_for(Option::is_some).await.map(drop);
     waits.map_err(|ends| Ended::early("", ends))?;
-    let described = description.borrow().clone();
+    let described = description.borrow_and_update().clone();
     let identity = ports.identity.borrow().clone();
     let connect = |addr: String| {
         let identity = &identity;
@@ -227,7 +227,7 @@ async fn once(ports: &Ports, calls: Vec<Call>, course: &mut Course) -> Result<st
     let (up, down) = open(channel, described, ports.addr, &follower)
         .await
         .map_err(|status| Ended::early(&addr, peer::refused(&status).unwrap_or(status.message())))?;
-    Line::new(ports, &addr, (up, down), follower).run().await
+    Line::new(ports, &addr, (up, down), follower, description).run().await
 }
 
 type Up = mpsc::Sender<pb::SessionUp>;

@@ -63,6 +63,26 @@ async fn only_changed_statuses_are_reported_and_a_new_session_hears_all() {
 }
 
 #[tokio::test]
+async fn what_changes_of_the_machine_while_a_session_is_opened_is_told_in_it() {
+    let mut bench = bench().await;
+    bench.hear_hello().await;
+    bench.state.wait_for(|state| state.manager.is_some()).await.unwrap();
+    bench.holds.send_replace(true);
+    bench.hang_up();
+    bench.hear_hello().await;
+    let changed = NodeDescription {
+        engine_version: "29.1.2".to_owned(),
+        ..bench::description()
+    };
+    bench.description.send_replace(Some(changed));
+    bench.holds.send_replace(false);
+    let pb::session_up::Message::Description(told) = bench.hear().await else {
+        panic!("the change is not told");
+    };
+    assert_eq!(told.engine_version, "29.1.2");
+}
+
+#[tokio::test]
 async fn reports_of_many_tasks_go_in_messages_that_a_manager_takes() {
     let mut bench = bench().await;
     bench.hear_hello().await;
@@ -215,6 +235,7 @@ async fn renewal(authority: Authority, old: &Identity, folder: &Path) -> (JoinHa
         heard: mpsc::channel(1).0,
         lines: Arc::default(),
         behind: Duration::ZERO,
+        holds: watch::Sender::new(false),
     };
     let addr = serve_tls(&authority.identity(2, Role::Manager), DispatcherServer::new(fake)).await;
     let identity = watch::Sender::new(old.clone());

@@ -18,6 +18,8 @@ pub(super) struct Fake {
     pub(super) lines: Arc<Mutex<Vec<DownSender>>>,
     /// How far its clock is behind the node's.
     pub(super) behind: Duration,
+    /// It has heard a hello, and does not answer yet.
+    pub(super) holds: watch::Sender<bool>,
 }
 
 #[tonic::async_trait]
@@ -38,6 +40,8 @@ impl Dispatcher for Fake {
                 }
             }
         });
+        let answers = self.holds.subscribe().wait_for(|holds| !holds).await.map(drop);
+        answers.map_err(|_| Status::internal("closed"))?;
         let (line, stream) = mpsc::channel(16);
         let welcome = session_down::Message::Welcome(pb::Welcome {
             session: "s".to_owned(),
@@ -99,7 +103,8 @@ pub(super) struct Bench {
     pub(super) released: watch::Receiver<BTreeSet<TaskId>>,
     pub(super) kept: watch::Sender<BTreeSet<TaskId>>,
     pub(super) forgotten: watch::Receiver<BTreeSet<TaskId>>,
-    pub(super) _description: watch::Sender<Option<NodeDescription>>,
+    pub(super) description: watch::Sender<Option<NodeDescription>>,
+    pub(super) holds: watch::Sender<bool>,
     pub(super) session: JoinHandle<()>,
 }
 
@@ -148,11 +153,13 @@ async fn begin(behind: Duration, knows: impl FnOnce(&str) -> Knows) -> Bench {
     let authority = Arc::new(Authority::new());
     let (hears, heard) = mpsc::channel(64);
     let lines = Arc::new(Mutex::new(Vec::new()));
+    let holds = watch::Sender::new(false);
     let fake = Fake {
         authority: authority.clone(),
         heard: hears,
         lines: lines.clone(),
         behind,
+        holds: holds.clone(),
     };
     let addr = serve_tls(&authority.identity(2, Role::Manager), DispatcherServer::new(fake)).await;
     let (description, described) = watch::channel(Some(description()));
@@ -199,7 +206,8 @@ async fn begin(behind: Duration, knows: impl FnOnce(&str) -> Knows) -> Bench {
         released: free,
         kept,
         forgotten: gone,
-        _description: description,
+        description,
+        holds,
         session: spawn(ports),
     }
 }
