@@ -1,6 +1,6 @@
 //! A 64-bit digest of rows, the same on every machine and in every version that has the same fields. Not for secrets.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
 /// A digest in the making. Every field goes in with its length where that varies.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +39,10 @@ impl Digest {
             IpAddr::V4(v4) => self.number(4).number(u64::from(v4.to_bits())),
             IpAddr::V6(v6) => self.number(6).id(v6.to_bits()),
         }
+    }
+
+    pub fn span(self, span: Duration) -> Self {
+        self.number(span.as_secs()).number(u64::from(span.subsec_nanos()))
     }
 
     pub fn flag(self, set: bool) -> Self {

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use super::{EndpointView, NetworkView, PayloadView, PeerView, ServiceView, digest::Digest};
-use crate::{NetworkId, NodeId, PayloadId, ServiceId, Task, TaskId};
+use crate::{NetworkId, NodeId, PayloadId, PublishedPort, RestartPolicy, ServiceId, Task, TaskId};
 
 /// A row of a list in a view. Lists are in the order of their keys, each key once.
 pub trait Row: Clone + Debug + PartialEq {
@@ -89,12 +89,14 @@ impl Row for ServiceView {
         let digest = digest.number(self.aliases.len() as u64);
         let aliases = self.aliases.iter();
         let digest = aliases.fold(digest, |d, (network, name)| d.id(network.bits()).text(name.as_str()));
-        let ports = self.ports.iter();
-        let digest = ports.fold(digest, |d, port| {
-            let numbers = d.number(u64::from(port.published)).number(u64::from(port.target));
-            numbers.number(port.protocol as u64).number(port.mode as u64)
+        let digest = ports(digest, &self.ports);
+        let digest = digest.number(self.earlier_ports.len() as u64);
+        let earlier = self.earlier_ports.iter();
+        let digest = earlier.fold(digest, |d, earlier| {
+            ports(d.number(earlier.spec_version), &earlier.ports)
         });
-        // Nothing when there is none: what was before there were canaries has the digest that it had.
+        let digest = restart(digest.flag(self.restart.is_some()), self.restart.as_ref());
+        // Nothing when there is none: it comes last, so nothing else can be taken for it.
         let canary = self.canary.iter();
         let digest = canary.fold(digest, |d, canary| {
             d.number(u64::from(canary.share.parts_per_million()))
@@ -102,6 +104,22 @@ impl Row for ServiceView {
         });
         digest.finish()
     }
+}
+
+fn ports(digest: Digest, ports: &[PublishedPort]) -> Digest {
+    let digest = digest.number(ports.len() as u64);
+    ports.iter().fold(digest, |d, port| {
+        let numbers = d.number(u64::from(port.published)).number(u64::from(port.target));
+        numbers.number(port.protocol as u64).number(port.mode as u64)
+    })
+}
+
+/// It acts on tasks that run already, none of which changes with it.
+fn restart(digest: Digest, policy: Option<&RestartPolicy>) -> Digest {
+    policy.into_iter().fold(digest, |d, policy| {
+        let d = d.number(policy.condition as u64).span(policy.delay);
+        d.number(u64::from(policy.max_attempts)).span(policy.window)
+    })
 }
 
 /// A payload never changes: its id says all.

@@ -28,17 +28,41 @@ fn endpoint(network: u128, id: u128, serving: bool) -> EndpointView {
     }
 }
 
-fn service(id: u128, alias: bool) -> ServiceView {
-    let alias = alias.then(|| (NetworkId::from_bits(1), "www".parse().unwrap()));
+/// Of several kinds, each of which differs from the first in one thing.
+fn service(id: u128, kind: u8) -> ServiceView {
+    let alias = (kind == 1).then(|| (NetworkId::from_bits(1), "www".parse().unwrap()));
     ServiceView {
         id: ServiceId::from_bits(id),
         name: format!("s{id}").parse().unwrap(),
         vips: Vec::new(),
         aliases: alias.into_iter().collect(),
-        restart: None,
+        restart: match kind {
+            2 => Some(RestartPolicy::default()),
+            3 => Some(RestartPolicy {
+                condition: crate::RestartCondition::OnFailure,
+                ..RestartPolicy::default()
+            }),
+            4 => Some(RestartPolicy {
+                delay: std::time::Duration::from_millis(7),
+                ..RestartPolicy::default()
+            }),
+            _ => None,
+        },
         canary: None,
-        earlier_ports: Vec::new(),
+        earlier_ports: (1..kind.max(4) - 3).map(earlier).collect(),
         ports: Vec::new(),
+    }
+}
+
+fn earlier(version: u8) -> EarlierPorts {
+    EarlierPorts {
+        spec_version: version.into(),
+        ports: vec![PublishedPort {
+            published: 80,
+            target: 8080,
+            protocol: crate::Protocol::Tcp,
+            mode: crate::PublishMode::Ingress,
+        }],
     }
 }
 
@@ -49,7 +73,7 @@ prop_compose! {
         peers in prop::collection::btree_map(0u8..6, 0u8..2, 0..6),
         tasks in prop::collection::btree_map(0u8..9, 0u64..3, 0..9),
         endpoints in prop::collection::btree_map((0u8..3, 0u8..9), any::<bool>(), 0..20),
-        services in prop::collection::btree_map(0u8..6, any::<bool>(), 0..6),
+        services in prop::collection::btree_map(0u8..6, 0u8..7, 0..6),
     ) -> NodeView {
         let peer = |(id, last): (u8, u8)| PeerView {
             node: NodeId::from_bits(id.into()),
@@ -67,7 +91,7 @@ prop_compose! {
             networks: Vec::new(),
             tasks: tasks.into_iter().map(|(id, version)| task(id.into(), version)).collect(),
             endpoints: endpoints.map(|((net, id), serving)| endpoint(net.into(), id.into(), serving)).collect(),
-            services: services.into_iter().map(|(id, alias)| service(id.into(), alias)).collect(),
+            services: services.into_iter().map(|(id, kind)| service(id.into(), kind)).collect(),
             payloads: Vec::new(),
         }
     }

@@ -1,6 +1,6 @@
 //! Feeds against the whole views: over any history, what nodes have been told adds up to what they should have.
 
-use model::{NetworkAttachment, NodeState, TaskState};
+use model::{NetworkAttachment, NodeState, RestartCondition, RestartPolicy, TaskState};
 use proptest::prelude::*;
 
 use super::*;
@@ -196,6 +196,29 @@ fn who_comes_back_with_what_it_should_have_is_told_so_and_who_was_away_too_long_
     };
     assert_eq!((delta.rows(), delta.base), (0, late.seq()));
     assert_eq!(follower.feed.next(&later), None);
+}
+
+/// No task changes with it, and a node applies it to those that run already.
+#[test]
+fn a_restart_policy_that_changed_is_told() {
+    let mut bed = Bed::with_nodes(1);
+    let web = bed.service("web", |_| ()).unwrap();
+    bed.converge();
+    let mut board = Board::of(bed.view());
+    let mut seen = bed.steps.len();
+    let mut follower = Follower::starting(1);
+    assert!(follower.read(&board));
+    let policy = RestartPolicy {
+        condition: RestartCondition::None,
+        ..RestartPolicy::default()
+    };
+    bed.update(web, |spec| spec.restart = Some(policy));
+    bed.converge();
+    follow(&mut board, &bed, &mut seen);
+    assert!(follower.read(&board));
+    follower.check(&bed);
+    let services = &follower.view.unwrap().services;
+    assert_eq!(services[0].restart, Some(policy));
 }
 
 #[test]
