@@ -80,11 +80,14 @@ impl Known {
         self.entries.values().any(|e| e.local.busy)
     }
 
-    /// Tasks of a view: new ones are taken in, and a state that the managers set beyond ours counts.
+    /// Tasks of a view: new ones are taken in, and a state that the managers set beyond ours counts. So does a later word
+    /// about the same state, which an agent may have said before it was started again with an older view from its disk:
+    /// what is said by that one the managers do not take.
     pub fn take_view(&mut self, tasks: &[Task]) {
         for task in tasks {
             let local = &mut self.entry(task.id).local;
-            if task.status.state > local.status.state {
+            let place = |status: &TaskStatus| (status.state, status.at);
+            if place(&task.status) > place(&local.status) {
                 local.status = task.status.clone();
             }
         }

@@ -1,7 +1,7 @@
 use model::DesiredState;
 
 use super::*;
-use crate::container::{NodeFacts, fixture};
+use crate::container::{Asked, NodeFacts, fixture};
 
 const SECOND: i64 = 1_000_000_000;
 
@@ -77,6 +77,42 @@ fn words_about_a_task_are_later_than_the_last_ones_although_the_clock_was_set_ba
     let status = &tasks.statuses()[&id];
     assert_eq!(status.message, "pulling: 10 %");
     assert!(status.at > at(5000, 0).wall, "{:?}", status.at);
+}
+
+/// The saved view is from before the task was not ready, and it is well again.
+#[test]
+fn a_task_that_is_well_again_is_told_after_the_last_word_of_the_agent_before() {
+    let mut task = running();
+    task.container = {
+        let mut container = (*task.container).clone();
+        container.probe = Some(model::Probe::of("tcp://:80".parse().unwrap()));
+        Arc::new(container)
+    };
+    task.status.at = at(50, 0).wall;
+    let id = task.id;
+    let container = Container {
+        id: "c1".to_owned(),
+        state: ContainerState::Running,
+    };
+    let mut tasks = knowing(task.clone(), Past::default(), vec![Listed { task: id, container }]);
+    tasks.known.take_answer(id, "c1", Asked::Probe, Ok(()), true);
+    decide(&mut tasks, at(100, 1));
+    assert_eq!(
+        tasks.statuses()[&id].at,
+        at(50, 0).wall,
+        "nothing new as far as it knows"
+    );
+    (task.status.at, task.status.not_ready) = (at(90, 0).wall, true);
+    let mut view = fixture::view();
+    view.tasks = vec![task];
+    let current = CurrentView {
+        view: Arc::new(view),
+        confirmed: true,
+    };
+    tasks.take_view(Some(current), &BTreeSet::new(), at(101, 2));
+    decide(&mut tasks, at(101, 2));
+    let told = &tasks.statuses()[&id];
+    assert!(!told.not_ready && told.at > at(90, 0).wall, "{told:?}");
 }
 
 #[test]
