@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use model::{ClusterSettings, NodeId, NodeState, Timestamp};
+use model::{ClusterSettings, Node, NodeId, NodeState, Timestamp};
 use store::{Command, View};
 
 /// When each node was heard last, by a clock of the leader that nobody sets: one that is set an hour ahead must not cost
@@ -14,6 +14,8 @@ pub struct Heartbeats {
     since: Timestamp,
     /// When it was judged last who is overdue.
     judged: Timestamp,
+    /// When each node that is up was heard last, or else was first seen to be: one that has just joined has yet to open its
+    /// first session.
     last: BTreeMap<NodeId, Timestamp>,
 }
 
@@ -27,6 +29,10 @@ fn grace(view: &View) -> Duration {
     let defaults = ClusterSettings::default();
     let settings = view.cluster().map_or(&defaults, |cluster| &cluster.settings);
     Duration::from_millis(u64::from(settings.heartbeat_ms) * u64::from(settings.heartbeat_grace))
+}
+
+fn up(view: &View) -> impl Iterator<Item = &Node> {
+    view.nodes().filter(|node| node.status.state != NodeState::Down)
 }
 
 impl Heartbeats {
@@ -52,7 +58,7 @@ impl Heartbeats {
     }
 
     fn deadline(&self, view: &View, id: NodeId) -> Timestamp {
-        let last = self.last.get(&id).copied().unwrap_or(self.since);
+        let last = self.last.get(&id).copied().unwrap_or(self.judged);
         last.max(self.since) + grace(view)
     }
 
@@ -64,8 +70,9 @@ impl Heartbeats {
         if stood_still {
             self.since = now;
         }
-        let up = view.nodes().filter(|node| node.status.state != NodeState::Down);
-        up.filter(|node| self.deadline(view, node.id) <= now)
+        self.note(view, now);
+        up(view)
+            .filter(|node| self.deadline(view, node.id) <= now)
             .map(|node| Command::NodeStatus {
                 id: node.id,
                 at,
@@ -75,11 +82,20 @@ impl Heartbeats {
             .collect()
     }
 
+    /// Nodes that are up from now on count from now on, those too that were before: who joins again with its old id does so
+    /// to begin anew.
+    fn note(&mut self, view: &View, now: Timestamp) {
+        let is_up = |id: &NodeId| view.node(*id).is_some_and(|node| node.status.state != NodeState::Down);
+        self.last.retain(|id, _| is_up(id));
+        for node in up(view) {
+            self.last.entry(node.id).or_insert(now);
+        }
+    }
+
     /// When to judge next, if there are nodes that are up: when one of them is overdue if nothing is heard of it, and
     /// often enough to notice standing still.
     pub fn next_deadline(&self, view: &View) -> Option<Timestamp> {
-        let up = view.nodes().filter(|node| node.status.state != NodeState::Down);
-        let overdue = up.map(|node| self.deadline(view, node.id)).min()?;
+        let overdue = up(view).map(|node| self.deadline(view, node.id)).min()?;
         Some(overdue.min(self.judged + grace(view) / LOOKS))
     }
 }
@@ -87,7 +103,7 @@ impl Heartbeats {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testbed::Bed;
+    use crate::testbed::{Bed, node};
 
     const MS: i64 = 1_000_000;
     /// Whatever the wall clock shows.
@@ -98,6 +114,7 @@ mod tests {
         let mut bed = Bed::with_nodes(2);
         let [a, b] = [1, 2].map(NodeId::from_bits);
         let mut beats = Heartbeats::starting(Timestamp(0));
+        assert!(beats.overdue(bed.view(), Timestamp(0), AT).is_empty());
         assert_eq!(beats.heard(bed.view(), a, Timestamp(800 * MS), AT), None);
         for now in (400..2400).step_by(400) {
             assert_eq!(beats.next_deadline(bed.view()), Some(Timestamp(now * MS)));
@@ -122,6 +139,35 @@ mod tests {
                 ..
             })
         ));
+    }
+
+    /// Who is said to be down while time goes from `from` to `to` and these are heard.
+    fn lost(beats: &mut Heartbeats, bed: &Bed, (from, to): (i64, i64), heard: &[u128]) -> Vec<Command> {
+        let looks = (from..to).step_by(400).map(|now| Timestamp(now * MS));
+        let lost = looks.flat_map(|now| {
+            for id in heard {
+                beats.heard(bed.view(), NodeId::from_bits(*id), now, AT);
+            }
+            beats.overdue(bed.view(), now, AT)
+        });
+        lost.collect()
+    }
+
+    #[test]
+    fn a_node_that_joins_or_joins_again_has_the_whole_grace_before_its_first_session() {
+        let mut bed = Bed::with_nodes(1);
+        let mut beats = Heartbeats::starting(Timestamp(0));
+        assert_eq!(lost(&mut beats, &bed, (0, 8000), &[1]), []);
+        for joins in [8000, 16_000] {
+            let mut new = node(3, "n3");
+            new.status.state = NodeState::Unknown;
+            bed.apply(Command::UpsertNode(Box::new(new))).unwrap();
+            assert_eq!(lost(&mut beats, &bed, (joins, joins + 2400), &[1]), []);
+            let down = lost(&mut beats, &bed, (joins + 2400, joins + 2401), &[1]);
+            assert_eq!(down.len(), 1, "{down:?}");
+            bed.apply_all(down);
+            assert_eq!(lost(&mut beats, &bed, (joins + 2800, joins + 8000), &[1]), []);
+        }
     }
 
     #[test]
