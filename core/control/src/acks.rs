@@ -24,7 +24,7 @@ pub struct Acks {
     bounds: BTreeSet<(u64, NodeId)>,
 }
 
-/// The session of one node.
+/// The session of one node; that of a later one has a larger number.
 #[derive(Clone, Debug)]
 struct Seat {
     session: u128,
@@ -92,8 +92,12 @@ impl Acks {
         self.count(node, self.up.contains_key(&node));
     }
 
-    /// A session begins; it replaces the node's last one.
+    /// A session begins; it replaces the node's last one. One that comes late, when the node has a newer one already, gets
+    /// no seat: with its end the node would be left without any, and nothing be let go while it is up.
     pub fn open(&mut self, node: NodeId, session: u128) {
+        if self.seats.get(&node).is_some_and(|seat| seat.session > session) {
+            return;
+        }
         let seat = Seat {
             session,
             sent: None,
@@ -252,6 +256,20 @@ mod tests {
         acks.close(node(2), 2);
         acks.applied(node(2), 2, u64::MAX);
         assert_eq!(acks.level(), 0, "the old session has nothing to say");
+    }
+
+    #[test]
+    fn an_older_session_that_comes_late_does_not_take_the_newer_ones_place() {
+        let (bed, mut acks, seq) = settled();
+        assert_eq!(acks.level(), seq);
+        acks.open(node(2), 9);
+        acks.open(node(2), 8);
+        acks.told(node(2), 8, seq, Some(seq));
+        acks.close(node(2), 8);
+        assert_eq!(acks.level(), 0);
+        acks.told(node(2), 9, seq, Some(seq));
+        acks.applied(node(2), 9, seq);
+        assert_eq!(acks.level(), bed.view().applied());
     }
 
     #[test]
