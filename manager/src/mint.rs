@@ -32,6 +32,12 @@ pub(crate) fn bits() -> u128 {
     u128::from_le_bytes(bytes)
 }
 
+/// The number of a session with a node: that of a later one is larger, and no two managers give the same.
+pub(crate) fn session() -> u128 {
+    let since = u128::try_from(steady().0).unwrap_or(0);
+    since << 64 | bits() >> 64
+}
+
 /// A fresh request id.
 pub(crate) fn request() -> RequestId {
     RequestId::from_bits(bits())
@@ -50,6 +56,12 @@ pub(crate) fn object_of(request: RequestId, kind: &str) -> u128 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_later_session_has_a_larger_number() {
+        let numbers = [(); 50].map(|()| session());
+        assert!(numbers.is_sorted_by(|a, b| a >> 64 <= b >> 64 && a != b));
+    }
 
     #[test]
     fn a_retry_speaks_of_the_same_object() {

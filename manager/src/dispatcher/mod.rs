@@ -1,9 +1,10 @@
-//! Sessions of nodes. `session` tells one node what it should have and takes its reports, which `intake` proposes; `board`
-//! is what they read it from; `presence` knows which nodes have a session and which are heard from, and proposes what
-//! follows from it. Only the leader holds sessions.
+//! Sessions of nodes. `session` tells one node what it should have and takes its reports, which `intake` proposes, and what
+//! it says of its machine, which `describe` does; `board` is what they read it from; `presence` knows which nodes have a
+//! session and which are heard from, and proposes what follows from it. Only the leader holds sessions.
 
 mod bells;
 mod board;
+mod describe;
 mod heard;
 mod intake;
 mod kept;
@@ -26,7 +27,7 @@ use tokio::sync::{mpsc, watch};
 use tonic::{Status, Streaming};
 use wire::pb;
 
-use crate::{logs::Desk, proposer::Proposer};
+use crate::{logs::Desk, mint, proposer::Proposer};
 use board::SharedBoard;
 use intake::Intake;
 use presence::Presence;
@@ -76,6 +77,7 @@ impl Dispatcher {
         let (down, receiver) = mpsc::channel(DOWN_QUEUE);
         let session = session::Session {
             node,
+            number: mint::session(),
             from,
             proposer: self.proposer.clone(),
             intake: self.intake.clone(),

@@ -149,8 +149,10 @@ impl Watch {
     fn take(&mut self, message: Message, published: &Published) {
         match message {
             Message::Opened { node, session, end } => {
-                // The older session's end is dropped with its sender, which ends it.
-                self.open.insert(node, (session, end));
+                // The older session's end is dropped with its sender, which ends it. It may be this one, if it comes late.
+                if self.open.get(&node).is_none_or(|(current, _)| *current < session) {
+                    self.open.insert(node, (session, end));
+                }
                 self.hear(node, published);
             }
             Message::Heard(node) if self.open.contains_key(&node) => self.hear(node, published),

@@ -1,5 +1,5 @@
-//! One session: the node's description into the state, then two tasks. One reads heartbeats and reports, the other sends
-//! what changed of what the node should have, from its feed of the shared board.
+//! One session: three tasks beside each other. One reads heartbeats and reports from the hello on, one brings the node's
+//! description into the state, and one sends what changed of what the node should have, from its feed of the shared board.
 //!
 //! What must stay true: the node is the one of the certificate; a node that reads slowly costs a full queue and no more,
 //! for what it has not been told is computed when it can be sent; sequence numbers are log indexes, which grow through
@@ -11,13 +11,13 @@ use std::{
 };
 
 use control::{Feed, Known, Update};
+use futures::{Stream, TryStreamExt as _};
 use model::{NodeDescription, NodeId, RequestId};
-use store::Command;
 use tokio::{
     sync::{mpsc, watch},
     time::{Instant, timeout},
 };
-use tonic::{Status, Streaming};
+use tonic::Status;
 use wire::{
     EncodedEndpoint,
     pb::{self, session_down, session_up},
@@ -25,6 +25,7 @@ use wire::{
 
 use super::{
     board::{Bearings, SharedBoard},
+    describe::Describer,
     heard::{Heard, Listener},
     intake::Intake,
     kept::{Clearance, Kept},
@@ -54,9 +55,16 @@ const REPORT_QUEUE: usize = 4096;
 
 type Down = Result<pb::SessionDown, Status>;
 
+/// What comes from a node.
+pub(super) trait Up: Stream<Item = Result<pb::SessionUp, Status>> + Send + Unpin {}
+
+impl<S: Stream<Item = Result<pb::SessionUp, Status>> + Send + Unpin> Up for S {}
+
 /// A session before it runs.
 pub(super) struct Session {
     pub(super) node: NodeId,
+    /// That of a later session is larger.
+    pub(super) number: u128,
     pub(super) from: IpAddr,
     pub(super) proposer: Proposer,
     pub(super) intake: Intake,
@@ -74,50 +82,40 @@ fn down(message: session_down::Message) -> Down {
 
 impl Session {
     /// Runs until either side ends it. The last message says why, if this side did.
-    pub(super) async fn run(self, up: Streaming<pb::SessionUp>) {
-        let session = mint::bits();
-        let (node, presence) = (self.node, self.presence.clone());
+    pub(super) async fn run(self, up: impl Up) {
+        let (node, session, presence) = (self.node, self.number, self.presence.clone());
         let to_node = self.down.clone();
-        if let Err(why) = self.serve(session, up).await {
+        if let Err(why) = self.serve(up).await {
             tracing::info!(%node, why = why.message(), "session ends");
             let _ = timeout(GOODBYE, to_node.send(Err(why))).await;
         }
         presence.ended(node, session);
     }
 
-    async fn serve(self, session: u128, mut up: Streaming<pb::SessionUp>) -> Result<(), Status> {
-        let bearings = self.board.bearings().borrow().clone();
-        if !bearings.leads {
-            let managers = session_down::Message::Managers(bearings.managers);
-            let _ = self.down.send(down(managers)).await;
-            return Err(Status::unavailable("this manager does not lead: try another"));
-        }
+    async fn serve(self, mut up: impl Up) -> Result<(), Status> {
+        let term = self.term().await?;
         let hello = hello(&mut up).await?;
-        let ended = self.presence.opened(self.node, session);
-        self.describe(hello.description, hello.control).await?;
-        let place = self.board.level.open(self.node, session);
-        let (says, heard) = watch::channel(Heard::default());
-        let kept = Kept::default();
+        let ended = self.presence.opened(self.node, self.number);
+        let place = self.board.level.open(self.node, self.number);
+        let describer = self.describer(&hello, term);
+        let (ears, ends) = Ears::open(hello.description);
         let teller = Teller {
             whole: hello.format == WHOLE_VIEWS,
             feed: Feed::starting(self.node, hello.known),
             identity: None,
-            listener: Listener::new(self.node, heard),
+            listener: Listener::new(self.node, ends.says),
             logs: self.desk.told(self.node),
             release: Release::new(self.board.level.reached()),
-            clearance: Clearance::new(self.node, kept.clone()),
+            clearance: Clearance::new(self.node, ears.kept.clone()),
         };
-        if let Some(known) = hello.known {
-            self.board.reached(known.seq).await;
-        }
-
-        let (reports, inbox) = mpsc::channel(REPORT_QUEUE);
-        let reading = self.read(up, reports, (says, kept), &place);
-        let proposing = self.intake.carry(inbox);
+        let reading = self.read(up, ears, &place);
+        let describing = describer.carry(ends.describes);
+        let proposing = self.intake.carry(ends.reports);
         let mut stopping = self.stopping.clone();
-        let telling = self.tell(session, teller, &place);
+        let telling = self.tell(hello.known, teller, &place);
         tokio::select! {
             result = reading => result,
+            result = describing => result,
             result = proposing => result.map_err(|why| Status::unavailable(why.to_string())),
             result = telling => result,
             result = self.ask_for_probes() => result,
@@ -126,22 +124,26 @@ impl Session {
         }
     }
 
-    /// Writes what the node says of its machine into the state, which makes it Ready.
-    async fn describe(&self, description: NodeDescription, control: Option<SocketAddr>) -> Result<(), Status> {
-        let known = self.proposer.view().node(self.node).map(|node| node.status.addr);
-        let known = known.filter(|addr| !addr.is_unspecified()).unwrap_or(self.from);
-        let addr = control.map_or(known, |control| control.ip());
-        let described = self.proposer.propose(Command::DescribeNode {
-            id: self.node,
-            at: mint::now(),
-            addr,
-            control,
-            description: Box::new(description),
-        });
-        described
-            .await
-            .map(|_| ())
-            .map_err(|why| Status::unavailable(why.to_string()))
+    /// The term in which this manager leads. If it does not, the node hears who may.
+    async fn term(&self) -> Result<u64, Status> {
+        let bearings = self.board.bearings().borrow().clone();
+        let standing = self.proposer.published().borrow().standing;
+        if bearings.leads && standing.leads {
+            return Ok(standing.term);
+        }
+        let managers = session_down::Message::Managers(bearings.managers);
+        let _ = self.down.send(down(managers)).await;
+        Err(Status::unavailable("this manager does not lead: try another"))
+    }
+
+    fn describer(&self, hello: &Hello, term: u64) -> Describer {
+        Describer {
+            node: self.node,
+            from: self.from,
+            control: hello.control,
+            proposer: self.proposer.clone(),
+            term,
+        }
     }
 
     async fn send(&self, message: session_down::Message) -> Result<(), Status> {
@@ -161,33 +163,27 @@ impl Session {
     }
 
     /// Takes what the node sends until it sends no more.
-    async fn read(
-        &self,
-        mut up: Streaming<pb::SessionUp>,
-        reports: mpsc::Sender<store::StatusReport>,
-        (says, kept): (watch::Sender<Heard>, Kept),
-        place: &Place,
-    ) -> Result<(), Status> {
-        while let Some(message) = up.message().await? {
+    async fn read(&self, mut up: impl Up, ears: Ears, place: &Place) -> Result<(), Status> {
+        while let Some(message) = up.try_next().await? {
             self.presence.heard(self.node);
             match message.message {
                 Some(session_up::Message::Statuses(batch)) => {
                     for given in batch.reports {
                         let parsed = report::parse(self.node, given)?;
-                        if reports.send(parsed).await.is_err() {
+                        if ears.reports.send(parsed).await.is_err() {
                             return Ok(());
                         }
                     }
                 }
-                Some(session_up::Message::Description(given)) => self.describe(parse(given)?, None).await?,
+                Some(session_up::Message::Description(given)) => drop(ears.describes.send_replace(parse(given)?)),
                 Some(session_up::Message::Probe(found)) => self.probes.report(self.node, found),
                 Some(session_up::Message::Hello(_)) => return Err(Status::invalid_argument("a second hello")),
                 Some(session_up::Message::Heartbeat(beat)) => {
                     place.applied(beat.applied_seq);
-                    says.send_modify(|heard| heard.beat(&beat));
+                    ears.says.send_modify(|heard| heard.beat(&beat));
                 }
-                Some(session_up::Message::Resync(request)) => says.send_modify(|heard| heard.resync(request)),
-                Some(session_up::Message::Kept(tasks)) => kept.said(&tasks),
+                Some(session_up::Message::Resync(request)) => ears.says.send_modify(|heard| heard.resync(request)),
+                Some(session_up::Message::Kept(tasks)) => ears.kept.said(&tasks),
                 None => {}
             }
         }
@@ -196,14 +192,17 @@ impl Session {
 
     /// Sends the heartbeat period, managers and what changes for the node, until this manager leads no more or the node is
     /// removed.
-    async fn tell(&self, session: u128, mut teller: Teller, place: &Place) -> Result<(), Status> {
-        let bell = self.board.bells.hang(self.node, session);
+    async fn tell(&self, known: Option<Known>, mut teller: Teller, place: &Place) -> Result<(), Status> {
+        if let Some(known) = known {
+            self.board.reached(known.seq).await;
+        }
+        let bell = self.board.bells.hang(self.node, self.number);
         let mut bearings = self.board.bearings();
         let (mut told, mut trust) = (None, trust::Told::default());
         let (mut turn, mut due) = (Turn::now(), true);
         loop {
             let now = bearings.borrow_and_update().clone();
-            self.orient(session, &now, told.as_ref()).await?;
+            self.orient(&now, told.as_ref()).await?;
             told = Some(now);
             self.call(&mut teller.identity).await?;
             if teller.listener.take(&mut teller.feed) && !teller.whole {
@@ -213,11 +212,8 @@ impl Session {
                 };
                 self.send(session_down::Message::Beat(beat)).await?;
             }
-            if self.proposer.view().node(self.node).is_none() {
-                let words = format!("node {} is not part of this swarm (any more)", self.node);
-                return Err(Status::permission_denied(words));
-            }
-            if (due || Instant::now() >= turn.any) && self.update(&mut teller, place).await? {
+            let described = self.is_described()?;
+            if described && (due || Instant::now() >= turn.any) && self.update(&mut teller, place).await? {
                 turn = self.board.turn();
             }
             due = false;
@@ -232,6 +228,17 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// Whether it is known what the node is. Before that it is told nothing of others: it is not among them itself, and how
+    /// large their packets are may depend on it.
+    fn is_described(&self) -> Result<bool, Status> {
+        let view = self.proposer.view();
+        let described = view.node(self.node).map(|node| node.description.is_some());
+        described.ok_or_else(|| {
+            let words = format!("node {} is not part of this swarm (any more)", self.node);
+            Status::permission_denied(words)
+        })
     }
 
     /// Tells the node what changed for it. Whether something did.
@@ -276,10 +283,10 @@ impl Session {
     }
 
     /// Tells what changed about the managers; an error if this one leads no more.
-    async fn orient(&self, session: u128, now: &Bearings, told: Option<&Bearings>) -> Result<(), Status> {
+    async fn orient(&self, now: &Bearings, told: Option<&Bearings>) -> Result<(), Status> {
         if told.is_none_or(|told| told.heartbeat_ms != now.heartbeat_ms) {
             let welcome = pb::Welcome {
-                session: RequestId::from_bits(session).to_string(),
+                session: RequestId::from_bits(self.number).to_string(),
                 heartbeat_ms: now.heartbeat_ms,
                 now: mint::now().0,
             };
@@ -293,6 +300,41 @@ impl Session {
             return Ok(());
         }
         Err(Status::unavailable("this manager does not lead any more: try another"))
+    }
+}
+
+/// Where what a node says goes.
+struct Ears {
+    reports: mpsc::Sender<store::StatusReport>,
+    describes: watch::Sender<NodeDescription>,
+    says: watch::Sender<Heard>,
+    kept: Kept,
+}
+
+/// Where it comes out.
+struct Ends {
+    reports: mpsc::Receiver<store::StatusReport>,
+    describes: watch::Receiver<NodeDescription>,
+    says: watch::Receiver<Heard>,
+}
+
+impl Ears {
+    fn open(description: NodeDescription) -> (Self, Ends) {
+        let (reports, reported) = mpsc::channel(REPORT_QUEUE);
+        let (describes, described) = watch::channel(description);
+        let (says, said) = watch::channel(Heard::default());
+        let ears = Self {
+            reports,
+            describes,
+            says,
+            kept: Kept::default(),
+        };
+        let ends = Ends {
+            reports: reported,
+            describes: described,
+            says: said,
+        };
+        (ears, ends)
     }
 }
 
@@ -337,8 +379,8 @@ struct Hello {
     known: Option<Known>,
 }
 
-async fn hello(up: &mut Streaming<pb::SessionUp>) -> Result<Hello, Status> {
-    let first = timeout(HELLO_TIMEOUT, up.message()).await;
+async fn hello(up: &mut impl Up) -> Result<Hello, Status> {
+    let first = timeout(HELLO_TIMEOUT, up.try_next()).await;
     let first = first.map_err(|_| Status::deadline_exceeded("no hello within 5 s"))??;
     let Some(session_up::Message::Hello(hello)) = first.and_then(|up| up.message) else {
         return Err(Status::invalid_argument(
@@ -358,3 +400,6 @@ async fn hello(up: &mut Streaming<pb::SessionUp>) -> Result<Hello, Status> {
         known: (format > WHOLE_VIEWS && seq > 0).then_some(Known { seq, checksum }),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -34,6 +34,8 @@ mod waiting;
 mod worker;
 
 #[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
 mod tests;
 
 pub use disk::{Disk, DiskError, DiskWrite, Saved};

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use super::*;
+use super::{fixture::Nowhere, *};
 
 #[test]
 fn a_replica_whose_disk_was_full_forgets_what_it_could_not_write_and_goes_on() {
@@ -25,14 +25,6 @@ fn a_replica_whose_disk_was_full_forgets_what_it_could_not_write_and_goes_on() {
     assert_eq!(replica.view().networks().count(), 1, "the second was refused");
     replica.propose(entry(2));
     assert_eq!(outcomes(&replica.advance().unwrap()), [(2, true)]);
-}
-
-/// Carries nothing: there is nobody else.
-pub(super) struct Nowhere;
-
-impl Transport for Nowhere {
-    fn send(&mut self, _: u64, _: Vec<u8>, _: bool) {}
-    fn keep_only(&mut self, _: &control::Members) {}
 }
 
 #[tokio::test]

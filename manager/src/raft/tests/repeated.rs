@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use raft::eraftpb::Message;
 use tokio::sync::oneshot;
 
-use super::{apply::since, full::Nowhere, waiting::Waiting, *};
+use super::{apply::since, fixture::Nowhere, waiting::Waiting, *};
 
 fn of(request: u128, command: Command) -> Vec<u8> {
     let request = RequestId::from_bits(request);

@@ -1,45 +1,14 @@
 //! A disk that hangs: neither written nor failed.
 
-use std::{
-    sync::{Arc, Condvar, Mutex},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::timeout;
 
-use super::{full::Nowhere, wires::Wires, *};
-
-/// Whether writes wait.
-#[derive(Default)]
-struct Hold {
-    held: Mutex<bool>,
-    changed: Condvar,
-}
-
-impl Hold {
-    fn set(&self, held: bool) {
-        *self.held.lock().unwrap() = held;
-        self.changed.notify_all();
-    }
-}
-
-/// A disk whose writes wait as long as it is held.
-struct Hangs {
-    disk: MemoryDisk,
-    hold: Arc<Hold>,
-}
-
-impl Disk for Hangs {
-    fn load(&mut self) -> Result<Saved, DiskError> {
-        self.disk.load()
-    }
-
-    fn write(&mut self, write: &DiskWrite<'_>) -> Result<(), DiskError> {
-        let held = self.hold.held.lock().unwrap();
-        drop(self.hold.changed.wait_while(held, |held| *held).unwrap());
-        self.disk.write(write)
-    }
-}
+use super::{
+    fixture::{Hangs, Hold, Nowhere},
+    wires::Wires,
+    *,
+};
 
 #[tokio::test]
 async fn a_leader_whose_disk_hangs_leads_no_more_and_the_others_go_on() {
