@@ -2,6 +2,7 @@
 //! it says of its machine, which `describe` does; `board` is what they read it from; `presence` knows which nodes have a
 //! session and which are heard from, and proposes what follows from it. Only the leader holds sessions.
 
+mod asked;
 mod bells;
 mod board;
 mod describe;

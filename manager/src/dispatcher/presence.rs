@@ -4,13 +4,14 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use control::Heartbeats;
-use model::NodeId;
+use model::{NodeId, NodeState};
 use store::Command;
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::{Instant, sleep_until},
 };
 
+use super::asked::{self, Asked};
 use crate::{mint, proposer::Proposer, raft::Published};
 
 /// How long this task sleeps at most; a deadline that moved is noticed then.
@@ -30,6 +31,8 @@ enum Message {
         session: u128,
     },
     Close(NodeId),
+    /// What was proposed is applied, or will never be known to be.
+    Answered(Vec<(NodeId, NodeState)>),
 }
 
 /// A handle to the task.
@@ -41,7 +44,8 @@ pub(super) struct Presence {
 impl Presence {
     pub(super) fn start(proposer: Proposer, stopping: watch::Receiver<bool>) -> Self {
         let (messages, inbox) = mpsc::unbounded_channel();
-        tokio::spawn(watch_over(proposer, inbox, stopping));
+        let answers = messages.downgrade();
+        tokio::spawn(watch_over(proposer, (inbox, answers), stopping));
         Self { messages }
     }
 
@@ -76,11 +80,15 @@ struct Watch {
     beats: Option<(u64, Heartbeats)>,
     /// Period and grace by which `beats` counts.
     rhythm: Option<(u32, u32)>,
+    /// What is proposed and not answered yet.
+    asked: Asked,
+    /// Where answers go.
+    answers: mpsc::WeakUnboundedSender<Message>,
 }
 
 async fn watch_over(
     proposer: Proposer,
-    mut inbox: mpsc::UnboundedReceiver<Message>,
+    (mut inbox, answers): (mpsc::UnboundedReceiver<Message>, mpsc::WeakUnboundedSender<Message>),
     mut stopping: watch::Receiver<bool>,
 ) {
     let (mut published, latest) = (proposer.published(), proposer.published());
@@ -89,6 +97,8 @@ async fn watch_over(
         open: BTreeMap::new(),
         beats: None,
         rhythm: None,
+        asked: Asked::default(),
+        answers,
     };
     let mut deadline = watch.look(&snapshot(&latest));
     loop {
@@ -132,6 +142,7 @@ impl Watch {
             self.rhythm = rhythm(published);
             let term = published.standing.term;
             self.beats = published.standing.leads.then(|| (term, Heartbeats::starting(now)));
+            self.asked = Asked::default();
         }
         let Some((term, beats)) = &mut self.beats else {
             return Instant::now() + LONGEST_SLEEP;
@@ -140,9 +151,7 @@ impl Watch {
         let next = beats
             .next_deadline(&published.view)
             .map_or(LONGEST_SLEEP, |at| at.since(now));
-        if !overdue.is_empty() {
-            self.propose(term, Command::Batch(overdue));
-        }
+        self.propose(term, overdue);
         Instant::now() + next.clamp(SHORTEST_SLEEP, LONGEST_SLEEP)
     }
 
@@ -165,6 +174,7 @@ impl Watch {
             Message::Close(node) => {
                 self.open.remove(&node);
             }
+            Message::Answered(states) => self.asked.answered(&states),
         }
     }
 
@@ -172,15 +182,24 @@ impl Watch {
         let Some((term, beats)) = &mut self.beats else { return };
         let term = *term;
         if let Some(command) = beats.heard(&published.view, node, mint::steady(), mint::now()) {
-            self.propose(term, command);
+            self.propose(term, vec![command]);
         }
     }
 
-    fn propose(&self, term: u64, command: Command) {
-        let proposer = self.proposer.clone();
+    /// Proposes what is not under way already.
+    fn propose(&mut self, term: u64, commands: Vec<Command>) {
+        let commands = self.asked.news(commands);
+        if commands.is_empty() {
+            return;
+        }
+        let (proposer, answers) = (self.proposer.clone(), self.answers.clone());
         tokio::spawn(async move {
-            if let Err(why) = proposer.decide(term, command).await {
+            let states = asked::states(&commands);
+            if let Err(why) = proposer.decide(term, Command::Batch(commands)).await {
                 tracing::warn!(%why, "a node's state is not taken");
+            }
+            if let Some(answers) = answers.upgrade() {
+                let _ = answers.send(Message::Answered(states));
             }
         });
     }
