@@ -126,10 +126,11 @@ impl Agent {
         let rebooted = found.as_ref().is_some_and(|s| s.boot != saved::boot_id());
         let wires = Wires::new(&config, found);
         let (covers, ordered) = mpsc::channel(1);
-        let tasks = wires.connect(&config, &runtime, &network, (rebooted, ordered));
+        let (session, tasks) = wires.connect(&config, &runtime, &network, (rebooted, ordered));
         let parts = Parts {
             runtime,
             network,
+            session,
             tasks,
             covers,
         };

@@ -47,6 +47,9 @@ pub struct AgentStatus {
 pub(super) struct Parts {
     pub runtime: Arc<dyn Runtime>,
     pub network: Arc<dyn Network>,
+    /// Keeps the session with the managers.
+    pub session: JoinHandle<()>,
+    /// Everything else.
     pub tasks: Vec<JoinHandle<()>>,
     /// Orders to the identity's writer.
     pub covers: mpsc::Sender<CoverOrder>,
@@ -145,17 +148,21 @@ impl AgentHandle {
 
     /// Stops the agent; containers and forwarding go on.
     pub async fn shutdown(self) {
-        end(self.parts.tasks).await;
+        self.abandon().await;
     }
 
     /// Ends a start that failed.
     pub(super) async fn abandon(self) {
-        end(self.parts.tasks).await;
+        let Parts { session, mut tasks, .. } = self.parts;
+        tasks.push(session);
+        end(tasks).await;
     }
 
     /// Takes the node out of service: tells the managers, removes all our containers, takes
     /// everything out of the kernel, forgets the saved view. The identity is the daemon's to remove.
     pub async fn leave(self) -> Result<(), AgentError> {
+        // A heartbeat after the farewell, or a session that is opened again, would make the node ready once more.
+        end(vec![self.parts.session]).await;
         let farewell = tokio::time::timeout(
             FAREWELL,
             farewell(self.identity.borrow().clone(), self.session.borrow().clone()),

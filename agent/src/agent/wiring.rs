@@ -72,14 +72,14 @@ impl Wires {
         }
     }
 
-    /// Starts all parts.
+    /// Starts all parts: the one that keeps the session, and the others.
     pub fn connect(
         &self,
         config: &AgentConfig,
         runtime: &Arc<dyn Runtime>,
         network: &Arc<dyn Network>,
         (rebooted, covers): (bool, identity::Covers),
-    ) -> Vec<JoinHandle<()>> {
+    ) -> (JoinHandle<()>, Vec<JoinHandle<()>>) {
         let worker = worker::Ports {
             views: self.views.subscribe(),
             effective: self.effective.clone(),
@@ -117,13 +117,12 @@ impl Wires {
             rebooted,
             ends: ends::load(&ends),
         };
-        let mut tasks = vec![
+        let mut others = vec![
             tokio::spawn(feed(network.clone(), self.effective.subscribe(), self.applied.clone())),
             worker::spawn(runtime.clone(), worker, past),
             ends::pass_on(ends, self.statuses.subscribe(), self.told.clone()),
             describe::spawn(runtime.clone(), told, self.description.clone()),
             saved::keep(path, self.views.subscribe(), self.managers.subscribe()),
-            session::spawn(session),
             identity::keep_fresh(
                 self.identity.clone(),
                 self.session.subscribe(),
@@ -134,8 +133,8 @@ impl Wires {
             ),
         ];
         let resolver = Resolver::new(self.effective.subscribe(), network.dns_clients());
-        tasks.extend(network.resolver().map(|namespace| dns::serve(resolver, namespace)));
-        tasks
+        others.extend(network.resolver().map(|namespace| dns::serve(resolver, namespace)));
+        (session::spawn(session), others)
     }
 }
 
