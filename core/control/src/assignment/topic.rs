@@ -15,6 +15,8 @@ pub(super) struct Topic<K: Ord + Copy, R = ()> {
     gone: BTreeMap<K, u64>,
     /// Rows and removed rows by index, each once.
     changed: BTreeSet<(u64, K)>,
+    /// Of them the removed ones: the oldest may lie behind any number of rows that have not changed for longer.
+    graves: BTreeSet<(u64, K)>,
     sum: u64,
     floor: u64,
 }
@@ -41,6 +43,7 @@ impl<K: Ord + Copy, R> Topic<K, R> {
             rows: BTreeMap::new(),
             gone: BTreeMap::new(),
             changed: BTreeSet::new(),
+            graves: BTreeSet::new(),
             sum: 0,
             floor,
         }
@@ -55,6 +58,7 @@ impl<K: Ord + Copy, R> Topic<K, R> {
         }
         if let Some(before) = self.changed_at(key) {
             self.changed.remove(&(before, key));
+            self.graves.remove(&(before, key));
         }
         self.changed.insert((at, key));
         self.sum = self.sum.wrapping_sub(before.unwrap_or(0));
@@ -65,7 +69,7 @@ impl<K: Ord + Copy, R> Topic<K, R> {
             self.rows.insert(key, Entry { at, digest, row });
         } else {
             self.rows.remove(&key);
-            self.gone.insert(key, at);
+            self.bury(at, key);
             self.forget();
         }
         true
@@ -73,18 +77,21 @@ impl<K: Ord + Copy, R> Topic<K, R> {
 
     /// The row, if there is one, or its absence is news since index `at`.
     pub fn touch(&mut self, at: u64, key: K) {
-        let before = self.changed_at(key);
-        self.changed.extend([(at, key)]);
+        if let Some(before) = self.changed_at(key) {
+            self.changed.remove(&(before, key));
+            self.graves.remove(&(before, key));
+        }
+        self.changed.insert((at, key));
         match self.rows.get_mut(&key) {
             Some(entry) => entry.at = at,
-            None => {
-                self.gone.insert(key, at);
-            }
-        }
-        if let Some(before) = before.filter(|before| *before != at) {
-            self.changed.remove(&(before, key));
+            None => self.bury(at, key),
         }
         self.forget();
+    }
+
+    fn bury(&mut self, at: u64, key: K) {
+        self.gone.insert(key, at);
+        self.graves.insert((at, key));
     }
 
     /// Index of the last change of a row, or of its removal.
@@ -97,12 +104,7 @@ impl<K: Ord + Copy, R> Topic<K, R> {
         if self.gone.len() <= TOMBSTONES + self.rows.len() {
             return;
         }
-        let oldest = self
-            .changed
-            .iter()
-            .find(|(_, key)| self.gone.contains_key(key))
-            .copied();
-        if let Some((at, key)) = oldest {
+        if let Some((at, key)) = self.graves.pop_first() {
             self.changed.remove(&(at, key));
             self.gone.remove(&key);
             self.floor = self.floor.max(at);
@@ -198,6 +200,22 @@ mod tests {
     }
 
     #[test]
+    fn what_comes_back_lies_in_no_grave() {
+        let mut topic = Topic::starting(0);
+        let graves = |topic: &Topic<u8>| topic.graves.iter().copied().collect::<Vec<_>>();
+        topic.set(1, 1, Some(10));
+        topic.set(2, 1, None);
+        topic.touch(3, 2);
+        assert_eq!(graves(&topic), [(2, 1), (3, 2)]);
+        topic.touch(4, 1);
+        topic.touch(4, 1);
+        assert_eq!(graves(&topic), [(3, 2), (4, 1)]);
+        topic.set(5, 1, Some(10));
+        topic.touch(6, 1);
+        assert_eq!((graves(&topic), since(&topic, 4)), (vec![(3, 2)], [1].into()));
+    }
+
+    #[test]
     fn the_oldest_removals_are_forgotten() {
         let mut topic = Topic::starting(0);
         for key in 0..3000u64 {
@@ -206,6 +224,6 @@ mod tests {
         }
         assert!(!topic.knows(100) && topic.knows(5990));
         assert_eq!(topic.since(5990).count(), 5);
-        assert_eq!(topic.gone.len(), TOMBSTONES);
+        assert_eq!((topic.gone.len(), topic.graves.len()), (TOMBSTONES, TOMBSTONES));
     }
 }

@@ -195,6 +195,8 @@ fn who_comes_back_with_what_it_should_have_is_told_so_and_who_was_away_too_long_
         panic!("the same view is recognised")
     };
     assert_eq!((delta.rows(), delta.base), (0, late.seq()));
+    let view = follower.view.as_ref().unwrap().apply(&delta).unwrap();
+    assert_eq!(Some(view), node_view(bed.view(), follower.node, later.seq()));
     assert_eq!(follower.feed.next(&later), None);
 }
 
