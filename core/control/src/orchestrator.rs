@@ -60,7 +60,8 @@ pub(crate) fn deadline(view: &View, task: &Task, moment: Moment) -> Option<Times
         return start;
     }
     let predecessors = slot::predecessors(view, task);
-    predecessors.map(restart::gives_up_waiting).max().max(start)
+    let waits = predecessors.map(|old| restart::gives_up_waiting(old, moment));
+    waits.max().max(start)
 }
 
 fn want(draft: &mut Draft<'_>, task: TaskId, desired: DesiredState) {

@@ -179,7 +179,7 @@ pub(super) fn start_waiting(draft: &mut Draft<'_>, slots: &[SlotTasks<'_>]) {
             continue;
         };
         let delayed = restart::starts(task, moment).is_some_and(|start| start > moment.now);
-        let blocked = predecessors(state, task).any(|old| restart::gives_up_waiting(old) > moment.now);
+        let blocked = predecessors(state, task).any(|old| restart::gives_up_waiting(old, moment) > moment.now);
         if !delayed && !blocked {
             want(draft, before.id, purpose(before.job_iteration));
         }

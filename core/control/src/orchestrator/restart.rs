@@ -32,9 +32,10 @@ pub(crate) enum Next {
 }
 
 /// When a replacement starts although its predecessor has not reported its end. What a clock noted that was ahead is taken
-/// as it is: rather wait for longer than have two tasks of a slot run at once.
-pub(crate) fn gives_up_waiting(predecessor: &Task) -> Timestamp {
-    predecessor.updated_at + PREDECESSOR_TIMEOUT
+/// as it is, and by one that was behind, as that of an earlier leader may have been, it happened when this leader began, at
+/// the earliest: rather wait for longer than have two tasks of a slot run at once.
+pub(crate) fn gives_up_waiting(predecessor: &Task, moment: Moment) -> Timestamp {
+    predecessor.updated_at.max(moment.led_since) + PREDECESSOR_TIMEOUT
 }
 
 /// When a task may start as far as its restart delay goes; `None`: it has none.
@@ -250,6 +251,20 @@ mod tests {
         assert_eq!(starts(&task, moment(3701)), task.not_before);
         task.not_before = None;
         assert_eq!(starts(&task, moment(100)), None);
+    }
+
+    #[test]
+    fn a_predecessor_is_waited_for_as_long_although_the_last_leaders_clock_was_behind() {
+        let mut old = task(1);
+        old.updated_at = Timestamp(50 * SECOND);
+        let of = |led_since| Moment {
+            now: Timestamp(3700 * SECOND),
+            led_since: Timestamp(led_since * SECOND),
+        };
+        assert_eq!(gives_up_waiting(&old, of(3699)), Timestamp(3759 * SECOND));
+        assert_eq!(gives_up_waiting(&old, of(40)), Timestamp(110 * SECOND));
+        old.updated_at = Timestamp(9000 * SECOND);
+        assert_eq!(gives_up_waiting(&old, of(3699)), Timestamp(9060 * SECOND));
     }
 
     /// A task that failed one second after it was made, the last of so many in a row.
