@@ -5,6 +5,7 @@
 //! what the managers do not wish any more ends, and all of it with the session.
 
 mod publish;
+mod readers;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -17,7 +18,10 @@ use tokio::{
 };
 use wire::pb;
 
-use self::publish::{Publisher, Target};
+use self::{
+    publish::{Publisher, Target},
+    readers::Wished,
+};
 use crate::{identity::Identity, runtime::Runtime};
 
 /// A wish, and which try to serve it.
@@ -35,8 +39,7 @@ pub struct Publishers {
 }
 
 struct Open {
-    /// Tasks that are wished for; they only become more.
-    tasks: watch::Sender<Vec<pb::LogPosition>>,
+    wished: watch::Sender<Wished>,
     task: AbortHandle,
 }
 
@@ -65,33 +68,34 @@ impl Publishers {
         });
         for wish in wishes.wishes {
             match self.open.get(&key(&wish)) {
-                Some(open) => drop(open.tasks.send_replace(wish.tasks)),
+                Some(open) => open.wished.send_modify(|wished| *wished = Wished::of(wish)),
                 None => self.begin(wish),
             }
         }
     }
 
     fn begin(&mut self, wish: pb::LogWish) {
-        let (tasks, wished) = watch::channel(wish.tasks);
+        let key = (wish.subscription.clone(), wish.attempt);
+        let (follow, details) = (wish.follow, wish.details);
+        let (wished, receiver) = watch::channel(Wished::of(wish));
         let publisher = Publisher {
             engine: self.engine.clone(),
-            subscription: wish.subscription.clone(),
-            attempt: wish.attempt,
-            follow: wish.follow,
-            details: wish.details,
-            tasks: wished,
+            subscription: key.0.clone(),
+            attempt: key.1,
+            follow,
+            details,
+            wished: receiver,
         };
         let target = Target {
             manager: self.manager.clone(),
             identity: self.identity.borrow().clone(),
         };
-        let subscription = wish.subscription.clone();
+        let subscription = key.0.clone();
         let task = self.running.spawn(async move {
             if let Err(reason) = publisher.run(&target).await {
                 tracing::info!(%subscription, %reason, "logs are not sent any more");
             }
         });
-        self.open
-            .insert((wish.subscription, wish.attempt), Open { tasks, task });
+        self.open.insert(key, Open { wished, task });
     }
 }

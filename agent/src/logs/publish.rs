@@ -1,10 +1,7 @@
 //! Sends the logs of some tasks to a manager, in batches: merged by time if they end; as they come if they are followed,
 //! for then the manager holds lines back a little to put them in order.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use lines::Merge;
 use model::{NodeId, TaskId};
@@ -15,7 +12,10 @@ use tokio::{
 use tokio_stream::wrappers::ReceiverStream;
 use wire::pb::{self, dispatcher_client::DispatcherClient};
 
-use super::source::{Said, position, read};
+use super::{
+    readers::{Readers, Wished},
+    source::{Said, position, read},
+};
 use crate::{
     identity::Identity,
     runtime::{LogLine, LogRequest, LogStream, Runtime},
@@ -41,7 +41,7 @@ pub struct Publisher {
     pub attempt: u32,
     pub follow: bool,
     pub details: bool,
-    pub tasks: watch::Receiver<Vec<pb::LogPosition>>,
+    pub wished: watch::Receiver<Wished>,
 }
 
 /// Nobody takes batches any more.
@@ -85,10 +85,13 @@ impl Publisher {
     async fn merge(&self, batch: &mut Batch) -> Result<(), Gone> {
         let mut readers = JoinSet::new();
         let mut sources = BTreeMap::new();
-        let wished = self.tasks.borrow().clone();
+        let wished = self.wished.borrow().tasks.clone();
+        // What ends waits for nobody.
+        let ended = watch::channel(true).1;
         for (task, after, tail) in wished.iter().filter_map(position) {
             let (to, source) = mpsc::channel(WAITING.0);
-            readers.spawn(read(self.engine.clone(), task, self.request(after, tail), to));
+            let request = self.request(after, tail);
+            readers.spawn(read(self.engine.clone(), task, request, ended.clone(), to));
             sources.insert(task, source);
         }
         let mut merge = Merge::new(sources.keys().copied());
@@ -115,21 +118,22 @@ impl Publisher {
         batch.flush().await
     }
 
-    /// Logs that go on: whatever comes; tasks may join.
+    /// Logs that go on: whatever comes; tasks may join, and leave.
     async fn follow(&self, batch: &mut Batch) -> Result<(), Gone> {
         let (to, mut said) = mpsc::channel(WAITING.1);
-        let mut readers = JoinSet::new();
-        let mut known = BTreeSet::new();
-        let mut tasks = self.tasks.clone();
+        let mut readers = Readers::default();
+        let mut wished = self.wished.clone();
+        wished.mark_changed();
         loop {
-            let wished = tasks.borrow_and_update().clone();
-            for (task, after, tail) in wished.iter().filter_map(position) {
-                if known.insert(task) {
-                    readers.spawn(read(self.engine.clone(), task, self.request(after, tail), to.clone()));
-                }
-            }
             tokio::select! {
-                changed = tasks.changed() => if changed.is_err() { return Ok(()) },
+                changed = wished.changed() => {
+                    if changed.is_err() {
+                        return Ok(());
+                    }
+                    readers.serve(&wished.borrow_and_update(), |(task, after, tail), ended| {
+                        read(self.engine.clone(), task, self.request(after, tail), ended, to.clone())
+                    });
+                }
                 Some((task, first)) = said.recv() => {
                     batch.take(task, first).await?;
                     while let Ok((task, more)) = said.try_recv() {

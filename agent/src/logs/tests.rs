@@ -104,6 +104,7 @@ fn wish(attempt: u32, follow: bool, tasks: &[(u128, i64)]) -> pb::LogWishes {
             follow,
             details: false,
             tasks: tasks.iter().map(position).collect(),
+            ended: Vec::new(),
         }],
     }
 }

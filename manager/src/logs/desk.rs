@@ -1,7 +1,7 @@
 //! What is wished of nodes at the moment, by all readings. Written by readings, read by sessions and by what nodes send.
 //! Its lock is held for a step of computing, never across an await.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use model::{NodeId, RequestId, TaskId, Timestamp};
 use tokio::sync::{mpsc, watch};
@@ -14,22 +14,34 @@ use crate::mint;
 /// Readings at one time.
 const MOST_READINGS: usize = 256;
 
+/// Tasks of one wish that were let go and may still have a line on its way. A line of another ends the stream, which
+/// then begins anew.
+const MOST_LET_GO: usize = 256;
+
 /// What one reading wishes.
 #[derive(Debug, Default)]
 struct Wishes {
     follow: bool,
     details: bool,
     nodes: BTreeMap<NodeId, Wish>,
+    /// The last attempt of nodes that are forgotten: none is made twice, though one of them may be wished for again.
+    attempts: u32,
+    /// Streams that began.
+    streams: u64,
 }
 
 #[derive(Debug)]
 struct Wish {
     /// Grows when the node is to begin anew.
     attempt: u32,
+    /// Grows with every change of its tasks.
+    revision: u64,
     tasks: BTreeMap<TaskId, Position>,
+    /// Those of them whose containers are not waited for.
+    ended: BTreeSet<TaskId>,
+    /// The last that were let go.
+    let_go: VecDeque<TaskId>,
     to: mpsc::Sender<Said>,
-    /// Streams that began for it.
-    streams: u64,
 }
 
 /// Where reading goes on in a task's log.
@@ -56,7 +68,7 @@ impl Desk {
         let wishes = Wishes {
             follow,
             details,
-            nodes: BTreeMap::new(),
+            ..Wishes::default()
         };
         let mut full = false;
         self.board.send_if_modified(|board| {
@@ -87,12 +99,11 @@ impl Desk {
     pub(super) fn intake(&self, node: NodeId, subscription: &str, attempt: u32) -> Result<Intake, Status> {
         let mut found = None;
         self.board.send_if_modified(|board| {
-            let wish = board
-                .get_mut(subscription)
-                .and_then(|wishes| wishes.nodes.get_mut(&node));
-            if let Some(wish) = wish.filter(|wish| wish.attempt == attempt) {
-                wish.streams += 1;
-                found = Some((wish.to.clone(), wish.streams));
+            if let Some(wishes) = board.get_mut(subscription)
+                && let Some(wish) = wishes.nodes.get(&node).filter(|wish| wish.attempt == attempt)
+            {
+                wishes.streams += 1;
+                found = Some((wish.to.clone(), wishes.streams));
             }
             // It is nothing that nodes are told.
             false
@@ -107,12 +118,13 @@ impl Desk {
         })
     }
 
-    /// The first of `tasks` that this reading does not wish of this node.
+    /// The first of `tasks` that this reading does not wish of this node, and did not until a moment ago.
     pub(super) fn stranger(&self, node: NodeId, subscription: &str, tasks: &BTreeSet<TaskId>) -> Option<TaskId> {
         let board = self.board.borrow();
         let wish = board.get(subscription).and_then(|wishes| wishes.nodes.get(&node));
-        let known = |task: &&TaskId| !wish.is_some_and(|wish| wish.tasks.contains_key(*task));
-        tasks.iter().find(known).copied()
+        let knows = |wish: &Wish, task: &TaskId| wish.tasks.contains_key(task) || wish.let_go.contains(task);
+        let stranger = |task: &&TaskId| !wish.is_some_and(|wish| knows(wish, task));
+        tasks.iter().find(stranger).copied()
     }
 }
 
@@ -132,16 +144,33 @@ impl Opened {
         });
     }
 
-    /// Wishes the logs of more tasks of a node. What it sends goes to `to`.
-    pub(super) fn wish(&self, node: NodeId, tasks: BTreeMap<TaskId, Position>, to: &mpsc::Sender<Said>) {
+    /// Wishes the logs of more tasks of a node; `ended`: of all of its tasks, those that have by now. What it sends
+    /// goes to `to`.
+    pub(super) fn wish(
+        &self,
+        node: NodeId,
+        tasks: BTreeMap<TaskId, Position>,
+        ended: BTreeSet<TaskId>,
+        to: &mpsc::Sender<Said>,
+    ) {
         self.change(|wishes| {
-            let wish = wishes.nodes.entry(node).or_insert_with(|| Wish {
-                attempt: 1,
-                tasks: BTreeMap::new(),
-                to: to.clone(),
-                streams: 0,
-            });
+            let attempt = wishes.attempts + 1;
+            let wish = wishes
+                .nodes
+                .entry(node)
+                .or_insert_with(|| Wish::new(attempt, to.clone()));
             wish.tasks.extend(tasks);
+            wish.ended.extend(ended);
+            wish.revision += 1;
+        });
+    }
+
+    /// Wishes no more of these tasks of a node.
+    pub(super) fn let_go(&self, node: NodeId, tasks: &BTreeSet<TaskId>) {
+        self.change(|wishes| {
+            if let Some(wish) = wishes.nodes.get_mut(&node) {
+                wish.let_go(tasks);
+            }
         });
     }
 
@@ -157,7 +186,11 @@ impl Opened {
 
     /// Nothing more is wished of a node.
     pub(super) fn forget(&self, node: NodeId) {
-        self.change(|wishes| drop(wishes.nodes.remove(&node)));
+        self.change(|wishes| {
+            if let Some(wish) = wishes.nodes.remove(&node) {
+                wishes.attempts = wishes.attempts.max(wish.attempt);
+            }
+        });
     }
 }
 
@@ -168,6 +201,26 @@ impl Drop for Opened {
 }
 
 impl Wish {
+    fn new(attempt: u32, to: mpsc::Sender<Said>) -> Self {
+        Self {
+            attempt,
+            revision: 0,
+            tasks: BTreeMap::new(),
+            ended: BTreeSet::new(),
+            let_go: VecDeque::new(),
+            to,
+        }
+    }
+
+    fn let_go(&mut self, tasks: &BTreeSet<TaskId>) {
+        self.tasks.retain(|task, _| !tasks.contains(task));
+        self.ended.retain(|task| !tasks.contains(task));
+        self.let_go.extend(tasks);
+        let most = self.let_go.len().saturating_sub(MOST_LET_GO);
+        self.let_go.drain(..most);
+        self.revision += 1;
+    }
+
     fn go_on(&mut self, seen: &BTreeMap<TaskId, Timestamp>) {
         for (task, position) in &mut self.tasks {
             if let Some(at) = seen.get(task) {
@@ -191,8 +244,8 @@ impl Wish {
 pub(crate) struct Told {
     node: NodeId,
     board: watch::Receiver<Board>,
-    /// By subscription and attempt, how many tasks.
-    told: Vec<(String, u32, usize)>,
+    /// By subscription and attempt, which revision.
+    told: Vec<(String, u32, u64)>,
 }
 
 impl Told {
@@ -212,7 +265,7 @@ impl Told {
         });
         let now: Vec<_> = wished
             .clone()
-            .map(|(id, _, wish)| (id.clone(), wish.attempt, wish.tasks.len()))
+            .map(|(id, _, wish)| (id.clone(), wish.attempt, wish.revision))
             .collect();
         if now == self.told {
             return None;
@@ -224,6 +277,7 @@ impl Told {
             follow: wishes.follow,
             details: wishes.details,
             tasks: wish.positions(),
+            ended: wish.ended.iter().map(ToString::to_string).collect(),
         };
         Some(pb::LogWishes {
             wishes: wished.map(wish).collect(),
@@ -232,59 +286,4 @@ impl Told {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tasks(ids: &[u128]) -> BTreeMap<TaskId, Position> {
-        ids.iter()
-            .map(|id| (TaskId::from_bits(*id), Position::default()))
-            .collect()
-    }
-
-    #[test]
-    fn a_node_is_told_what_is_wished_of_it_when_that_changes() {
-        let (desk, node) = (Desk::default(), NodeId::from_bits(1));
-        let mut told = desk.told(node);
-        assert_eq!(told.news(), None);
-        let (to, _inbox) = mpsc::channel(1);
-        let opened = desk.open(true, false).unwrap();
-        opened.wish(NodeId::from_bits(2), tasks(&[7]), &to);
-        assert_eq!(told.news(), None, "another node's");
-        opened.wish(node, tasks(&[3]), &to);
-        let wish = told.news().unwrap().wishes.remove(0);
-        assert_eq!((wish.attempt, wish.follow, wish.tasks.len()), (1, true, 1));
-        assert_eq!(told.news(), None);
-        opened.wish(node, tasks(&[4]), &to);
-        assert_eq!(told.news().unwrap().wishes[0].tasks.len(), 2);
-        opened.again(node, &BTreeMap::from([(TaskId::from_bits(3), Timestamp(9))]));
-        let wish = told.news().unwrap().wishes.remove(0);
-        assert_eq!((wish.attempt, wish.tasks[0].after, wish.tasks[1].after), (2, 9, 0));
-        drop(opened);
-        assert_eq!(told.news().unwrap().wishes, []);
-    }
-
-    #[test]
-    fn only_what_is_wished_is_taken() {
-        let (desk, node) = (Desk::default(), NodeId::from_bits(1));
-        let (to, _inbox) = mpsc::channel(1);
-        let opened = desk.open(false, false).unwrap();
-        opened.wish(node, tasks(&[3]), &to);
-        assert!(desk.intake(node, &opened.id, 1).is_ok());
-        assert!(desk.intake(node, &opened.id, 2).is_err(), "no such attempt");
-        assert!(desk.intake(NodeId::from_bits(2), &opened.id, 1).is_err());
-        let sent: BTreeSet<TaskId> = [3, 4].map(TaskId::from_bits).into();
-        assert_eq!(desk.stranger(node, &opened.id, &sent), Some(TaskId::from_bits(4)));
-        let id = opened.id.clone();
-        drop(opened);
-        assert!(desk.intake(node, &id, 1).is_err());
-    }
-
-    #[test]
-    fn readings_are_bounded() {
-        let desk = Desk::default();
-        let all: Vec<_> = (0..MOST_READINGS).map(|_| desk.open(false, false).unwrap()).collect();
-        assert!(desk.open(false, false).is_err());
-        drop(all);
-        assert!(desk.open(false, false).is_ok());
-    }
-}
+mod tests;

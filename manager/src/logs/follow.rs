@@ -1,152 +1,118 @@
-//! Logs that go on: lines as nodes send them, held back for a moment to come in order; tasks that join the service; nodes
-//! that go and come back.
-
-use std::collections::{BTreeMap, BTreeSet};
+//! Logs that go on: lines as nodes send them, held back for a moment to come in order. Who is followed is looked at
+//! again when something becomes of that, not with every entry of the log: there are many readers, and busy clusters.
 
 use lines::Window;
-use model::{NodeId, NodeState, TaskId};
-use store::View;
 use tokio::{
-    sync::mpsc,
-    time::{Duration, sleep},
+    sync::{broadcast, mpsc},
+    time::{Duration, Instant, sleep},
 };
-use wire::pb;
 
 use super::{
-    desk::{Opened, Position},
+    crew::Crew,
     reading::{End, Reading},
-    source::{Heard, Said, Source},
     telling::Telling,
+    wanted::Wanted,
 };
-use crate::mint;
+use crate::{mint, raft::News};
 
 /// Batches of all nodes that may wait.
 const WAITING: usize = 8;
 /// How often it looks for nodes that are missing.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// What is followed now.
-struct Crew {
-    opened: Opened,
-    nodes: BTreeMap<NodeId, Source>,
-    tasks: BTreeSet<TaskId>,
-    to: mpsc::Sender<Said>,
-    /// Log index of the state that it is mustered from.
-    mustered: Option<u64>,
-    goes_on: bool,
-}
-
 impl Reading {
     pub(super) async fn follow(&mut self, telling: &mut Telling) -> Result<(), End> {
         let (to, mut inbox) = mpsc::channel(WAITING);
-        let mut crew = Crew {
-            opened: self.desk.open(true, self.wanted.details)?,
-            nodes: BTreeMap::new(),
-            tasks: BTreeSet::new(),
-            to,
-            mustered: None,
-            goes_on: true,
-        };
+        let mut crew = Crew::new(self.desk.open(true, self.wanted.details)?, to);
         let mut window = Window::default();
-        let mut published = self.proposer.published();
+        // Before the first look at the state, so that nothing is missed in between.
+        let mut events = self.proposer.events();
+        let mut touched = true;
         loop {
-            let view = published.borrow_and_update().view.clone();
-            self.muster(&mut crew, &view, telling);
-            crew.look(&view, telling);
-            while let Some(line) = window.pop(mint::now()) {
+            let view = self.proposer.view();
+            if std::mem::take(&mut touched) {
+                crew.muster(&self.wanted, &view, telling, Instant::now());
+            }
+            while let Some(line) = window.pop(mint::steady()) {
                 telling.line(line).await?;
             }
+            crew.look(&view, telling, Instant::now());
             telling.flush().await?;
-            if !crew.goes_on && window.due().is_none() {
+            if !crew.goes_on() && window.due().is_none() {
                 return Ok(());
             }
-            let due = window.due().map_or(LOOK, |due| due.since(mint::now()).min(LOOK));
+            let due = window.due().map_or(LOOK, |due| due.since(mint::steady()).min(LOOK));
             tokio::select! {
                 Some(said) = inbox.recv() => crew.hear(said, &view, &mut window, telling),
-                changed = published.changed() => if changed.is_err() { return Ok(()) },
+                goes_on = touch(&mut events, &self.wanted, &crew) => match goes_on {
+                    true => touched = true,
+                    false => return Ok(()),
+                },
                 () = sleep(due) => {}
             }
         }
     }
+}
 
-    /// Follows tasks that are new. Of those that come later, everything is new.
-    fn muster(&self, crew: &mut Crew, view: &View, telling: &mut Telling) {
-        let before = crew.mustered.replace(view.applied());
-        if before == crew.mustered {
-            return;
+/// Waits until something has become of what is wanted or of a node that is followed. False: this manager ends.
+async fn touch(events: &mut broadcast::Receiver<News>, wanted: &Wanted, crew: &Crew) -> bool {
+    loop {
+        match events.recv().await {
+            Ok(news) if is_about(&news, wanted, crew) => return true,
+            Ok(_) => {}
+            // What was missed may have been that.
+            Err(broadcast::error::RecvError::Lagged(_)) => return true,
+            Err(broadcast::error::RecvError::Closed) => return false,
         }
-        let position = |task: TaskId| {
-            let position = self.wanted.position(task);
-            let tail = position.tail.filter(|_| before.is_none());
-            Position { tail, ..position }
-        };
-        let wanted = self.wanted.by_node(view);
-        for (node, tasks) in &wanted {
-            let new = tasks.iter().filter(|task| !crew.tasks.contains(&task.id));
-            let new: BTreeMap<_, _> = new.map(|task| (task.id, position(task.id))).collect();
-            if new.is_empty() {
-                continue;
-            }
-            tasks
-                .iter()
-                .filter(|task| new.contains_key(&task.id))
-                .for_each(|task| telling.expect(view, task));
-            crew.tasks.extend(new.keys());
-            crew.nodes.entry(*node).or_insert_with(Source::new);
-            crew.opened.wish(*node, new, &crew.to);
-        }
-        let gone: Vec<NodeId> = crew
-            .nodes
-            .keys()
-            .filter(|node| view.node(**node).is_none())
-            .copied()
-            .collect();
-        for node in gone {
-            crew.nodes.remove(&node);
-            crew.opened.forget(node);
-        }
-        let exists = self
-            .wanted
-            .services
-            .iter()
-            .any(|service| view.service(*service).is_some());
-        crew.goes_on = exists || !wanted.is_empty();
     }
 }
 
-impl Crew {
-    fn hear(&mut self, said: Said, view: &View, window: &mut Window<pb::LogLine>, telling: &mut Telling) {
-        let node = said.node;
-        let Some(source) = self.nodes.get_mut(&node) else {
-            return;
+fn is_about(news: &News, wanted: &Wanted, crew: &Crew) -> bool {
+    let mut events = news.events();
+    news.everything || events.any(|event| wanted.is_touched(event) || crew.is_touched(event))
+}
+
+#[cfg(test)]
+mod tests {
+    use model::ServiceId;
+    use store::{Event, View};
+
+    use super::*;
+    use crate::{logs::Desk, raft::Changed};
+
+    fn news(event: Event) -> News {
+        let changed = Changed {
+            view: View::default(),
+            events: vec![event],
         };
-        match source.hear(said) {
-            Heard::Began => telling.found(view, node),
-            Heard::Lines(lines, notes) => {
-                let now = mint::now();
-                lines.into_iter().for_each(|(at, line)| window.put(at, line, now));
-                notes.into_iter().for_each(|note| telling.note(note));
-            }
-            Heard::Lost | Heard::Done => self.opened.again(node, source.seen()),
-            Heard::Nothing => {}
+        News {
+            view: View::default(),
+            entries: [changed].into(),
+            everything: false,
         }
     }
 
-    /// Tells of nodes that are missing, and lets them try again.
-    fn look(&mut self, view: &View, telling: &mut Telling) {
-        let now = tokio::time::Instant::now();
-        for (node, source) in &mut self.nodes {
-            let Some(deadline) = source.deadline() else { continue };
-            let down = view
-                .node(*node)
-                .is_none_or(|node| node.status.state != NodeState::Ready);
-            if down || now >= deadline {
-                telling.missing(view, *node);
-            }
-            if now >= deadline {
-                source.wait_again();
-                self.opened.again(*node, source.seen());
-            }
-        }
+    #[tokio::test]
+    async fn other_entries_of_the_log_wake_nobody() {
+        let (up, mut events) = broadcast::channel(4);
+        let (to, _said) = mpsc::channel(1);
+        let crew = Crew::new(Desk::default().open(true, false).unwrap(), to);
+        let wanted = Wanted {
+            services: [ServiceId::from_bits(1)].into(),
+            ..Wanted::default()
+        };
+        let _ = up.send(news(Event::Service(ServiceId::from_bits(2))));
+        let waited = tokio::time::timeout(Duration::from_millis(50), touch(&mut events, &wanted, &crew));
+        assert!(waited.await.is_err());
+        let _ = up.send(news(Event::Service(ServiceId::from_bits(1))));
+        assert!(touch(&mut events, &wanted, &crew).await);
+        let lost = News {
+            everything: true,
+            ..news(Event::Cluster)
+        };
+        let _ = up.send(lost);
+        assert!(touch(&mut events, &wanted, &crew).await);
+        drop(up);
+        assert!(!touch(&mut events, &wanted, &crew).await, "the manager ends");
     }
 }

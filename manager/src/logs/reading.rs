@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lines::Merge;
-use model::{NodeId, NodeState, ServiceId, Task, TaskId, Timestamp};
+use model::{NodeId, NodeState, TaskId, Timestamp};
 use store::View;
 use tokio::{
     sync::{mpsc, watch},
@@ -15,57 +15,15 @@ use wire::pb;
 
 use super::{
     Desk,
-    desk::{Opened, Position},
+    desk::Opened,
     source::{Heard, Said, Source},
     telling::{Gone, Telling},
+    wanted::Wanted,
 };
 use crate::proposer::Proposer;
 
 /// Batches of one node that may wait.
 const WAITING: usize = 2;
-
-/// Whose logs, and how much of them.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Wanted {
-    pub(crate) services: BTreeSet<ServiceId>,
-    pub(crate) tasks: BTreeSet<TaskId>,
-    pub(crate) follow: bool,
-    pub(crate) details: bool,
-    pub(crate) tail: Option<u64>,
-    /// Only lines later than that.
-    pub(crate) after: Timestamp,
-    /// Of these tasks only what is later.
-    pub(crate) seen: BTreeMap<TaskId, Timestamp>,
-}
-
-impl Wanted {
-    /// The tasks that have a node, by node.
-    pub(super) fn by_node<'a>(&self, view: &'a View) -> BTreeMap<NodeId, Vec<&'a Task>> {
-        let of_services = self.services.iter().flat_map(|service| view.tasks_of_service(*service));
-        let named = self.tasks.iter().filter_map(|task| view.task(*task));
-        let mut found: BTreeMap<NodeId, BTreeMap<TaskId, &Task>> = BTreeMap::new();
-        for task in of_services.chain(named) {
-            if let Some(node) = task.node.filter(|node| view.node(*node).is_some()) {
-                found.entry(node).or_default().insert(task.id, task);
-            }
-        }
-        let tasks = |(node, tasks): (NodeId, BTreeMap<TaskId, &'a Task>)| (node, tasks.into_values().collect());
-        found.into_iter().map(tasks).collect()
-    }
-
-    pub(super) fn position(&self, task: TaskId) -> Position {
-        match self.seen.get(&task) {
-            Some(at) => Position {
-                after: self.after.max(*at),
-                tail: None,
-            },
-            None => Position {
-                after: self.after,
-                tail: self.tail,
-            },
-        }
-    }
-}
 
 /// See the module.
 pub(crate) struct Reading {
@@ -170,7 +128,7 @@ impl Reading {
             }
             let (to, inbox) = mpsc::channel(WAITING);
             let positions = tasks.iter().map(|task| (task.id, self.wanted.position(task.id)));
-            opened.wish(node, positions.collect(), &to);
+            opened.wish(node, positions.collect(), BTreeSet::new(), &to);
             let reader = Reader {
                 node,
                 tasks: tasks.iter().map(|task| task.id).collect(),
@@ -184,12 +142,11 @@ impl Reading {
 
     /// What was read is not read again.
     fn remember<'a>(&mut self, readers: impl Iterator<Item = &'a Reader>) {
-        for reader in readers.filter(|reader| reader.source.deadline().is_none()) {
+        for reader in readers {
+            let complete = reader.source.deadline().is_none();
             for task in &reader.tasks {
-                // Of a task that had printed nothing, everything is new.
-                let at = reader.source.seen().get(task).copied().unwrap_or_default();
-                let seen = self.wanted.seen.entry(*task).or_default();
-                *seen = at.max(*seen);
+                let seen = reader.source.seen().get(task).copied();
+                self.wanted.remember(*task, seen, complete);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! A node as a reading sees it: whether it sends, and which of its lines are new. A node that begins anew may repeat what
 //! was on its way, and an old stream of its may still have lines in a queue: neither is told twice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::{NodeId, TaskId, Timestamp};
 use tokio::time::Instant;
@@ -80,6 +80,12 @@ impl Source {
     /// Time of the last line of each task.
     pub(super) fn seen(&self) -> &BTreeMap<TaskId, Timestamp> {
         &self.seen
+    }
+
+    /// Nothing more is heard of these tasks.
+    pub(super) fn forget(&mut self, tasks: &BTreeSet<TaskId>) {
+        self.seen.retain(|task, _| !tasks.contains(task));
+        self.floor.retain(|task, _| !tasks.contains(task));
     }
 
     /// Takes what was said.

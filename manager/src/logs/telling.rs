@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{Node, NodeId, Task};
+use model::{Node, NodeId, Task, TaskId};
 use store::View;
 use tokio::sync::mpsc;
 use tonic::Status;
@@ -48,6 +48,11 @@ impl Telling {
             hostname: node.map(Node::hostname).unwrap_or_default(),
         };
         self.origins.entry(origin.task.clone()).or_insert((origin, false));
+    }
+
+    /// No lines of this task follow any more.
+    pub(super) fn forget(&mut self, task: TaskId) {
+        self.origins.remove(&task.to_string());
     }
 
     pub(super) async fn line(&mut self, line: pb::LogLine) -> Result<(), Gone> {

@@ -289,3 +289,50 @@ async fn nodes_send_lines_of_their_own_tasks_that_somebody_reads() {
     assert_eq!(refused.code(), Code::NotFound);
     manager.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_node_that_goes_missing_goes_on_behind_what_it_has_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    let (manager, _) = bootstrap(folder.path()).await;
+    let mut one = Node::begin(&manager, "one").await;
+    let mut control = operator(&manager).await;
+    control.create_network(network("blue")).await.unwrap();
+    control.create_service(service("web", 1)).await.unwrap();
+    one.has(1).await;
+    let mut stream = control.logs(of("web", true)).await.unwrap().into_inner();
+    let all = one.wish().await;
+    let sending = one.publish(&all).await;
+    sending.print(&one.task(0), &[(1, "old"), (2, "older")]).await;
+    assert_eq!(told(&mut stream, 2).await, ["old", "older"]);
+    sending.answer.abort();
+    assert_eq!(reasons(&mut stream).await, ["node one is not available"]);
+    let going_on = loop {
+        let wish = one.wish().await;
+        if wish.follow {
+            break wish;
+        }
+    };
+    assert_eq!(going_on.tasks[0].after, 2, "nothing twice");
+    manager.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_node_hears_which_of_the_tasks_that_are_followed_have_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let (manager, _) = bootstrap(folder.path()).await;
+    let mut one = Node::begin(&manager, "one").await;
+    let mut control = operator(&manager).await;
+    control.create_network(network("blue")).await.unwrap();
+    control.create_service(service("web", 1)).await.unwrap();
+    one.has(1).await;
+    let mut request = of("web", true);
+    request.tail = Some(0);
+    let _stream = control.logs(request).await.unwrap().into_inner();
+    let wish = one.wish().await;
+    assert_eq!(wish.ended, Vec::<String>::new());
+    let task = one.task(0);
+    one.agent.report(&task, pb::TaskState::Rejected).await;
+    let ended = one.wish().await;
+    assert_eq!((ended.attempt, ended.ended), (wish.attempt, vec![task]));
+    manager.shutdown().await;
+}
