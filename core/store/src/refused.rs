@@ -236,15 +236,23 @@ pub enum Refused {
     Outdated,
     #[error("this {kind} has been rotated: name the latest one, {name}")]
     Superseded { kind: PayloadKind, name: String },
+    #[error("other services use {kind} {name} than when its rotation was planned: rotate it again")]
+    UsersChanged { kind: PayloadKind, name: String },
 }
 
 impl Refused {
-    /// Whether something that was free when the command was planned has been taken since. Planning once more, on a
-    /// fresh view, gives another choice or the refusal that the user should see.
+    /// Whether something that was free when the command was planned has been taken since, or a name means another
+    /// secret or config than then. Planning once more, on a fresh view, gives another choice or the refusal that the
+    /// user should see.
     pub fn is_race(&self) -> bool {
         matches!(
             self,
-            Self::AddressTaken { .. } | Self::VniTaken { .. } | Self::SubnetTaken { .. } | Self::PortTaken { .. }
+            Self::AddressTaken { .. }
+                | Self::VniTaken { .. }
+                | Self::SubnetTaken { .. }
+                | Self::PortTaken { .. }
+                | Self::Superseded { .. }
+                | Self::UsersChanged { .. }
         )
     }
 }

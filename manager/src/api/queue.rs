@@ -106,7 +106,7 @@ impl Wish {
 
     /// Whether a refusal says only that another was faster, and the next attempt may do.
     fn has_lost(&self, why: &Refused) -> bool {
-        let outdated = matches!(why, Refused::OutOfSequence { .. } | Refused::Superseded { .. });
+        let outdated = matches!(why, Refused::OutOfSequence { .. });
         self.races < MAX_RACES && (why.is_race() || self.newest && outdated)
     }
 

@@ -5,31 +5,32 @@ use control::{
     plan_promote_canary, plan_rebalance_service, plan_rollback_service, plan_update_service, service_status,
 };
 use model::{PayloadKind, Ratio, Service, ServiceId, ServiceSpec};
-use store::{Command, RollbackCause, View};
+use store::{Command, Refused, RollbackCause, View};
 use tonic::Status;
 use wire::pb;
 
 use super::{Api, refusal, request_id};
 use crate::mint;
 
-/// The spec with the networks' ids in place of what the user called them.
-fn resolve(view: &View, mut spec: pb::ServiceSpec) -> Result<ServiceSpec, Status> {
+/// The spec with ids in place of what the user called networks, secrets and configs. Part of each plan, as a name may
+/// mean another one by the next attempt.
+fn resolve(view: &View, mut spec: pb::ServiceSpec) -> Result<ServiceSpec, Refused> {
     for attachment in &mut spec.networks {
-        let network = find_network(view, &attachment.network).map_err(|why| refusal::refused(&why))?;
+        let network = find_network(view, &attachment.network)?;
         attachment.network = network.id.to_string();
     }
     if let Some(container) = &mut spec.container {
         resolve_files(view, PayloadKind::Secret, &mut container.secrets)?;
         resolve_files(view, PayloadKind::Config, &mut container.configs)?;
     }
-    ServiceSpec::try_from(spec).map_err(|why| refusal::invalid(&why))
+    ServiceSpec::try_from(spec).map_err(|why| Refused::Invalid(why.to_string()))
 }
 
 /// A secret or config comes by id, or by a name in place of the id, or by its name alone.
-fn resolve_files(view: &View, kind: PayloadKind, files: &mut [pb::PayloadRef]) -> Result<(), Status> {
+fn resolve_files(view: &View, kind: PayloadKind, files: &mut [pb::PayloadRef]) -> Result<(), Refused> {
     for file in files {
         let what = if file.id.is_empty() { &file.name } else { &file.id };
-        let payload = find_payload(view, kind, what).map_err(|why| refusal::refused(&why))?;
+        let payload = find_payload(view, kind, what)?;
         file.id = payload.id.to_string();
         file.name = payload.spec.name.to_string();
     }
@@ -70,13 +71,11 @@ fn counted(status: ServiceStatus) -> pb::ServiceStatus {
 impl Api {
     pub(super) async fn create_service(&self, request: pb::CreateServiceRequest) -> Result<pb::Service, Status> {
         let id = request_id(&request.request)?;
-        let spec = resolve(&self.read().await?, request.spec.unwrap_or_default())?;
+        let spec = request.spec.unwrap_or_default();
         let service = ServiceId::from_bits(mint::object_of(id, "service"));
         let at = mint::now();
-        let view = self
-            .queue
-            .change(id, move |view| plan_create_service(view, service, at, spec.clone()))
-            .await?;
+        let plan = move |view: &View| plan_create_service(view, service, at, resolve(view, spec.clone())?);
+        let view = self.queue.change(id, plan).await?;
         found(&view, service)
     }
 
@@ -100,10 +99,13 @@ impl Api {
             let plan = move |view: &View| plan_rollback_service(view, service, version, at, cause);
             self.queue.change(id, plan).await?
         } else {
-            let spec = resolve(&view, request.spec.unwrap_or_default())?;
+            let spec = request.spec.unwrap_or_default();
             let canary = request.canary.map(Ratio::new).transpose();
             let canary = canary.map_err(|why| refusal::invalid(&why))?;
-            let plan = move |view: &View| plan_update_service(view, service, version, at, spec.clone(), canary);
+            let plan = move |view: &View| {
+                let spec = resolve(view, spec.clone())?;
+                plan_update_service(view, service, version, at, spec, canary)
+            };
             self.queue.change(id, plan).await?
         };
         found(&view, service)
@@ -157,5 +159,46 @@ impl Api {
         Ok(pb::RemoveResponse {
             id: service.to_string(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use control::{plan_create_payload, plan_rotate_payload};
+    use model::{PayloadBytes, PayloadId, PayloadSpec, Timestamp};
+    use store::NewPayload;
+
+    use super::*;
+
+    #[test]
+    fn a_name_is_what_it_means_at_each_attempt() {
+        let (old, new, at) = (PayloadId::from_bits(7), PayloadId::from_bits(8), Timestamp(1));
+        let created = NewPayload {
+            id: old,
+            at,
+            kind: PayloadKind::Secret,
+            spec: PayloadSpec {
+                name: "db".parse().unwrap(),
+                labels: std::collections::BTreeMap::new(),
+                templated: false,
+            },
+            bytes: PayloadBytes::new(b"1"),
+        };
+        let mut state = View::default();
+        let created = plan_create_payload(&state, created).unwrap();
+        state.apply_draft(created).unwrap();
+        let mut asked = pb::ServiceSpec::from(ServiceSpec::new("web".parse().unwrap(), "busybox"));
+        asked.container.as_mut().unwrap().secrets = vec![pb::PayloadRef {
+            name: "db".to_owned(),
+            target: "db".to_owned(),
+            uid: "0".to_owned(),
+            gid: "0".to_owned(),
+            ..pb::PayloadRef::default()
+        }];
+        let meant = |state: &View| resolve(state, asked.clone()).unwrap().container.secrets[0].id;
+        assert_eq!(meant(&state), old);
+        let rotated = plan_rotate_payload(&state, old, new, at, PayloadBytes::new(b"2")).unwrap();
+        state.apply_draft(rotated).unwrap();
+        assert_eq!(meant(&state), new);
     }
 }

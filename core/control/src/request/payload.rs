@@ -1,8 +1,8 @@
 //! Secrets and configs, as users ask for them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use model::{PayloadBytes, PayloadId, Service, ServiceId, Timestamp};
+use model::{PayloadBytes, PayloadId, Timestamp};
 use store::{Command, Kind, NewPayload, PayloadLabels, PayloadRotation, Refused, State, View};
 
 use super::{plan_update_service, planned};
@@ -50,15 +50,18 @@ pub fn plan_rotate_payload(
         kind: Kind::Secret,
         what: old.to_string(),
     })?;
-    let namesakes = view.superseded_payloads();
-    let namesakes = namesakes.filter(|p| (p.kind, &p.spec.name) == (latest.kind, &latest.spec.name));
-    let replaced: BTreeSet<PayloadId> = namesakes.map(|payload| payload.id).chain([old]).collect();
+    let replaced = view.payloads_of_name(latest.kind, &latest.spec.name);
+    let users = view.users_of_payloads(&replaced);
     let mut scratch: State = view.clone();
-    let rotation = PayloadRotation { old, new, at, bytes };
+    let rotation = PayloadRotation {
+        old,
+        new,
+        at,
+        bytes,
+        users: Some(users.keys().copied().collect()),
+    };
     let mut batch = vec![Command::RotatePayload(Box::new(rotation))];
     scratch.apply_draft(batch[0].clone())?;
-    let users = replaced.iter().flat_map(|id| view.services_with_payload(*id));
-    let users: BTreeMap<ServiceId, &Service> = users.map(|service| (service.id, service)).collect();
     for service in users.into_values() {
         let mut spec = service.spec.clone();
         for (_, file) in spec
@@ -67,9 +70,6 @@ pub fn plan_rotate_payload(
             .filter(|(_, file)| replaced.contains(&file.id))
         {
             file.id = new;
-        }
-        if spec == service.spec {
-            continue;
         }
         let canary = service.canary.map(|canary| canary.share);
         let update = plan_update_service(&scratch, service.id, service.version, at, spec, canary)?;

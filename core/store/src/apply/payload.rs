@@ -1,6 +1,8 @@
 //! Secrets and configs: their bytes never change, and none goes while a service uses it.
 
-use model::{Payload, PayloadId, PayloadSpec, Timestamp};
+use std::collections::BTreeSet;
+
+use model::{Payload, PayloadId, PayloadSpec, ServiceId, Timestamp};
 
 use crate::{Event, Kind, NewPayload, PayloadLabels, PayloadRotation, Refused, State};
 
@@ -109,10 +111,22 @@ impl State {
         rotation: PayloadRotation,
         events: &mut Vec<Event>,
     ) -> Result<(), Refused> {
-        let PayloadRotation { old, new, at, bytes } = rotation;
+        let PayloadRotation {
+            old,
+            new,
+            at,
+            bytes,
+            users,
+        } = rotation;
         let old = self.payload(old).cloned().ok_or_else(|| missing(old))?;
         if old.superseded {
             return Err(Refused::Superseded {
+                kind: old.kind,
+                name: old.spec.name.to_string(),
+            });
+        }
+        if users.is_some_and(|users| !self.are_users(&old, &users)) {
+            return Err(Refused::UsersChanged {
                 kind: old.kind,
                 name: old.spec.name.to_string(),
             });
@@ -128,6 +142,12 @@ impl State {
             bytes,
         };
         self.add_payload(index, new, generation, events)
+    }
+
+    /// Whether these services and no others use the name of a secret or config.
+    fn are_users(&self, of: &Payload, services: &BTreeSet<ServiceId>) -> bool {
+        let users = self.users_of_payloads(&self.payloads_of_name(of.kind, &of.spec.name));
+        users.keys().eq(services)
     }
 
     pub(super) fn remove_payload(&mut self, id: PayloadId, events: &mut Vec<Event>) -> Result<(), Refused> {
@@ -150,7 +170,7 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use model::{PayloadBytes, PayloadKind, PayloadRef, ServiceId, ServiceSpec};
+    use model::{PayloadBytes, PayloadKind, PayloadRef, ServiceSpec};
 
     use crate::{Command, fixture::*};
 
@@ -174,25 +194,38 @@ mod tests {
     }
 
     fn rotation(old: PayloadId, new: PayloadId) -> Command {
+        planned_rotation(old, new, None)
+    }
+
+    fn planned_rotation(old: PayloadId, new: PayloadId, users: Option<BTreeSet<ServiceId>>) -> Command {
         Command::RotatePayload(Box::new(PayloadRotation {
             old,
             new,
             at: AT,
             bytes: PayloadBytes::new(b"2"),
+            users,
+        }))
+    }
+
+    fn spec(name: &str, secret: PayloadId) -> ServiceSpec {
+        let mut spec = ServiceSpec::new(name.parse().unwrap(), "image");
+        spec.container.secrets = vec![PayloadRef::of(secret, "db".parse().unwrap())];
+        spec
+    }
+
+    fn creation(id: u128, name: &str, secret: PayloadId) -> Command {
+        Command::CreateService(Box::new(crate::NewService {
+            id: ServiceId::from_bits(id),
+            at: AT,
+            spec: spec(name, secret),
+            vips: Vec::new(),
+            ports: Vec::new(),
         }))
     }
 
     /// The service `api` with a secret.
     fn user(id: PayloadId) -> Command {
-        let mut spec = ServiceSpec::new("api".parse().unwrap(), "image");
-        spec.container.secrets = vec![PayloadRef::of(id, "db".parse().unwrap())];
-        Command::CreateService(Box::new(crate::NewService {
-            id: ServiceId::from_bits(2),
-            at: AT,
-            spec,
-            vips: Vec::new(),
-            ports: Vec::new(),
-        }))
+        creation(2, "api", id)
     }
 
     #[test]
@@ -242,5 +275,64 @@ mod tests {
         assert_eq!(state.superseded_payloads().count(), 1);
         let again = State::decode(&state.encode().unwrap()).unwrap();
         assert_eq!(again, state);
+    }
+
+    #[test]
+    fn a_service_does_not_begin_to_use_one_that_was_rotated() {
+        let mut state = state();
+        apply(&mut state, secret(DB, "db")).unwrap();
+        apply(&mut state, user(DB)).unwrap();
+        apply(&mut state, rotation(DB, DB2)).unwrap();
+        let late = apply(&mut state, creation(3, "late", DB)).unwrap_err();
+        assert!(matches!(late, Refused::Superseded { .. }) && late.is_race(), "{late}");
+        apply(&mut state, creation(3, "late", DB2)).unwrap();
+        let change = |state: &State, id: u128, spec: ServiceSpec| {
+            let id = ServiceId::from_bits(id);
+            Command::UpdateService(Box::new(crate::ServiceChange {
+                id,
+                version: state.service(id).unwrap().version,
+                at: AT,
+                spec,
+                vips: Vec::new(),
+                ports: Vec::new(),
+                canary: None,
+            }))
+        };
+        let back = change(&state, 3, spec("late", DB));
+        assert!(matches!(apply(&mut state, back), Err(Refused::Superseded { .. })));
+        let mut kept = spec("api", DB);
+        kept.container.image = "other".to_owned();
+        let kept = change(&state, 2, kept);
+        apply(&mut state, kept).unwrap();
+    }
+
+    #[test]
+    fn a_rotation_whose_users_are_others_by_now_is_planned_again() {
+        let mut state = state();
+        apply(&mut state, secret(DB, "db")).unwrap();
+        let planned = planned_rotation(DB, DB2, Some(BTreeSet::new()));
+        apply(&mut state, user(DB)).unwrap();
+        let outrun = apply(&mut state, planned).unwrap_err();
+        assert!(
+            matches!(outrun, Refused::UsersChanged { .. }) && outrun.is_race(),
+            "{outrun}"
+        );
+        let users = BTreeSet::from([ServiceId::from_bits(2)]);
+        apply(&mut state, planned_rotation(DB, DB2, Some(users.clone()))).unwrap();
+        // It still has the one before.
+        let third = PayloadId::from_bits(9);
+        apply(&mut state, planned_rotation(DB2, third, Some(users))).unwrap();
+    }
+
+    #[test]
+    fn a_rotation_that_an_earlier_version_wrote_is_read() {
+        let old = rotation(DB, DB2);
+        let entry = crate::Entry {
+            request: model::RequestId::from_bits(1),
+            command: old,
+        };
+        let bytes = entry.encode().unwrap();
+        assert!(!bytes.windows(5).any(|word| word == b"users"), "as it was written");
+        assert_eq!(crate::Entry::decode(&bytes), Ok(entry));
     }
 }

@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, mem::discriminant};
 
 use model::{
-    DesiredState, EarlierPorts, JobStatus, PreviousSpec, PublishMode, PublishedPort, Rebalance, RunOutcome, Service,
-    ServiceId, ServiceSpec, Timestamp, UpdateState, UpdateStatus, VirtualIp,
+    DesiredState, EarlierPorts, JobStatus, PayloadKind, PayloadRef, PreviousSpec, PublishMode, PublishedPort,
+    Rebalance, RunOutcome, Service, ServiceId, ServiceSpec, Timestamp, UpdateState, UpdateStatus, VirtualIp,
 };
 
 use super::{canary::Status, job::has_run};
@@ -305,14 +305,27 @@ impl State {
             }
         }
         for (kind, file) in spec.container.payloads() {
-            if self.payload(file.id).is_none_or(|payload| payload.kind != kind) {
-                let (kind, what) = (kind.into(), file.name.to_string());
-                return Err(Refused::NotFound { kind, what });
-            }
+            self.check_payload(id, kind, file)?;
         }
         ports.iter().try_for_each(|port| self.check_port(id, port))?;
         vips.iter()
             .try_for_each(|vip| self.claim(vip.network, vip.addr, AddressOwner::Vip(id)))
+    }
+
+    /// A rotation updates those who use the old one as it comes: whoever named it before, and comes after, would keep
+    /// it for good. A service that has an old one already, as one that was rolled back does, may keep it.
+    fn check_payload(&self, id: ServiceId, kind: PayloadKind, file: &PayloadRef) -> Result<(), Refused> {
+        let found = self.payload(file.id).filter(|payload| payload.kind == kind);
+        let payload = found.ok_or_else(|| Refused::NotFound {
+            kind: kind.into(),
+            what: file.name.to_string(),
+        })?;
+        let had = || self.services_with_payload(file.id).any(|service| service.id == id);
+        if payload.superseded && !had() {
+            let name = payload.spec.name.to_string();
+            return Err(Refused::Superseded { kind, name });
+        }
+        Ok(())
     }
 
     /// Two services may share a port only if both publish it on their tasks' hosts.

@@ -1,6 +1,9 @@
 //! What is made, and what becomes of it: networks, secrets and configs, services.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use ipnet::IpNet;
 use model::{
@@ -65,6 +68,10 @@ pub struct PayloadRotation {
     pub at: Timestamp,
     /// Its bytes.
     pub bytes: PayloadBytes,
+    /// The services that use the name as of the plan, each of which the same step updates; refused if they are others
+    /// by then. `None`: not looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub users: Option<BTreeSet<ServiceId>>,
 }
 
 /// A service to be made.

@@ -1,5 +1,7 @@
 //! Secrets and configs, and who uses them.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use model::{Name, Payload, PayloadId, PayloadKind, Service, ServiceId, TaskId};
 
 use super::State;
@@ -24,6 +26,26 @@ impl State {
     pub fn superseded_payloads(&self) -> impl Iterator<Item = &Payload> {
         let superseded = self.indexes.payloads.superseded.iter();
         superseded.filter_map(|id| self.payload(*id))
+    }
+
+    /// The latest secret or config of a name and those that had it before.
+    pub fn payloads_of_name(&self, kind: PayloadKind, name: &Name) -> BTreeSet<PayloadId> {
+        let earlier = self.superseded_payloads();
+        let earlier = earlier.filter(|payload| (payload.kind, &payload.spec.name) == (kind, name));
+        earlier
+            .chain(self.payload_named(kind, name))
+            .map(|payload| payload.id)
+            .collect()
+    }
+
+    /// The services whose present spec has one of these secrets and configs.
+    pub fn users_of_payloads(&self, payloads: &BTreeSet<PayloadId>) -> BTreeMap<ServiceId, &Service> {
+        let found = payloads.iter().flat_map(|id| self.services_with_payload(*id));
+        let uses = |service: &&Service| {
+            let mut files = service.spec.container.payloads();
+            files.any(|(_, file)| payloads.contains(&file.id))
+        };
+        found.filter(uses).map(|service| (service.id, service)).collect()
     }
 
     /// The services whose present or previous spec has a secret or config.

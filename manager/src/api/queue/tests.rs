@@ -106,3 +106,14 @@ fn an_outdated_version_is_a_race_only_for_who_did_not_read_it() {
     wish.races = MAX_RACES;
     assert!(!wish.has_lost(&outdated), "not for ever");
 }
+
+#[test]
+fn a_name_that_means_another_secret_by_now_is_a_race_for_everybody() {
+    let (kind, name) = (model::PayloadKind::Secret, "db".to_owned());
+    let (wish, _answer) = creation(1, "web");
+    assert!(wish.has_lost(&Refused::Superseded {
+        kind,
+        name: name.clone()
+    }));
+    assert!(wish.has_lost(&Refused::UsersChanged { kind, name }));
+}
