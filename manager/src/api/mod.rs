@@ -29,7 +29,7 @@ use model::{NodeId, RequestId};
 use store::{Refused, View};
 use tonic::{Status, service::Routes};
 use wire::pb::{
-    admission_server::AdmissionServer, control_server::ControlServer, dispatcher_server::DispatcherServer,
+    self, admission_server::AdmissionServer, control_server::ControlServer, dispatcher_server::DispatcherServer,
     raft_transport_server::RaftTransportServer,
 };
 
@@ -103,4 +103,12 @@ fn request_id(text: &str) -> Result<RequestId, Status> {
         return Ok(mint::request());
     }
     text.parse().map_err(|why: model::Invalid| refusal::invalid(&why))
+}
+
+/// How a removal ended that was carried out before. Who repeats one is told that before anything is looked up: what it
+/// spoke of has gone with it. What it was called stands for its id, which nobody knows any more.
+fn removed_before(view: &View, request: RequestId, what: &str) -> Option<Result<pb::RemoveResponse, Status>> {
+    let outcome = view.outcome(request)?;
+    let answer = outcome.map(|()| pb::RemoveResponse { id: what.to_owned() });
+    Some(answer.map_err(|why| refusal::refused(&why)))
 }

@@ -6,7 +6,7 @@ use store::Command;
 use tonic::Status;
 use wire::pb;
 
-use super::{Api, refusal, request_id};
+use super::{Api, refusal, removed_before, request_id};
 use crate::mint;
 
 impl Api {
@@ -44,6 +44,9 @@ impl Api {
     pub(super) async fn remove_network(&self, request: pb::RemoveRequest) -> Result<pb::RemoveResponse, Status> {
         let id = request_id(&request.request)?;
         let view = self.read().await?;
+        if let Some(before) = removed_before(&view, id, &request.r#ref) {
+            return before;
+        }
         let found = find_network(&view, &request.r#ref).map_err(|why| refusal::refused(&why))?;
         if found.spec.ingress {
             // There is no way yet to make another.

@@ -7,7 +7,7 @@ use store::{Command, Refused, View};
 use tonic::Status;
 use wire::pb::{self, control_client::ControlClient};
 
-use super::{Api, admission::uncertified, refusal, request_id};
+use super::{Api, admission::uncertified, refusal, removed_before, request_id};
 use crate::{
     ca::{self, Authority, CaError},
     mint,
@@ -151,3 +151,6 @@ impl Api {
         Ok(pb::RemoveResponse { id: id.to_string() })
     }
 }
+        if let Some(before) = removed_before(&view, request_id, &request.r#ref) {
+            return before;
+        }

@@ -8,7 +8,7 @@ use store::{NewPayload, View};
 use tonic::Status;
 use wire::pb;
 
-use super::{Api, refusal, request_id};
+use super::{Api, refusal, removed_before, request_id};
 use crate::mint;
 
 /// Secret or config; a request must say which.
@@ -27,6 +27,15 @@ fn told(view: &View, id: PayloadId) -> Result<pb::Payload, Status> {
     payload
         .map(Into::into)
         .ok_or_else(|| Status::aborted("it was removed at the same time"))
+}
+
+/// What a rotation to `new` has done.
+fn rotated(view: &View, new: PayloadId) -> Result<pb::RotatePayloadResponse, Status> {
+    let users = view.services_with_payload(new);
+    Ok(pb::RotatePayloadResponse {
+        payload: Some(told(view, new)?),
+        services: users.map(|service| service.spec.name.to_string()).collect(),
+    })
 }
 
 impl Api {
@@ -96,7 +105,12 @@ impl Api {
         request: pb::RotatePayloadRequest,
     ) -> Result<pb::RotatePayloadResponse, Status> {
         let (id, kind) = (request_id(&request.request)?, kind(request.kind)?);
+        let new = PayloadId::from_bits(mint::object_of(id, "payload"));
         let view = self.read().await?;
+        if view.payload(new).is_some() {
+            // A repeated request: the name means what it has made.
+            return rotated(&view, new);
+        }
         let old = find_payload(&view, kind, &request.r#ref).map_err(|why| refusal::refused(&why))?;
         if old.bytes.as_bytes() == request.data {
             // Nobody who uses it would see a difference.
@@ -105,7 +119,6 @@ impl Api {
                 services: Vec::new(),
             });
         }
-        let new = PayloadId::from_bits(mint::object_of(id, "payload"));
         let (at, bytes) = (mint::now(), PayloadBytes::new(&request.data));
         let view = self
             .queue
@@ -115,16 +128,16 @@ impl Api {
                 plan_rotate_payload(view, old, new, at, bytes.clone())
             })
             .await?;
-        let users = view.services_with_payload(new);
-        Ok(pb::RotatePayloadResponse {
-            payload: Some(told(&view, new)?),
-            services: users.map(|service| service.spec.name.to_string()).collect(),
-        })
+        rotated(&view, new)
     }
 
     pub(super) async fn remove_payload(&self, request: pb::RemovePayloadRequest) -> Result<pb::RemoveResponse, Status> {
         let (id, kind) = (request_id(&request.request)?, kind(request.kind)?);
-        let payload = find(&self.read().await?, kind, &request.r#ref)?;
+        let view = self.read().await?;
+        if let Some(before) = removed_before(&view, id, &request.r#ref) {
+            return before;
+        }
+        let payload = find(&view, kind, &request.r#ref)?;
         self.queue
             .change(id, move |view| plan_remove_payload(view, payload))
             .await?;

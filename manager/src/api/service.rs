@@ -9,7 +9,7 @@ use store::{Command, Refused, RollbackCause, View};
 use tonic::Status;
 use wire::pb;
 
-use super::{Api, refusal, request_id};
+use super::{Api, refusal, removed_before, request_id};
 use crate::mint;
 
 /// The spec with ids in place of what the user called networks, secrets and configs. Part of each plan, as a name may
@@ -149,6 +149,9 @@ impl Api {
     pub(super) async fn remove_service(&self, request: pb::RemoveRequest) -> Result<pb::RemoveResponse, Status> {
         let id = request_id(&request.request)?;
         let view = self.read().await?;
+        if let Some(before) = removed_before(&view, id, &request.r#ref) {
+            return before;
+        }
         let service = find_service(&view, &request.r#ref)
             .map_err(|why| refusal::refused(&why))?
             .id;

@@ -17,6 +17,7 @@ mod payloads;
 mod quorum;
 mod recovery;
 mod release;
+mod repeated;
 mod rights;
 mod rotation;
 mod secrecy;
