@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use model::{Node, NodeId, NodeSpec, NodeState, NodeTrust, Role};
-use store::{Command, Refused, View};
+use model::{Node, NodeId, NodeSpec, NodeState, NodeTrust, Role, Timestamp};
+use store::{Command, Kind, Refused, View};
 use tonic::Status;
 use wire::pb::{self, control_client::ControlClient};
 
@@ -23,6 +23,25 @@ fn with_tls(view: &View, wanted: Option<&NodeTrust>, node: Node) -> Result<pb::N
         tls,
         tls_current,
         ..node.into()
+    })
+}
+
+/// A worker's role for a node as it is.
+fn demotion(view: &View, id: NodeId, at: Timestamp) -> Result<Command, Refused> {
+    let missing = || Refused::NotFound {
+        kind: Kind::Node,
+        what: id.to_string(),
+    };
+    let node = view.node(id).ok_or_else(missing)?;
+    let spec = NodeSpec {
+        role: Role::Worker,
+        ..node.spec.clone()
+    };
+    Ok(Command::UpdateNodeSpec {
+        id,
+        version: node.version,
+        at,
+        spec,
     })
 }
 
@@ -111,19 +130,15 @@ impl Api {
             .ok_or_else(|| Status::aborted("the node was removed at the same time"))
     }
 
-    /// As `node demote self`.
+    /// As `node demote self`, whatever else becomes of the node meanwhile.
     pub(crate) async fn demote_itself(&self) -> Result<(), Status> {
         let view = self.read().await?;
-        let node = self.find_node(&view, "self").map_err(|why| refusal::refused(&why))?;
-        let mut spec = node.spec.clone();
-        spec.role = Role::Worker;
-        let request = pb::UpdateNodeRequest {
-            request: String::new(),
-            r#ref: node.id.to_string(),
-            version: node.version,
-            spec: Some(spec.into()),
-        };
-        self.update_node(request).await.map(|_| ())
+        let (id, at) = (self.node, mint::now());
+        if view.node(id).is_some_and(|node| node.spec.role == Role::Manager) {
+            self.check_demotion(&view, id).await?;
+        }
+        let plan = move |view: &View| demotion(view, id, at);
+        self.queue.change_newest(mint::request(), plan).await.map(drop)
     }
 
     /// Refuses what raft could not survive. The last manager is refused by the state itself.
@@ -140,6 +155,9 @@ impl Api {
     pub(super) async fn remove_node(&self, request: pb::RemoveRequest) -> Result<pb::RemoveResponse, Status> {
         let request_id = request_id(&request.request)?;
         let view = self.read().await?;
+        if let Some(before) = removed_before(&view, request_id, &request.r#ref) {
+            return before;
+        }
         let id = self
             .find_node(&view, &request.r#ref)
             .map_err(|why| refusal::refused(&why))?
@@ -151,6 +169,39 @@ impl Api {
         Ok(pb::RemoveResponse { id: id.to_string() })
     }
 }
-        if let Some(before) = removed_before(&view, request_id, &request.r#ref) {
-            return before;
+
+#[cfg(test)]
+mod tests {
+    use store::State;
+
+    use super::*;
+
+    #[test]
+    fn a_node_is_demoted_as_it_is_by_then() {
+        let (id, at) = (NodeId::from_bits(1), Timestamp(1));
+        let mut state = State::default();
+        for (node, raft) in [(id, 1), (NodeId::from_bits(2), 2)] {
+            let mut join = Command::join(node, at, Role::Manager, [192, 0, 2, 1].into());
+            if let Command::UpsertNode(node) = &mut join {
+                node.raft_id = Some(raft);
+            }
+            state.apply_draft(join).unwrap();
         }
+        let before = demotion(&state, id, at).unwrap();
+        state.apply_nothing(5);
+        let mut label = state.node(id).unwrap().spec.clone();
+        label.labels.insert("disk".to_owned(), "ssd".to_owned());
+        let change = Command::UpdateNodeSpec {
+            id,
+            version: state.node(id).unwrap().version,
+            at,
+            spec: label.clone(),
+        };
+        state.apply_draft(change).unwrap();
+        let outdated = state.apply_draft(before).unwrap_err();
+        assert!(matches!(outdated, Refused::OutOfSequence { .. }), "{outdated}");
+        state.apply_draft(demotion(&state, id, at).unwrap()).unwrap();
+        let after = &state.node(id).unwrap().spec;
+        assert_eq!((after.role, &after.labels), (Role::Worker, &label.labels));
+    }
+}
