@@ -280,12 +280,13 @@ impl Node {
             Some(member) => {
                 let open = member.manager.as_ref().map(|manager| Door::Open(manager.routes()));
                 let why = match member.lacks_manager() {
-                    true if member.locked => LOCKED.to_owned(),
-                    true => member.role_error.clone(),
-                    false => WORKER.to_owned(),
+                    true if member.locked => LOCKED,
+                    true if !member.role_error.is_empty() => &member.role_error,
+                    // Nothing has failed: its manager stops, as it is to be none.
+                    _ => WORKER,
                 };
                 let standing = Standing::Active(Box::new(member.clone()));
-                (open.unwrap_or(Door::Closed(why.into())), standing)
+                (open.unwrap_or(Door::Closed(why.to_owned().into())), standing)
             }
         };
         self.standing.send_replace(standing);

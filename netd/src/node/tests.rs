@@ -266,6 +266,23 @@ fn join_request() -> pb::JoinRequest {
 }
 
 #[tokio::test]
+async fn a_manager_that_stops_is_answered_for_as_a_worker() {
+    let fake = Fake {
+        joins_as_manager: true,
+        ..Fake::default()
+    };
+    let called = fake.calling.clone();
+    let mut bench = bench(fake);
+    called.send_replace(calling(Some(2)));
+    bench.node.join(&join_request()).await.unwrap();
+    let member = bench.node.member.as_mut().unwrap();
+    member.manager = None;
+    assert!(member.lacks_manager() && member.role_error.is_empty());
+    bench.node.publish();
+    assert!(matches!(&*bench.door.borrow(), Door::Closed(why) if why == WORKER));
+}
+
+#[tokio::test]
 async fn a_node_that_joins_as_a_manager_starts_one_and_a_demoted_one_forgets_it_but_keeps_its_agent() {
     let fake = Fake {
         joins_as_manager: true,
