@@ -32,7 +32,7 @@ pub enum KeyFileError {
         "Swarm is encrypted and needs to be unlocked before it can be used. Please use \"netctl swarm unlock\" to unlock it."
     )]
     Locked,
-    #[error("invalid key could not be used to decrypt data: this is not the unlock key of this swarm's manager")]
+    #[error("swarm could not be unlocked: invalid key provided; this is not the unlock key of this swarm's manager")]
     WrongKey,
 }
 

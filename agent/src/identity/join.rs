@@ -39,8 +39,8 @@ pub enum JoinError {
     Connect(#[from] ConnectError),
     #[error("remote CA does not match fingerprint. Expected: {expected}, got: {found}: is the token of this cluster?")]
     Fingerprint { expected: String, found: String },
-    #[error("invalid join token")]
-    Refused,
+    #[error("{0}")]
+    Refused(String),
     #[error("manager {remote} did not admit this node: {reason}")]
     Remote { remote: String, reason: String },
     #[error("manager {remote} did not {what}: {reason}")]
@@ -96,7 +96,10 @@ pub async fn join(request: &JoinRequest) -> Result<Identity, JoinError> {
         .issue_certificate(issue)
         .await
         .map_err(|status| match status.code() {
-            Code::InvalidArgument | Code::Unauthenticated | Code::PermissionDenied => JoinError::Refused,
+            // The token, or what came with it, is not good: the manager says which.
+            Code::InvalidArgument | Code::Unauthenticated | Code::PermissionDenied => {
+                JoinError::Refused(status.message().to_owned())
+            }
             _ => unadmitted(&request.remote, &status),
         })?
         .into_inner();

@@ -59,13 +59,17 @@ async fn a_token_is_not_shown_to_who_sends_a_root_of_its_own_along() {
 }
 
 #[tokio::test]
-async fn a_wrong_secret_is_an_invalid_join_token() {
+async fn a_wrong_secret_is_refused_in_the_managers_words() {
     let authority = Arc::new(Authority::new());
     let server = serve(authority.clone(), Role::Manager).await;
     let mut token = authority.token();
     token.secret = [2; 16];
     let error = join(&request(&server, token)).await.unwrap_err();
-    assert_eq!(error.to_string(), "invalid join token");
+    assert!(matches!(error, JoinError::Refused(_)), "{error:?}");
+    assert_eq!(
+        error.to_string(),
+        "A valid join token is necessary to join this cluster"
+    );
 }
 
 #[tokio::test]

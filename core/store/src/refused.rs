@@ -84,7 +84,7 @@ pub enum Refused {
     NoCluster,
     #[error("{0}")]
     Invalid(String),
-    #[error("invalid join token")]
+    #[error("A valid join token is necessary to join this cluster")]
     TokenUnknown,
     #[error("this join token has expired: get another with \"netctl swarm join-token\" on a manager")]
     TokenExpired,

@@ -6,7 +6,7 @@ use std::{
 };
 
 use control::JoinAttempts;
-use model::{Availability, NodeId, Timestamp};
+use model::{Availability, JoinToken, NodeId, Timestamp};
 use store::{Command, Refused, TokenStep, View};
 use tonic::{Request, Response, Status, async_trait};
 use wire::pb::{self, admission_server::Admission};
@@ -43,6 +43,7 @@ fn node_addr(given: &str, caller: Option<&Caller>) -> Result<IpAddr, Status> {
 
 /// What a token gives.
 fn known(view: &View, text: &str) -> Result<Shown, Status> {
+    text.parse::<JoinToken>().map_err(|why| refusal::invalid(&why))?;
     token::shown(view, text).ok_or_else(|| refusal::refused(&Refused::TokenUnknown))
 }
 

@@ -12,14 +12,14 @@ use crate::raft::{ProposeError, ReadError};
 pub(super) fn refused(why: &Refused) -> Status {
     let text = why.to_string();
     match why {
-        Refused::TokenUnknown => Status::permission_denied(text),
         Refused::Outdated => Status::deadline_exceeded(text),
         Refused::TooManyTokens => Status::resource_exhausted(text),
         Refused::NotFound { .. } => Status::not_found(text),
         Refused::NameTaken { .. } | Refused::IdTaken { .. } | Refused::ClusterExists | Refused::IngressExists(_) => {
             Status::already_exists(text)
         }
-        Refused::Invalid(_)
+        Refused::TokenUnknown
+        | Refused::Invalid(_)
         | Refused::Ambiguous { .. }
         | Refused::PortReserved { .. }
         | Refused::IngressNamed(_)

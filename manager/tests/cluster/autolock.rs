@@ -76,7 +76,7 @@ async fn a_manager_starts_with_the_unlock_key_only_and_the_keys_follow_the_setti
     let old = start(Some(first)).await.err().unwrap();
     assert!(
         old.to_string()
-            .contains("invalid key could not be used to decrypt data"),
+            .contains("swarm could not be unlocked: invalid key provided"),
         "{old}"
     );
     let handle = start(Some(second)).await.unwrap();

@@ -28,7 +28,7 @@ async fn a_locked_manager_waits_for_its_key_while_the_agent_goes_on() {
     for (wrong, words) in [
         (
             seal::UnlockKey::fresh().to_string(),
-            "invalid key could not be used to decrypt data",
+            "swarm could not be unlocked: invalid key provided",
         ),
         ("SWMKEY-1-".to_owned(), "invalid unlock key"),
     ] {

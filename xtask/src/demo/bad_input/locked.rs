@@ -13,7 +13,7 @@ const WRONG: &[Refusal] = &[
     ("netctl node ls", &["encrypted", "netctl swarm unlock"]),
     (
         "echo SWMKEY-1-7c37Cc8654o6p38HnroywCi19pllOnGtbdZEgtKxZu8 | netctl swarm unlock",
-        &["invalid key could not be used", "not the unlock key of this swarm"],
+        &["invalid key provided", "not the unlock key of this swarm"],
     ),
     (
         "echo sesame | netctl swarm unlock",
