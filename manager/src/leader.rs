@@ -34,12 +34,17 @@ pub(crate) async fn run(proposer: Proposer) {
             return;
         };
         tracing::info!(term = leading, "leading");
-        lead(&proposer, &mut published, leading).await;
+        let goes_on = lead(&proposer, &mut published, leading).await;
         tracing::info!(term = leading, "not leading any more");
+        // What was published last stays, also that this manager led: it does not when the driver has ended.
+        if !goes_on || published.has_changed().is_err() {
+            return;
+        }
     }
 }
 
-async fn lead(proposer: &Proposer, published: &mut watch::Receiver<Published>, term: u64) {
+/// False: the driver has ended.
+async fn lead(proposer: &Proposer, published: &mut watch::Receiver<Published>, term: u64) -> bool {
     let mut events = proposer.events();
     let mut dirty = Dirty::all();
     let began = Instant::now();
@@ -49,7 +54,7 @@ async fn lead(proposer: &Proposer, published: &mut watch::Receiver<Published>, t
         let view = {
             let now = published.borrow_and_update();
             if !now.standing.leads || now.standing.term != term {
-                return;
+                return true;
             }
             now.view.clone()
         };
@@ -57,11 +62,11 @@ async fn lead(proposer: &Proposer, published: &mut watch::Receiver<Published>, t
         // A pass over a large cluster takes longer than others on this thread should wait.
         let now = moment(began);
         let deciding = spawn_blocking(move || pass(&base, &dirty, now, &mut mint::bits));
-        let Ok(commands) = deciding.await else { return };
-        dirty = if propose_all(proposer, term, commands).await {
-            Dirty::default()
-        } else {
-            Dirty::all()
+        let Ok(commands) = deciding.await else { return true };
+        dirty = match propose_all(proposer, term, commands).await {
+            Taken::All => Dirty::default(),
+            Taken::NotAll => Dirty::all(),
+            Taken::Stopped => return false,
         };
         if !dirty.is_empty() {
             continue;
@@ -72,7 +77,7 @@ async fn lead(proposer: &Proposer, published: &mut watch::Receiver<Published>, t
             () = sleep_until(deadline) => {}
             changed = published.wait_for(|p| p.standing.term != term || !p.standing.leads) => {
                 if changed.is_err() {
-                    return;
+                    return false;
                 }
             }
         }
@@ -97,9 +102,18 @@ fn deadline(view: &View, moment: Moment) -> Option<Instant> {
     Some(Instant::now() + at.since(moment.now))
 }
 
-/// Proposes in order, all at once, so that they share writes to disk; false if one was not taken, after which the rest
-/// may be decisions on an old view. `apply` refuses those that do not hold any more, and the next pass decides anew.
-async fn propose_all(proposer: &Proposer, term: u64, commands: Vec<Command>) -> bool {
+/// What became of the decisions of a pass.
+enum Taken {
+    All,
+    /// One was not taken, after which the rest may be decisions on an old view.
+    NotAll,
+    /// The driver has ended.
+    Stopped,
+}
+
+/// Proposes in order, all at once, so that they share writes to disk. `apply` refuses those that do not hold any more,
+/// and the next pass decides anew.
+async fn propose_all(proposer: &Proposer, term: u64, commands: Vec<Command>) -> Taken {
     let outcomes = join_all(commands.into_iter().map(|command| proposer.decide(term, command))).await;
     let mut refused = false;
     for outcome in outcomes {
@@ -109,16 +123,18 @@ async fn propose_all(proposer: &Proposer, term: u64, commands: Vec<Command>) -> 
                 tracing::debug!(%why, "decided on an old view");
                 refused = true;
             }
+            Err(ProposeError::Stopped) => return Taken::Stopped,
             Err(why) => {
                 tracing::warn!(%why, "the leader's decisions are not taken");
-                return false;
+                return Taken::NotAll;
             }
         }
     }
     if refused {
         sleep(AFTER_REFUSAL).await;
+        return Taken::NotAll;
     }
-    !refused
+    Taken::All
 }
 
 fn drain(events: &mut broadcast::Receiver<News>, dirty: &mut Dirty) {
@@ -135,5 +151,34 @@ fn note(received: Result<News, broadcast::error::RecvError>, dirty: &mut Dirty) 
     match received {
         Ok(news) if !news.everything => news.events().for_each(|event| dirty.note(event)),
         Ok(_) | Err(_) => *dirty = Dirty::all(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use control::Members;
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::raft::{Driver, MemoryDisk, Replica, Transport};
+
+    /// There are no others.
+    struct Nowhere;
+
+    impl Transport for Nowhere {
+        fn send(&mut self, _: u64, _: Vec<u8>, _: bool) {}
+        fn keep_only(&mut self, _: &Members) {}
+    }
+
+    #[tokio::test]
+    async fn it_ends_with_a_driver_that_ends_while_it_leads() {
+        let disk = MemoryDisk::of(Replica::<MemoryDisk>::first_member(1).unwrap());
+        let driver = Driver::start(Replica::start(disk).unwrap(), Nowhere);
+        let mut published = driver.published();
+        let leading = tokio::spawn(run(Proposer::new(driver.clone())));
+        published.wait_for(|p| p.standing.leads).await.unwrap();
+        driver.stop();
+        let ended = timeout(Duration::from_secs(10), leading).await;
+        ended.expect("nothing is left to lead").unwrap();
     }
 }
