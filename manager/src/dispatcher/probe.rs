@@ -56,7 +56,9 @@ impl Probes {
         let gathering = async {
             while found.len() < nodes.len() {
                 match inbox.recv().await {
-                    Ok((node, report)) if report.round == round && nodes.contains(&node) => {
+                    // Sessions ask for the last round alone: who gathers at the same time as others may get a later
+                    // one's.
+                    Ok((node, report)) if report.round >= round && nodes.contains(&node) => {
                         found.insert(node, report);
                     }
                     Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
@@ -91,5 +93,23 @@ mod tests {
         };
         let (found, ()) = tokio::join!(probes.gather(&nodes), answering);
         assert_eq!(found.keys().copied().collect::<Vec<_>>(), [NodeId::from_bits(1)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn two_who_gather_at_the_same_time_both_get_what_the_last_round_found() {
+        let probes = Probes::new();
+        let nodes: BTreeSet<NodeId> = [NodeId::from_bits(1)].into();
+        let mut rounds = probes.rounds();
+        let answering = async {
+            rounds.changed().await.unwrap();
+            let round = *rounds.borrow_and_update();
+            let report = pb::ProbeReport {
+                round,
+                ..Default::default()
+            };
+            probes.report(NodeId::from_bits(1), report);
+        };
+        let (first, second, ()) = tokio::join!(probes.gather(&nodes), probes.gather(&nodes), answering);
+        assert_eq!((first.len(), second.len()), (1, 1));
     }
 }
