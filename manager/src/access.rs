@@ -64,7 +64,8 @@ pub(crate) fn check(path: &str, caller: &Caller, view: &View) -> Result<(), Stat
     Ok(())
 }
 
-fn not_part(subject: &Subject) -> Status {
+/// What is said to a node that the state does not know.
+pub(crate) fn not_part(subject: &Subject) -> Status {
     Status::permission_denied(format!("node {} is not part of this swarm (any more)", subject.node))
 }
 

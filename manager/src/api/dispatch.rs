@@ -1,7 +1,7 @@
 //! What nodes call: sessions, renewals, leaving. The node is the one in the certificate, whatever the message says.
 
-use model::{Node, NodeState, NodeTrust, Role};
-use store::Command;
+use model::{NodeState, NodeTrust, Role};
+use store::{Command, View};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming, async_trait};
 use wire::pb::{self, dispatcher_server};
@@ -9,7 +9,10 @@ use wire::pb::{self, dispatcher_server};
 use super::{Api, admission, refusal};
 use peer::Subject;
 
-use crate::{access::Caller, mint};
+use crate::{
+    access::{Caller, not_part},
+    mint,
+};
 
 /// Roots that a node may say it trusts.
 const MAX_ROOTS: usize = 8;
@@ -30,6 +33,13 @@ fn known_roots(digests: Vec<String>) -> Result<Vec<String>, Status> {
         return Err(Status::invalid_argument(words));
     }
     Ok(digests)
+}
+
+/// The role of the state: a demoted manager that raft has let go does not renew itself back. A node that was removed
+/// has none, though the state of this manager may not have known that when the call came.
+fn role(view: &View, subject: &Subject) -> Result<Role, Status> {
+    let node = view.node(subject.node).ok_or_else(|| not_part(subject))?;
+    Ok(node.role())
 }
 
 #[async_trait]
@@ -54,12 +64,10 @@ impl dispatcher_server::Dispatcher for Api {
         let (_, subject) = caller(&request)?;
         let view = self.read().await?;
         let authority = Self::authority(&view)?;
-        // The role of the state: a demoted manager that raft has let go does not renew itself back.
-        let role = view.node(subject.node).map_or(Role::Worker, Node::role);
         let subject = Subject {
-            node: subject.node,
-            role,
+            role: role(&view, &subject)?,
             cluster: authority.cluster,
+            ..subject
         };
         let signed = authority.sign(&request.into_inner().csr_pem, subject, mint::now());
         let certificate_pem = signed.map_err(|why| admission::uncertified(&why))?;
@@ -121,5 +129,30 @@ impl dispatcher_server::Dispatcher for Api {
             .await
             .map_err(|why| refusal::unproposed(&why))?;
         Ok(Response::new(pb::LeaveClusterResponse {}))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{ClusterId, NodeId, Timestamp};
+
+    use super::*;
+
+    #[test]
+    fn a_node_that_was_removed_is_certified_nothing() {
+        let (id, at) = (NodeId::from_bits(1), Timestamp(1));
+        let subject = Subject {
+            node: id,
+            role: Role::Manager,
+            cluster: ClusterId::from_bits(1),
+        };
+        let mut state = View::default();
+        let join = Command::join(id, at, Role::Worker, [192, 0, 2, 1].into());
+        state.apply_draft(join).unwrap();
+        assert_eq!(role(&state, &subject).unwrap(), Role::Worker);
+        let force = true;
+        state.apply_draft(Command::RemoveNode { id, at, force }).unwrap();
+        let refused = role(&state, &subject).unwrap_err();
+        assert_eq!(refused.code(), tonic::Code::PermissionDenied, "{refused}");
     }
 }
