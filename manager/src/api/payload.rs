@@ -91,12 +91,12 @@ impl Api {
         let labels: BTreeMap<String, String> = labels.collect();
         let payload = find(&self.read().await?, kind, &request.r#ref)?;
         let (version, at) = (request.version, mint::now());
-        let view = self
-            .queue
-            .change(id, move |view| {
-                plan_label_payload(view, payload, version, at, labels.clone())
-            })
-            .await?;
+        let plan = move |view: &View| plan_label_payload(view, payload, version, at, labels.clone());
+        let view = match version {
+            // Whichever it is: the plan takes it from the state.
+            0 => self.queue.change_newest(id, plan).await?,
+            _ => self.queue.change(id, plan).await?,
+        };
         told(&view, payload)
     }
 
