@@ -127,6 +127,8 @@ impl<L: Links, D: Datapath> Owner<L, D> {
         let stands =
             scope < Scope::Everything && self.own == own && OWN_LINKS.iter().all(|name| links.contains_key(*name));
         if let Some(own) = own.filter(|_| !stands) {
+            // What fails half way is looked at again by any pass, not by the next sweep alone.
+            self.own = None;
             self.links.ensure_own(&own).await.map_err(fail)?;
             self.own = Some(own);
             links = self.links.dump().await.map_err(fail)?;

@@ -53,16 +53,16 @@ fn same_subnet(a: &Addr, b: &Addr, prefix: u8) -> bool {
 #[derive(Clone, Copy)]
 enum Source {
     Is(Addr),
-    /// That of the way out when the flow began; it keeps it.
+    /// That of the way out when the flow began, which it keeps as long as the node has it.
     ByRoute,
 }
 
 impl Source {
     #[inline(always)]
-    fn fits(&self, addr: &Addr) -> bool {
+    fn fits<T: Tables>(&self, t: &T, addr: &Addr) -> bool {
         match self {
             Self::Is(source) => addr == source,
-            Self::ByRoute => addr.low().get() != HOST_GATEWAY.to_bits(),
+            Self::ByRoute => t.is_own(addr),
         }
     }
 
@@ -83,7 +83,7 @@ fn masquerade<T: Tables>(t: &T, c: &Config, w: &mut Work, vni: u32, source: Sour
     w.key.via = Be32::from_raw(0);
     if let Some(flow) = t.flow(Table::Ct, &w.key) {
         let renew = w.packet.is_syn() && flow.is_closed();
-        if flow.kind == FLOW_EGRESS && source.fits(&flow.to.src) && !renew {
+        if flow.kind == FLOW_EGRESS && source.fits(t, &flow.to.src) && !renew {
             touch(t, w, Table::Ct, Table::Snat, flow, Side::Client);
             w.to = flow.to;
             return Ok(());
@@ -171,6 +171,7 @@ mod tests {
     #[test]
     fn a_flow_leaves_with_the_address_of_its_way_out_and_keeps_it() {
         let mut m = Memory::default();
+        m.own.extend([addr(40), addr(41)]);
         let leave = |m: &Memory, sport| {
             let mut w = segment(2, sport, 99, 443, TCP_SYN);
             w.packet.tcp_flags = 0;
@@ -182,5 +183,7 @@ mod tests {
         m.sources.insert(addr(99), addr(41));
         assert_eq!(leave(&m, 1000), addr(40));
         assert_eq!(leave(&m, 1001), addr(41));
+        m.own.remove(&addr(40));
+        assert_eq!(leave(&m, 1000), addr(41), "an address that is gone brings no answers");
     }
 }

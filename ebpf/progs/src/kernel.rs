@@ -75,6 +75,9 @@ impl Tables for Kernel {
     }
     #[inline(always)]
     fn source_to(&self, c: &Config, to: &Tuple) -> Option<Addr> {
+        if let Some(source) = route::source_to(self.skb, c, to).filter(|source| self.is_own(source)) {
+            return Some(source);
+        }
         let way = route::look_up(self.skb, c, to, &Addr::NONE).ok()?;
         self.port(way.ifindex).map(|port| port.addr)
     }

@@ -29,9 +29,11 @@ fn egress_leaves_with_the_nodes_address_and_the_answer_finds_its_container() {
 }
 
 #[test]
-fn egress_leaves_with_the_address_of_the_device_that_the_routes_name() {
+fn egress_leaves_with_the_address_that_the_routes_name_or_that_of_their_device() {
     let mut n = node();
     let second = Ipv4Addr::new(198, 51, 100, 7);
+    // Not an own address as far as the tables know: as where the kernel does not say which one it would take.
+    n.remove::<Addr, u32>(map::HOST_ADDR, NODE1.into());
     let way = Port {
         addr: second.into(),
         ..Port::default()

@@ -78,7 +78,10 @@ pub fn desired(view: &NodeView, facts: &LocalFacts) -> Result<Desired, Unready> 
         peers: vteps.values().copied().collect(),
         endpoints: BTreeMap::new(),
         ports: BTreeMap::new(),
-        sources: facts.sources().map(|(index, addr)| (index, addr.into())).collect(),
+        sources: facts
+            .sources(own.into())
+            .map(|(index, addr)| (index, addr.into()))
+            .collect(),
         frontends: services.frontends,
         backends: services.backends,
         hooks: hooks(facts)?,

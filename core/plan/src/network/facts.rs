@@ -51,10 +51,13 @@ impl LocalFacts {
             .map(|(name, link)| (name.as_str(), link))
     }
 
-    /// The address of each device that leads out: its first of IPv4.
-    pub fn sources(&self) -> impl Iterator<Item = (u32, IpAddr)> {
-        self.uplinks()
-            .filter_map(|(_, link)| Some((link.index, *link.addrs.iter().find(|addr| addr.is_ipv4())?)))
+    /// The address of each device that leads out, where routes do not say: `vtep`, or its first of IPv4.
+    pub fn sources(&self, vtep: IpAddr) -> impl Iterator<Item = (u32, IpAddr)> {
+        self.uplinks().filter_map(move |(_, link)| {
+            let mut addrs = link.addrs.iter().filter(|addr| addr.is_ipv4());
+            let first = addrs.clone().next()?;
+            Some((link.index, *addrs.find(|addr| **addr == vtep).unwrap_or(first)))
+        })
     }
 
     /// The node's own addresses: of every device but ours, loopback addresses left out.

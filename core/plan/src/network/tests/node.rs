@@ -33,6 +33,8 @@ fn programs_hang_on_addressed_devices_of_the_host_and_on_ours() {
 fn packets_of_containers_leave_with_the_address_of_the_device_they_leave_by() {
     let mut facts = facts(&[]);
     let second = super::link(8, &["2001:db8::1", "203.0.113.5", "203.0.113.6"]);
+    let eth0 = facts.links.get_mut("eth0").unwrap();
+    eth0.addrs.insert(0, ip("198.51.100.1"));
     facts.links.insert("eth2".to_owned(), second);
     let mut tables = reached(&view(1, vec![]), &facts);
     let sources = |tables: &Tables| -> Vec<(u32, abi::Addr)> {
