@@ -20,7 +20,7 @@ use super::{
 };
 use crate::mint;
 
-/// How long the last lines of a task that is gone may be on their way.
+/// How long after each other the last lines of a task that is gone may come.
 const LINGER: Duration = Duration::from_secs(10);
 
 /// A node that is followed.
@@ -41,7 +41,7 @@ struct Followed {
 pub(super) struct Crew {
     opened: Opened,
     posts: BTreeMap<NodeId, Post>,
-    /// Tasks that are gone, and since when. The first the longest.
+    /// Tasks that are gone, and since when nothing was heard of them. The first the longest.
     gone: VecDeque<(Instant, NodeId, TaskId)>,
     to: mpsc::Sender<Said>,
     begun: bool,
@@ -154,10 +154,12 @@ impl Crew {
                 let now = mint::steady();
                 // What was let go may have been on its way for very long.
                 let is_followed = |task: &str| task.parse().is_ok_and(|task: TaskId| post.tasks.contains_key(&task));
-                let lines = lines.into_iter().filter(|(_, line)| is_followed(&line.task));
-                lines.for_each(|(at, line)| window.put(at, line, now));
+                let lines: Vec<_> = lines.into_iter().filter(|(_, line)| is_followed(&line.task)).collect();
+                let prints: BTreeSet<TaskId> = lines.iter().filter_map(|(_, line)| line.task.parse().ok()).collect();
+                lines.into_iter().for_each(|(at, line)| window.put(at, line, now));
                 let notes = notes.into_iter().filter(|note| is_followed(&note.task));
                 notes.for_each(|note| telling.note(note));
+                self.put_off(&prints, Instant::now());
             }
             Heard::Lost | Heard::Done => self.opened.again(node, post.source.seen()),
             Heard::Nothing => {}
@@ -184,6 +186,15 @@ impl Crew {
                 self.opened.again(*node, post.source.seen());
             }
         }
+    }
+
+    /// More lines may follow those of tasks that are gone: a reader may take them in slowly.
+    fn put_off(&mut self, prints: &BTreeSet<TaskId>, now: Instant) {
+        let (late, others) = self.gone.drain(..).partition(|(_, _, task)| prints.contains(task));
+        self.gone = others;
+        let late: VecDeque<_> = late;
+        self.gone
+            .extend(late.into_iter().map(|(_, node, task)| (now, node, task)));
     }
 
     /// Ends with tasks that have been gone for long.

@@ -36,6 +36,10 @@ impl Reading {
             while let Some(line) = window.pop(mint::steady()) {
                 telling.line(line).await?;
             }
+            // What came while the reader took its time is heard before anybody is let go.
+            while let Ok(said) = inbox.try_recv() {
+                crew.hear(said, &view, &mut window, telling);
+            }
             crew.look(&view, telling, Instant::now());
             telling.flush().await?;
             if !crew.goes_on() && window.due().is_none() {

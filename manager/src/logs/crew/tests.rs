@@ -132,7 +132,12 @@ async fn a_task_is_wished_until_it_has_been_gone_for_a_moment() {
     assert_eq!(bench.wished(), Some((names(&[1, 2]), names(&[1]))));
     bench.muster([goes(1), task(3)]);
     assert_eq!(bench.wished(), Some((names(&[1, 2, 3]), names(&[1]))), "its last lines");
-    tokio::time::advance(LINGER).await;
+    tokio::time::advance(LINGER / 2).await;
+    bench.crew.put_off(&[id(1)].into(), Instant::now());
+    tokio::time::advance(LINGER / 2).await;
+    bench.look();
+    assert_eq!(bench.crew.gone.len(), 1, "it has said something in between");
+    tokio::time::advance(LINGER / 2).await;
     bench.look();
     assert_eq!(bench.wished().unwrap(), (names(&[2, 3]), names(&[])));
     bench.muster([ends(2), goes(2), ends(3), goes(3)]);
