@@ -14,6 +14,8 @@ use crate::{client::Client, failure::Failure, terminal};
 use super::{fetch, progress::Progress, screen::Screen};
 
 const POLL: Duration = Duration::from_millis(200);
+/// For how long the first task of a global service is waited for.
+const TASKS_TO_COME: Duration = Duration::from_secs(5);
 
 /// What the waiting command did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +45,8 @@ pub async fn wait(client: &mut Client, id: &str, quiet: bool, change: Change) ->
 
 async fn follow(client: &mut Client, id: &str, quiet: bool, change: Change) -> Result<(), Failure> {
     let mut screen = Screen::new(quiet);
-    let mut since: Option<Instant> = None;
+    // Since when it is as wanted, and whether with tasks.
+    let mut since: Option<(bool, Instant)> = None;
     loop {
         let service = fetch::service(client, id).await?;
         if let Some(words) = job::due(&service) {
@@ -58,17 +61,23 @@ async fn follow(client: &mut Client, id: &str, quiet: bool, change: Change) -> R
             screen.draw(&lines);
             return Err(failure);
         }
-        if !progress.is_done() || is_under_way(&service, change) {
+        let begun = !progress.has_not_begun();
+        if (begun && !progress.is_done()) || is_under_way(&service, change) {
             since = None;
         } else {
-            let left = stable_for(&service).saturating_sub(since.get_or_insert_with(Instant::now).elapsed());
+            let (_, began) = *since.insert(match since {
+                Some(known) if known.0 == begun => known,
+                _ => (begun, Instant::now()),
+            });
+            let left = stable_for(&service, begun).saturating_sub(began.elapsed());
             if left.is_zero() {
+                lines.extend(unmet(&service, begun));
                 lines.push(format!("verify: Service {id} converged"));
                 lines.extend(ways_on(&service, change));
                 screen.draw(&lines);
                 return rolled_back(&service, change);
             }
-            lines.push(countdown(left));
+            lines.extend(begun.then(|| countdown(left)));
         }
         screen.draw(&lines);
         tokio::time::sleep(POLL).await;
@@ -90,12 +99,20 @@ fn is_under_way(service: &Service, change: Change) -> bool {
 }
 
 /// How long all tasks must stay up before the service counts as converged: the monitor period. Jobs are done when they
-/// are.
-fn stable_for(service: &Service) -> Duration {
+/// are. As long as a global one has no task, one may be about to come.
+fn stable_for(service: &Service, begun: bool) -> Duration {
+    let monitor = service.spec.update.unwrap_or_default().monitor;
     match service.spec.mode.is_job() {
+        _ if !begun => monitor.max(TASKS_TO_COME),
         true => Duration::ZERO,
-        false => service.spec.update.unwrap_or_default().monitor,
+        false => monitor,
     }
+}
+
+/// What to know of a global service that has no task.
+fn unmet(service: &Service, begun: bool) -> Option<String> {
+    let name = &service.spec.name;
+    (!begun).then(|| format!("no node is to have a task of {name}: no active one meets its constraints, for one"))
 }
 
 /// What can be done about a canary that runs.
@@ -188,6 +205,22 @@ mod tests {
             told_of_rollback(&back, Change::Forward).unwrap(),
             "rollback: update paused due to failure"
         );
+    }
+
+    #[test]
+    fn a_global_service_that_no_node_is_to_have_is_waited_for_and_said_so() {
+        let mut service = sample::service();
+        service.spec.mode = model::Mode::Global;
+        assert_eq!(unmet(&service, true), None);
+        assert!(
+            unmet(&service, false)
+                .unwrap()
+                .contains("no node is to have a task of web")
+        );
+        assert!(stable_for(&service, false) >= TASKS_TO_COME);
+        service.spec.mode = model::Mode::GlobalJob;
+        assert_eq!(stable_for(&service, true), Duration::ZERO);
+        assert!(stable_for(&service, false) >= TASKS_TO_COME);
     }
 
     #[test]

@@ -101,8 +101,8 @@ impl Progress {
         self.done == self.wanted && self.surplus == 0 && !self.has_not_begun() && canary
     }
 
-    /// Which nodes are to have a task is known from the tasks alone.
-    fn has_not_begun(&self) -> bool {
+    /// Which nodes are to have a task is known from the tasks alone: there may be none to come.
+    pub fn has_not_begun(&self) -> bool {
         self.mode.is_global() && self.wanted == 0 && !self.is_over
     }
 
