@@ -88,7 +88,7 @@ impl Node {
     /// Where its resolver listens.
     pub fn resolver(&self) -> Result<Ns> {
         let namespace = self.network()?.resolver();
-        Ns::of(&namespace.context("the node has no resolver")?)
+        Ns::of(namespace.context("the node has no resolver")?.as_ref())
     }
 
     /// Where its pins are.

@@ -45,8 +45,9 @@ pub fn run(cluster: &Cluster, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Maps that hold rows of services and tasks; the others are the node's own.
-const TASK_MAPS: &[&str] = &["ENDPOINT", "FRONTEND", "BACKEND", "PORT"];
+/// Maps that hold rows of services and tasks and nothing else. `PORT` has the node's ways out, too; a container's row
+/// there goes with that in `DNS_CLIENT`.
+const TASK_MAPS: &[&str] = &["ENDPOINT", "FRONTEND", "BACKEND", "DNS_CLIENT"];
 
 fn no_rows(cluster: &Cluster, node: Node) -> Result<String> {
     let text = cluster.quiet(Place::Node(node), "netctl datapath dump")?;

@@ -105,10 +105,7 @@ fn a_task_that_is_well_again_is_told_after_the_last_word_of_the_agent_before() {
     (task.status.at, task.status.not_ready) = (at(90, 0).wall, true);
     let mut view = fixture::view();
     view.tasks = vec![task];
-    let current = CurrentView {
-        view: Arc::new(view),
-        confirmed: true,
-    };
+    let current = CurrentView::from_managers(Arc::new(view));
     tasks.take_view(Some(current), &BTreeSet::new(), at(101, 2));
     decide(&mut tasks, at(101, 2));
     let told = &tasks.statuses()[&id];
