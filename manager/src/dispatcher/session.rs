@@ -5,10 +5,11 @@
 //! for what it has not been told is computed when it can be sent; sequence numbers are log indexes, which grow through
 //! every change of leader, so that a node goes on where another manager has left off.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    time::Duration,
-};
+mod hello;
+#[cfg(test)]
+mod tests;
+
+use std::{net::IpAddr, time::Duration};
 
 use control::{Feed, Known, Update};
 use futures::{Stream, TryStreamExt as _};
@@ -42,12 +43,6 @@ use crate::{
     proposer::Proposer,
 };
 
-/// Version of the messages.
-const FORMAT: u32 = 2;
-/// The one before: whole views only, and heartbeats are not answered.
-const WHOLE_VIEWS: u32 = 1;
-/// Time for a node's first message.
-const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a node that reads nothing may take to hear why its session ends.
 const GOODBYE: Duration = Duration::from_secs(1);
 /// Reports that wait to be proposed; a node that sends more waits.
@@ -94,13 +89,13 @@ impl Session {
 
     async fn serve(self, mut up: impl Up) -> Result<(), Status> {
         let term = self.term().await?;
-        let hello = hello(&mut up).await?;
+        let hello = hello::first(&mut up).await?;
         let ended = self.presence.opened(self.node, self.number);
         let place = self.board.level.open(self.node, self.number);
         let describer = self.describer(&hello, term);
         let (ears, ends) = Ears::open(hello.description);
         let teller = Teller {
-            whole: hello.format == WHOLE_VIEWS,
+            whole: hello.whole,
             feed: Feed::starting(self.node, hello.known),
             identity: None,
             listener: Listener::new(self.node, ends.says),
@@ -136,7 +131,7 @@ impl Session {
         Err(Status::unavailable("this manager does not lead: try another"))
     }
 
-    fn describer(&self, hello: &Hello, term: u64) -> Describer {
+    fn describer(&self, hello: &hello::Hello, term: u64) -> Describer {
         Describer {
             node: self.node,
             from: self.from,
@@ -175,7 +170,9 @@ impl Session {
                         }
                     }
                 }
-                Some(session_up::Message::Description(given)) => drop(ears.describes.send_replace(parse(given)?)),
+                Some(session_up::Message::Description(given)) => {
+                    drop(ears.describes.send_replace(hello::parse(given)?))
+                }
                 Some(session_up::Message::Probe(found)) => self.probes.report(self.node, found),
                 Some(session_up::Message::Hello(_)) => return Err(Status::invalid_argument("a second hello")),
                 Some(session_up::Message::Heartbeat(beat)) => {
@@ -364,42 +361,3 @@ fn message(update: Update<EncodedEndpoint>) -> session_down::Message {
         Update::Delta(delta) => session_down::Message::Delta(delta.into()),
     }
 }
-
-fn parse(description: pb::NodeDescription) -> Result<NodeDescription, Status> {
-    NodeDescription::try_from(description).map_err(|why| Status::invalid_argument(why.to_string()))
-}
-
-/// The first message.
-struct Hello {
-    format: u32,
-    description: NodeDescription,
-    /// Where its control port is or would be.
-    control: Option<SocketAddr>,
-    /// The view that the node has.
-    known: Option<Known>,
-}
-
-async fn hello(up: &mut impl Up) -> Result<Hello, Status> {
-    let first = timeout(HELLO_TIMEOUT, up.try_next()).await;
-    let first = first.map_err(|_| Status::deadline_exceeded("no hello within 5 s"))??;
-    let Some(session_up::Message::Hello(hello)) = first.and_then(|up| up.message) else {
-        return Err(Status::invalid_argument(
-            "the first message of a session must be a hello",
-        ));
-    };
-    let (format, seq, checksum) = (hello.format, hello.seq, hello.checksum);
-    if !(WHOLE_VIEWS..=FORMAT).contains(&format) {
-        return Err(Status::failed_precondition(format!(
-            "session format {format} is not known, this manager speaks formats {WHOLE_VIEWS} to {FORMAT}: upgrade the older of both",
-        )));
-    }
-    Ok(Hello {
-        format,
-        description: parse(hello.description.unwrap_or_default())?,
-        control: hello.addr.parse().ok(),
-        known: (format > WHOLE_VIEWS && seq > 0).then_some(Known { seq, checksum }),
-    })
-}
-
-#[cfg(test)]
-mod tests;

@@ -129,7 +129,7 @@ fn says(message: session_up::Message) -> Result<pb::SessionUp, Status> {
 
 fn hello_of(hostname: &str) -> Result<pb::SessionUp, Status> {
     says(session_up::Message::Hello(pb::Hello {
-        format: FORMAT,
+        format: hello::FORMAT,
         description: Some(described(hostname).into()),
         addr: "192.0.2.1:2377".to_owned(),
         ..Default::default()
