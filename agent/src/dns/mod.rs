@@ -31,9 +31,9 @@ use crate::{network::DnsClients, worker::CurrentView};
 /// Where containers ask; the address of the resolver's own namespace.
 pub const RESOLVER: Ipv4Addr = abi::DNS_ADDR;
 /// Endpoint with local index `n` asks from this address + `n`.
-const CLIENTS: Ipv4Addr = Ipv4Addr::new(169, 254, 64, 0);
+const CLIENTS: Ipv4Addr = abi::DNS_CLIENT_BASE;
 /// Of [`CLIENTS`].
-const CLIENTS_PREFIX: u32 = 18;
+const CLIENTS_PREFIX: u32 = abi::DNS_CLIENT_PREFIX as u32;
 
 /// Where name servers listen, this one too.
 const PORT: u16 = 53;

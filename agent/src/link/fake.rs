@@ -3,7 +3,7 @@
 use std::{cell::RefCell, collections::BTreeMap, net::IpAddr};
 
 use ipnet::IpNet;
-use plan::network::{HOST_LINK, HOST_PEER_LINK, Link, OVERLAY_LINK, RESOLVER_LINK};
+use plan::network::{Link, OWN_LINKS};
 
 use super::{Furnishing, Inside, LinkError, LinkTable, Links, Listener, OwnLinks, PairSpec};
 use crate::network::Namespace;
@@ -51,7 +51,7 @@ impl Links for FakeLinks {
                 reason: "Invalid argument".to_owned(),
             });
         }
-        for name in [OVERLAY_LINK, HOST_LINK, HOST_PEER_LINK, RESOLVER_LINK] {
+        for name in OWN_LINKS {
             self.add(name, Vec::new(), None);
         }
         Ok(())

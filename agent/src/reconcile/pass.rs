@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use model::{NetworkId, NodeView, TaskId};
 use plan::{
     network::{
-        HOST_LINK, HOST_PEER_LINK, LocalFacts, OVERLAY_LINK, Op, RESOLVER_LINK, Tables, desired, is_our_link,
-        link_name, steps, steps_by_saved,
+        HOST_PEER_LINK, LocalFacts, OWN_LINKS, Op, Tables, desired, is_our_link, link_name, steps, steps_by_saved,
     },
     tasks::CurrentView,
 };
@@ -32,9 +31,6 @@ pub(super) enum Scope {
 /// How often a pass plans anew while something does not fit: the old ring of a frontend makes room for the new one of
 /// another, one round later.
 const ROUNDS: u32 = 8;
-
-/// The links that [`Links::ensure_own`] makes.
-const OWN_LINKS: [&str; 4] = [OVERLAY_LINK, HOST_LINK, HOST_PEER_LINK, RESOLVER_LINK];
 
 /// Links and datapath, with what is known of them.
 pub(super) struct Owner<L, D> {
@@ -255,6 +251,7 @@ fn our_links(links: &LinkTable) -> impl Iterator<Item = &String> {
 #[cfg(test)]
 mod tests {
     use model::Protocol;
+    use plan::network::HOST_LINK;
 
     use super::{
         super::tests::{endpoint, ip, namespace, spec, view},

@@ -65,11 +65,8 @@ async fn follow(client: &mut Client, id: &str, quiet: bool, change: Change) -> R
         if (begun && !progress.is_done()) || is_under_way(&service, change) {
             since = None;
         } else {
-            let (_, began) = *since.insert(match since {
-                Some(known) if known.0 == begun => known,
-                _ => (begun, Instant::now()),
-            });
-            let left = stable_for(&service, begun).saturating_sub(began.elapsed());
+            let (_, settled) = *since.insert(settled_since(since, begun));
+            let left = stable_for(&service, begun).saturating_sub(settled.elapsed());
             if left.is_zero() {
                 lines.extend(unmet(&service, begun));
                 lines.push(format!("verify: Service {id} converged"));
@@ -82,6 +79,13 @@ async fn follow(client: &mut Client, id: &str, quiet: bool, change: Change) -> R
         screen.draw(&lines);
         tokio::time::sleep(POLL).await;
     }
+}
+
+/// The time counts anew when the first tasks come.
+fn settled_since(since: Option<(bool, Instant)>, begun: bool) -> (bool, Instant) {
+    since
+        .filter(|(with_tasks, _)| *with_tasks == begun)
+        .unwrap_or_else(|| (begun, Instant::now()))
 }
 
 fn countdown(left: Duration) -> String {

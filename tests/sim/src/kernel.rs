@@ -9,10 +9,7 @@ use std::{
 use model::{NodeView, TaskId};
 use plan::{
     container::ContainerState,
-    network::{
-        HOST_LINK, HOST_PEER_LINK, Link, LocalFacts, OVERLAY_LINK, Op, RESOLVER_LINK, Tables, desired, link_name,
-        steps, steps_by_saved,
-    },
+    network::{Link, LocalFacts, OWN_LINKS, Op, Tables, desired, link_name, steps, steps_by_saved},
     tasks::CurrentView,
 };
 
@@ -67,8 +64,7 @@ impl Kernel {
     }
 
     fn facts(&mut self, view: &NodeView, engine: &BTreeMap<TaskId, ContainerState>) -> LocalFacts {
-        let own_links = [OVERLAY_LINK, HOST_LINK, HOST_PEER_LINK, RESOLVER_LINK];
-        let mut names: Vec<_> = own_links.map(|name| (name.to_owned(), None)).into();
+        let mut names: Vec<_> = OWN_LINKS.map(|name| (name.to_owned(), None)).into();
         let own = view.peers.iter().find(|peer| peer.node == view.node);
         names.push(("eth0".to_owned(), own.map(|peer| peer.vtep)));
         for task in view.tasks.iter().filter(|task| engine.contains_key(&task.id)) {

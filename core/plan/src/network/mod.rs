@@ -20,8 +20,8 @@ pub use diff::{Op, Phase, Steps, diff, steps};
 pub use facts::{Link, LocalFacts};
 pub use frontend::{DesiredBackend, DesiredFrontend, PUBLISHED_SLOTS};
 pub use name::{
-    HOST_LINK, HOST_PEER_LINK, OVERLAY_LINK, RESOLVER_LINK, RESOLVER_PEER_LINK, is_container_link, is_our_link,
-    link_name,
+    HOST_LINK, HOST_PEER_LINK, OVERLAY_LINK, OWN_LINKS, RESOLVER_LINK, RESOLVER_PEER_LINK, is_container_link,
+    is_our_link, link_name,
 };
 pub use number::{Numbered, Problem, number};
 pub use saved::steps_by_saved;

@@ -12,6 +12,8 @@ pub const HOST_PEER_LINK: &str = "ntl-hostp";
 pub const RESOLVER_LINK: &str = "ntl-dns";
 /// The resolver's pair: the other end, until it is in the resolver's namespace.
 pub const RESOLVER_PEER_LINK: &str = "ntl-dnsp";
+/// The links that every node has, whatever runs on it.
+pub const OWN_LINKS: [&str; 4] = [OVERLAY_LINK, HOST_LINK, HOST_PEER_LINK, RESOLVER_LINK];
 
 /// Host ends of container veths: this and 11 hex digits, 14 of the 15 characters that a name may have.
 const PREFIX: &str = "ntl";
@@ -40,14 +42,7 @@ pub fn is_container_link(name: &str) -> bool {
 
 /// Whether a link is one that the agent makes.
 pub fn is_our_link(name: &str) -> bool {
-    let own = [
-        OVERLAY_LINK,
-        HOST_LINK,
-        HOST_PEER_LINK,
-        RESOLVER_LINK,
-        RESOLVER_PEER_LINK,
-    ];
-    own.contains(&name) || is_container_link(name)
+    OWN_LINKS.contains(&name) || name == RESOLVER_PEER_LINK || is_container_link(name)
 }
 
 #[cfg(test)]

@@ -18,3 +18,15 @@ pub fn effective(view: &Arc<NodeView>, down: &BTreeSet<TaskId>) -> Arc<NodeView>
     }
     Arc::new(changed)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::container::fixture;
+
+    #[test]
+    fn a_view_that_is_right_stays_the_same_value() {
+        let view = Arc::new(fixture::view());
+        assert!(Arc::ptr_eq(&view, &effective(&view, &BTreeSet::new())));
+    }
+}
